@@ -1,0 +1,275 @@
+"""tidy.py is silent on a tree that keeps the rules, and names the line of each that is broken."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TIDY = Path(__file__).with_name("tidy.py")
+
+GOOD = {
+    "src/base/assert.h": """\
+#ifndef PP_BASE_ASSERT_H
+#define PP_BASE_ASSERT_H
+
+#include <stdlib.h>
+
+static inline void pp_assert_failed(void)
+{
+    abort();
+}
+
+#endif
+""",
+    "src/base/memory.h": """\
+/* The file's head may stand above the guard. */
+#ifndef PP_BASE_MEMORY_H
+#define PP_BASE_MEMORY_H
+
+void *pp_memory_alloc(void);
+
+#endif /* PP_BASE_MEMORY_H */
+""",
+    "src/base/memory.c": """\
+#include "base/memory.h"
+
+#include "base/assert.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void *pp_memory_alloc(void)
+{
+    return malloc(1);
+}
+""",
+    "src/io/io.h": """\
+#ifndef PP_IO_IO_H
+#define PP_IO_IO_H
+#endif
+""",
+    "src/io/engine.h": """\
+#ifndef PP_IO_ENGINE_H
+#define PP_IO_ENGINE_H
+#endif
+""",
+    "src/io/engine_epoll.c": """\
+#include "base/assert.h"
+#include "io/engine.h"
+#include "io/io.h"
+
+#include <stddef.h>
+#include <sys/epoll.h>
+
+static const char text[] = "free(memory), exit(1) and // no comment";
+
+/* Words about exit(1) and
+ * free(memory) are no calls. */
+static void pool_free(struct pool *pool)
+{
+    pool->free(text);
+}
+""",
+    "src/io/engines.c": """\
+#include "io/engine.h"
+
+#include <stddef.h>
+#include "io_engines.inc"
+""",
+    "src/bench/run.c": """\
+#include "base/memory.h"
+#include "io/io.h"
+""",
+    "src/main.c": """\
+#include "io/io.h"
+
+#include <stdlib.h>
+
+int main(void)
+{
+    exit(0);
+}
+""",
+    "tests/io/test_ops.c": """\
+#include "io/engine.h"
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+int main(void)
+{
+    free(NULL);
+}
+""",
+}
+
+
+def function_of(lines):
+    return "int f(int a,\n      int b)\n{\n" + "    a();\n" * (lines - 2) + "}\n"
+
+
+def guarded(name, text=""):
+    return f"#ifndef {name}\n#define {name}\n{text}#endif\n"
+
+
+# What is written over GOOD, and the one line that tidy.py then prints.
+BAD = {
+    "a lower layer includes a higher one": (
+        {"src/base/pool.c": '#include "io/io.h"\n'},
+        'src/base/pool.c:1: base may not include "io/io.h", which is above it',
+    ),
+    "a header is bound by the rule too": (
+        {"src/io/io.h": guarded("PP_IO_IO_H", '#include "measure/hist.h"\n')},
+        'src/io/io.h:3: io may not include "measure/hist.h", which is above it',
+    ),
+    "another layer includes a private header of io": (
+        {"src/bench/run.c": '#include "base/memory.h"\n#include "io/engine.h"\n'},
+        'src/bench/run.c:2: "io/engine.h" is private to src/io',
+    ),
+    "an include without its layer": (
+        {"src/io/loop.c": '#include "engine.h"\n'},
+        'src/io/loop.c:1: "engine.h" has no layer: write "layer/name.h"',
+    ),
+    "an include of no layer": (
+        {"src/io/loop.c": '#include "util/list.h"\n'},
+        'src/io/loop.c:1: "util/list.h" is of no layer',
+    ),
+    "a folder that is no layer": (
+        {"src/util/list.c": "int list;\n"},
+        "src/util/list.c:1: src/util is not a layer",
+    ),
+    "mpi.h": (
+        {"src/bench/run.c": "#include <mpi.h>\n"},
+        "src/bench/run.c:1: <mpi.h> may be included in src/group/mpi.c only",
+    ),
+    "liburing.h": (
+        {"src/io/loop.c": "#include <liburing.h>\n"},
+        "src/io/loop.c:1: <liburing.h> may be included in src/io/engine_io_uring.c only",
+    ),
+    "uv.h": (
+        {"src/io/loop.c": "#include <uv.h>\n"},
+        "src/io/loop.c:1: <uv.h> may be included in src/io/engine_libuv.c only",
+    ),
+    "sys/epoll.h": (
+        {"src/io/loop.c": "#include <sys/epoll.h>\n"},
+        "src/io/loop.c:1: <sys/epoll.h> may be included in src/io/engine_epoll.c only",
+    ),
+    "exit": (
+        {"src/bench/run.c": "void f(void)\n{\n    exit(1);\n}\n"},
+        "src/bench/run.c:3: exit() does not belong here: the exit status is chosen in src/main.c",
+    ),
+    "_exit": (
+        {"src/bench/run.c": "void f(void)\n{\n    _exit(1);\n}\n"},
+        "src/bench/run.c:3: _exit() does not belong here: the exit status is chosen in src/main.c",
+    ),
+    "abort": (
+        {"src/bench/run.c": "void f(void)\n{\n    abort();\n}\n"},
+        "src/bench/run.c:3: abort() does not belong here: use pp_assert()",
+    ),
+    "malloc": (
+        {"src/bench/run.c": "void *f(void)\n{\n    return malloc(1);\n}\n"},
+        "src/bench/run.c:3: malloc() does not belong here: use base/memory.h",
+    ),
+    "free": (
+        {"src/main.c": "void f(void)\n{\n    free(NULL);\n}\n"},
+        "src/main.c:3: free() does not belong here: use base/memory.h",
+    ),
+    "strdup": (
+        {"src/bench/run.c": 'char *f(void)\n{\n    return strdup("");\n}\n'},
+        "src/bench/run.c:3: strdup() does not belong here: use base/memory.h",
+    ),
+    "a long line": (
+        {"tests/base/test_pool.c": "/*" + "-" * 97 + "*/\n"},
+        "tests/base/test_pool.c:1: 101 columns; 100 at most",
+    ),
+    "a tab": (
+        {"bench/floor.c": "int\tfloor;\n"},
+        "bench/floor.c:1: a tab: indent with spaces",
+    ),
+    "trailing blanks": (
+        {"bench/floor.c": "int floor; \n"},
+        "bench/floor.c:1: blanks at the end of the line",
+    ),
+    "no newline at the end": (
+        {"bench/floor.c": "\nint floor;"},
+        "bench/floor.c:2: the file does not end in a newline",
+    ),
+    "unfinished work": (
+        {"bench/floor.c": "/* FIX" + "ME: later */\n"},
+        "bench/floor.c:1: unfinished work belongs in an issue, not in a comment",
+    ),
+    "the own header is not first": (
+        {"src/base/memory.c": '#include "base/assert.h"\n#include "base/memory.h"\n'},
+        'src/base/memory.c:1: its own header, "memory.h", comes first',
+    ),
+    "the own header does not stand alone": (
+        {"src/base/memory.c": '#include "base/memory.h"\n#include "base/pool.h"\n'},
+        "src/base/memory.c:2: an empty line belongs after the own header",
+    ),
+    "the project's headers are not sorted": (
+        {"src/bench/run.c": '#include "io/io.h"\n#include "base/memory.h"\n'},
+        "src/bench/run.c:2: base/memory.h belongs before io/io.h",
+    ),
+    "the system's headers are not sorted": (
+        {"src/bench/run.c": "#include <stdio.h>\n#include <errno.h>\n"},
+        "src/bench/run.c:2: errno.h belongs before stdio.h",
+    ),
+    "the system's headers before the project's": (
+        {"src/bench/run.c": '#include <errno.h>\n\n#include "io/io.h"\n'},
+        'src/bench/run.c:3: "io/io.h" belongs before <errno.h>',
+    ),
+    "another file's guard": (
+        {"src/io/io.h": guarded("PP_IO_ENGINE_H")},
+        "src/io/io.h:1: the include guard should be PP_IO_IO_H",
+    ),
+    "a guard that ends early": (
+        {"src/io/io.h": guarded("PP_IO_IO_H") + "int io;\n"},
+        "src/io/io.h:1: the include guard should be PP_IO_IO_H",
+    ),
+    "no guard": (
+        {"src/io/io.h": "\nint io;\n"},
+        "src/io/io.h:2: the include guard should be PP_IO_IO_H",
+    ),
+    "a long function": (
+        {"src/bench/run.c": function_of(60) + "\n" + function_of(61)},
+        "src/bench/run.c:66: f() has 61 lines; 60 at most",
+    ),
+}
+
+
+def run_tidy(root, files, *options):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, TIDY, *options, root], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_good_tree_passes_in_silence(tmp_path):
+    result = run_tidy(tmp_path, GOOD)
+    assert (result.stdout, result.stderr, result.returncode) == ("", "", 0)
+
+
+@pytest.mark.parametrize("files, line", BAD.values(), ids=BAD.keys())
+def test_a_broken_rule_is_named_with_its_line(tmp_path, files, line):
+    result = run_tidy(tmp_path, {**GOOD, **files})
+    assert (result.stdout, result.stderr, result.returncode) == (line + "\n", "", 1)
+
+
+def test_the_graph_shows_what_each_layer_includes(tmp_path):
+    result = run_tidy(tmp_path, GOOD, "--graph")
+    assert result.returncode == 0
+    assert result.stdout.splitlines() == [
+        "base:",
+        "io: base",
+        "measure:",
+        "group:",
+        "bench: base io",
+        "report:",
+        "cli:",
+        "main: io",
+    ]

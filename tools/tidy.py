@@ -1,0 +1,271 @@
+#!/usr/bin/env python3
+"""Checks the rules of the source tree that no compiler knows.
+
+usage: tidy.py [--graph] [ROOT]
+
+Prints one line, file:line: message, for each place that breaks a rule, and exits 1 if there is any.
+With --graph it prints the layers and what each includes instead.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+# Lowest first: a layer includes itself and those before it. main is src/main.c.
+LAYERS = ["base", "io", "measure", "group", "bench", "report", "cli", "main"]
+
+# A layer whose headers are private, but for those named.
+PUBLIC_HEADERS = {"io": {"io/io.h"}}
+
+# A header of another project, and the one file that may know of it.
+ONLY_IN = {
+    "mpi.h": "src/group/mpi.c",
+    "liburing.h": "src/io/engine_io_uring.c",
+    "uv.h": "src/io/engine_libuv.c",
+    "sys/epoll.h": "src/io/engine_epoll.c",
+}
+
+# Calls of these functions, and the files that may make them.
+CALLS = [
+    ("exit _exit _Exit quick_exit", {"src/main.c"}, "the exit status is chosen in src/main.c"),
+    ("abort", {"src/main.c", "src/base/assert.h"}, "use pp_assert()"),
+    (
+        "malloc calloc realloc reallocarray aligned_alloc posix_memalign free strdup strndup",
+        {"src/base/memory.c"},
+        "use base/memory.h",
+    ),
+]
+
+COLUMNS = 100
+FUNCTION_LINES = 60
+
+TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
+INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+
+def without_comments(text, strings=True):
+    """text with its comments, and on request its strings, blanked out: the lines stay."""
+
+    def blank(match):
+        token = match.group()
+        if token[0] != "/" and strings:
+            return token
+        return re.sub(r"[^\n]", " ", token)
+
+    return TOKEN.sub(blank, text)
+
+
+class Include:
+    def __init__(self, line, quoted, name):
+        self.line = line
+        self.quoted = quoted
+        self.name = name
+        layer, slash, _ = name.partition("/")
+        self.layer = layer if quoted and slash else None
+
+
+class Source:
+    """One .c or .h file. name is its path from the root; layer is None outside src/."""
+
+    def __init__(self, root, path):
+        self.path = path
+        self.name = path.relative_to(root).as_posix()
+        self.text = path.read_text(encoding="utf-8")
+        self.lines = self.text.split("\n")
+        self.code = without_comments(self.text, strings=False).split("\n")
+        self.layer = self._layer()
+        self.blocks = list(self._include_blocks())
+
+    def _layer(self):
+        parts = self.name.split("/")
+        if parts[0] != "src":
+            return None
+        return parts[1] if len(parts) > 2 else "main"
+
+    def _include_blocks(self):
+        """The includes, in lists that end at any line that is not an include."""
+        block = []
+        for number, line in enumerate(without_comments(self.text).split("\n"), 1):
+            match = INCLUDE.match(line)
+            if match:
+                block.append(Include(number, match[1] == '"', match[2]))
+            elif block:
+                yield block
+                block = []
+
+    def includes(self):
+        return [include for block in self.blocks for include in block]
+
+
+def check_layers(source):
+    """A layer includes only itself and those below it, and only their public headers."""
+    if source.layer is None:
+        return
+    if source.layer not in LAYERS:
+        yield 1, f"src/{source.layer} is not a layer"
+        return
+    for include in source.includes():
+        if include.quoted and include.name.endswith(".h") and include.layer is None:
+            yield include.line, f'"{include.name}" has no layer: write "layer/name.h"'
+        if include.layer is None:
+            continue
+        if include.layer not in LAYERS:
+            yield include.line, f'"{include.name}" is of no layer'
+        elif LAYERS.index(include.layer) > LAYERS.index(source.layer):
+            yield include.line, f'{source.layer} may not include "{include.name}", which is above it'
+        elif include.layer != source.layer:
+            public = PUBLIC_HEADERS.get(include.layer)
+            if public and include.name not in public:
+                yield include.line, f'"{include.name}" is private to src/{include.layer}'
+
+
+def check_foreign_headers(source):
+    """What another project's header brings in stays in one file."""
+    for include in source.includes():
+        owner = ONLY_IN.get(include.name)
+        if source.layer and owner and source.name != owner:
+            yield include.line, f"<{include.name}> may be included in {owner} only"
+
+
+def check_calls(source):
+    """Ending the program and taking memory have one place each."""
+    if source.layer is None:
+        return
+    for names, allowed, advice in CALLS:
+        if source.name in allowed:
+            continue
+        call = re.compile(rf"(?<![\w.>])({'|'.join(names.split())})\s*\(")
+        for number, line in enumerate(source.code, 1):
+            for match in call.finditer(line):
+                yield number, f"{match[1]}() does not belong here: {advice}"
+
+
+def check_text(source):
+    """Lines fit, and hold nothing that an editor would hide."""
+    for number, line in enumerate(source.lines, 1):
+        if len(line) > COLUMNS:
+            yield number, f"{len(line)} columns; {COLUMNS} at most"
+        if "\t" in line:
+            yield number, "a tab: indent with spaces"
+        if line != line.rstrip():
+            yield number, "blanks at the end of the line"
+        if UNFINISHED.search(line):
+            yield number, "unfinished work belongs in an issue, not in a comment"
+    if source.lines[-1] != "":
+        yield len(source.lines), "the file does not end in a newline"
+
+
+def check_include_order(source):
+    """Its own header alone, the project's, then others'; each block in alphabetical order."""
+    includes = source.includes()
+    if source.path.suffix != ".c" or not includes:
+        return
+    own = source.path.with_suffix(".h").name
+    if source.path.with_name(own).exists():
+        first = source.blocks[0]
+        if Path(first[0].name).name != own:
+            yield first[0].line, f'its own header, "{own}", comes first'
+        elif len(first) > 1:
+            yield first[1].line, "an empty line belongs after the own header"
+    for block in source.blocks:
+        for before, after in zip(block, block[1:]):
+            if before.quoted == after.quoted and before.name > after.name:
+                yield after.line, f"{after.name} belongs before {before.name}"
+    for before, after in zip(includes, includes[1:]):
+        if after.quoted and after.name.endswith(".h") and not before.quoted:
+            yield after.line, f'"{after.name}" belongs before <{before.name}>'
+
+
+def check_guard(source):
+    """A header is guarded by the name that its path gives."""
+    if source.layer is None or source.path.suffix != ".h":
+        return
+    guard = "PP_" + re.sub(r"\W", "_", source.name.removeprefix("src/")).upper()
+    code = [(n, line.split()) for n, line in enumerate(source.code, 1) if line.strip()]
+    guarded = [words for _, words in code[:2]] == [["#ifndef", guard], ["#define", guard]]
+    if not guarded or code[-1][1] != ["#endif"]:
+        yield code[0][0] if code else 1, f"the include guard should be {guard}"
+
+
+def check_function_length(source):
+    """A function is one screen: the lines from its opening brace to its closing one."""
+    opened = None
+    for number, line in enumerate(source.code, 1):
+        if line.rstrip() == "{":
+            opened = number
+        elif line.rstrip() == "}" and opened:
+            length = number - opened + 1
+            if length > FUNCTION_LINES:
+                name = function_name(source.code[:opened])
+                yield opened, f"{name}() has {length} lines; {FUNCTION_LINES} at most"
+            opened = None
+
+
+def function_name(code_before_body):
+    """The name in the declarator that ends code_before_body, which may span several lines."""
+    declarator = ""
+    for line in reversed(code_before_body):
+        declarator = line + " " + declarator
+        if line[:1].isalpha() or line[:1] == "_":
+            break
+    match = re.search(r"(\w+)\s*\(", declarator)
+    return match[1] if match else "a function"
+
+
+CHECKS = [
+    check_layers,
+    check_foreign_headers,
+    check_calls,
+    check_text,
+    check_include_order,
+    check_guard,
+    check_function_length,
+]
+
+
+def read_tree(root):
+    return [
+        Source(root, path)
+        for folder in ("src", "tests", "bench")
+        for path in sorted((root / folder).rglob("*.[ch]"))
+    ]
+
+
+def print_problems(sources):
+    problems = [
+        (source.name, line, message)
+        for source in sources
+        for check in CHECKS
+        for line, message in check(source)
+    ]
+    for name, line, message in sorted(problems):
+        print(f"{name}:{line}: {message}")
+    return 1 if problems else 0
+
+
+def print_graph(sources):
+    edges = {layer: set() for layer in LAYERS}
+    for source in sources:
+        if source.layer in edges:
+            edges[source.layer] |= {include.layer for include in source.includes()}
+    for layer, below in edges.items():
+        names = [name for name in LAYERS if name in below and name != layer]
+        print(f"{layer}: {' '.join(names)}".rstrip())
+    return 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Checks the rules of the source tree.")
+    parser.add_argument("--graph", action="store_true", help="print what each layer includes")
+    parser.add_argument(
+        "root", nargs="?", type=Path, default=Path(__file__).resolve().parents[1], metavar="ROOT"
+    )
+    args = parser.parse_args()
+    sources = read_tree(args.root)
+    return print_graph(sources) if args.graph else print_problems(sources)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
