@@ -1,0 +1,10 @@
+/* From a pointer to a member back to the struct that owns it. */
+#ifndef PP_BASE_CONTAINER_H
+#define PP_BASE_CONTAINER_H
+
+#include <stddef.h>
+
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#endif

@@ -1,0 +1,18 @@
+/* Numbers as people type them. Every function reads the whole of text or refuses it, and leaves
+ * *out alone when it refuses. */
+#ifndef PP_BASE_NUMBER_H
+#define PP_BASE_NUMBER_H
+
+#include <stdint.h>
+
+/* A whole number with an optional decimal part and an optional suffix k, M or G (powers of 1,000):
+ * "500000", "500k", "1.5M". Whole after the suffix is applied, so "1.5" is refused.
+ * 0; -EINVAL: not such a number; -ERANGE: below min or above max. */
+int pp_number_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+
+/* A duration in nanoseconds: a number as above with the unit ns, us or µs, ms, s or m; without a
+ * unit it is in units of bare_unit_ns. Fractions of a nanosecond are refused. Same errors. */
+int pp_number_parse_duration(const char *text, uint64_t bare_unit_ns, uint64_t min_ns,
+                             uint64_t max_ns, uint64_t *out_ns);
+
+#endif
