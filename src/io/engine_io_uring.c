@@ -1,0 +1,909 @@
+/* The io_uring engine, by way of liburing: completions from the kernel itself.
+ *
+ * One system call a turn submits what was started and waits. A pooled receive is a multishot
+ * receive on a ring of provided buffers; an accept is a multishot accept. The kernel goes on with
+ * these by itself, so what it brings while the owner is not asking is held, by descriptor, until it
+ * asks again; nothing in the kernel ever points to the owner's operation.
+ *
+ * A send that goes out whole at once posts no completion ("skip"): the engine knows that it did
+ * when the system call has returned and no failure was posted. Where a kernel lacks a feature, the
+ * plain form of the same request is used; loop->description says what was granted. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "io/loop.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define BUFFER_GROUP 1
+#define SQ_ENTRIES_MIN 256
+#define SQ_ENTRIES_MAX 4096
+
+/* Results held for one descriptor before its multishot request is ended: the owner is not asking,
+ * and must not take the buffers of all others. */
+#define HELD_MAX 16
+
+/* With more connections than this, sends are worth batching even while the loop spins. */
+#define PLAIN_SENDS_CONNECTIONS 8
+
+enum feature { FEATURE_MULTISHOT, FEATURE_BUFFER_RING, FEATURE_DEFER, FEATURE_SKIP, FEATURE_COUNT };
+
+/* The low bits of a completion's user_data. Operations are aligned to 8. */
+enum tag {
+    TAG_OP,     /* an operation's own result */
+    TAG_SEND,   /* a send with skip: only failures arrive */
+    TAG_POLLED, /* its descriptor is ready: submit the operation again */
+    TAG_RECV,   /* of a multishot receive: descriptor and generation instead of a pointer */
+    TAG_ACCEPT, /* of a multishot accept: the same */
+    TAG_TIMER,
+    TAG_IGNORE,
+    TAG_MASK = 7
+};
+
+static_assert(TAG_IGNORE <= TAG_MASK, "a tag has three bits");
+
+enum multishot { MULTISHOT_NONE, MULTISHOT_LIVE, MULTISHOT_ENDING };
+
+/* What is known of one descriptor. A held result is a buffer, or an accepted connection; held and
+ * held_last are its number plus one, so that a zeroed table is an empty one. */
+struct slot {
+    struct pp_io_op *op; /* the receive or accept that waits for the next result */
+    uint32_t held, held_last;
+    uint32_t held_next; /* for an accepted connection that is held: the one after it */
+    uint32_t held_count;
+    uint8_t multishot;  /* enum multishot */
+    uint8_t generation; /* of the descriptor, so that late results of a closed one are known */
+    bool listens;       /* the results are connections, not buffers */
+    bool ended;         /* end_res is the stream's end, still to be delivered */
+    int16_t end_res;
+};
+
+struct held_buffer {
+    uint32_t bytes;
+    uint32_t next;
+};
+
+struct uring_state {
+    struct io_uring ring;
+    struct io_uring_buf_ring *buf_ring;
+    struct held_buffer *held_buffers; /* by buffer number */
+    struct slot *slots;               /* by descriptor */
+    bool has[FEATURE_COUNT];
+    bool plain_sends; /* try send(2) first */
+    bool ring_enabled;
+    struct pp_io_queue sends; /* with skip, not yet known to have gone out */
+    uint64_t timer_ns;        /* the deadline the kernel knows, or PP_IO_NO_DEADLINE */
+    struct __kernel_timespec timer_at;
+};
+
+static struct uring_state *state_of(struct pp_io_loop *loop)
+{
+    return (struct uring_state *)(void *)loop->engine_state;
+}
+
+/* ---- talking to the ring ---- */
+
+/* This thread is the one that submits from now on. liburing 2.3 declares a function for it and does
+ * not export it. */
+static int uring_enable(struct uring_state *st)
+{
+    if (st->ring_enabled)
+        return 0;
+    st->ring_enabled = true;
+    st->ring.flags &= ~IORING_SETUP_R_DISABLED;
+    if (syscall(SYS_io_uring_register, st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+        return -errno;
+    return 0;
+}
+
+static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
+
+    while (!sqe) { /* the queue is full: hand it over, nothing is waited for */
+        (void)uring_enable(st);
+        loop->stats.syscalls++;
+        (void)io_uring_submit(&st->ring);
+        sqe = io_uring_get_sqe(&st->ring);
+    }
+    return sqe;
+}
+
+static void sqe_tag(struct io_uring_sqe *sqe, const struct pp_io_op *op, enum tag tag)
+{
+    sqe->user_data = (uint64_t)(uintptr_t)op | tag;
+}
+
+static uint64_t slot_data(int fd, const struct slot *slot)
+{
+    const enum tag tag = slot->listens ? TAG_ACCEPT : TAG_RECV;
+
+    return (uint64_t)(uint32_t)fd << 32 | (uint64_t)slot->generation << 8 | tag;
+}
+
+static void cancel_data(struct pp_io_loop *loop, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    io_uring_prep_cancel64(sqe, user_data, 0);
+    sqe->user_data = TAG_IGNORE;
+}
+
+/* Submits op again when its descriptor is ready. */
+static void poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const bool writes = op->kind == PP_IO_SEND || op->kind == PP_IO_CONNECT;
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
+    sqe_tag(sqe, op, TAG_POLLED);
+}
+
+/* ---- buffers ---- */
+
+static char *buffer_at(struct pp_io_loop *loop, uint32_t number)
+{
+    return pp_pool_at(&loop->buffers, number);
+}
+
+static void uring_buffer_put(struct pp_io_loop *loop, char *buf)
+{
+    struct uring_state *st = state_of(loop);
+    const size_t bytes = loop->buffers.item_bytes;
+    const uint32_t count = loop->buffers.capacity;
+
+    if (!st->buf_ring) {
+        pp_pool_give(&loop->buffers, buf);
+        return;
+    }
+    io_uring_buf_ring_add(st->buf_ring, buf, (unsigned)bytes,
+                          (unsigned short)((size_t)(buf - loop->buffers.items) / bytes),
+                          io_uring_buf_ring_mask(count), 0);
+    io_uring_buf_ring_advance(st->buf_ring, 1);
+}
+
+/* ---- held results ---- */
+
+/* Where the number after a held one is kept. */
+static uint32_t *held_link(struct uring_state *st, const struct slot *slot, uint32_t number)
+{
+    return slot->listens ? &st->slots[number].held_next : &st->held_buffers[number].next;
+}
+
+static void hold(struct uring_state *st, struct slot *slot, uint32_t number)
+{
+    *held_link(st, slot, number) = 0;
+    if (slot->held)
+        *held_link(st, slot, slot->held_last - 1) = number + 1;
+    else
+        slot->held = number + 1;
+    slot->held_last = number + 1;
+    slot->held_count++;
+}
+
+static uint32_t unhold(struct uring_state *st, struct slot *slot)
+{
+    const uint32_t number = slot->held - 1;
+
+    slot->held = *held_link(st, slot, number);
+    slot->held_count--;
+    return number;
+}
+
+static void deliver(struct pp_io_loop *loop, struct slot *slot, uint32_t number)
+{
+    struct pp_io_op *op = slot->op;
+
+    slot->op = NULL;
+    if (slot->listens) {
+        pp_io_complete(loop, op, (int32_t)number);
+        return;
+    }
+    op->buf = buffer_at(loop, number);
+    pp_io_complete(loop, op, (int32_t)state_of(loop)->held_buffers[number].bytes);
+}
+
+/* Gives up what is held for a descriptor that is about to be closed. */
+static void drop_held(struct pp_io_loop *loop, struct slot *slot)
+{
+    while (slot->held) {
+        const uint32_t number = unhold(state_of(loop), slot);
+
+        if (slot->listens)
+            (void)close((int)number);
+        else
+            uring_buffer_put(loop, buffer_at(loop, number));
+    }
+}
+
+/* ---- multishot requests ---- */
+
+static void multishot_start(struct pp_io_loop *loop, int fd, struct slot *slot)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    if (slot->listens) {
+        io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } else {
+        io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = BUFFER_GROUP;
+    }
+    sqe->user_data = slot_data(fd, slot);
+    slot->multishot = MULTISHOT_LIVE;
+}
+
+static void multishot_stop(struct pp_io_loop *loop, int fd, struct slot *slot)
+{
+    if (slot->multishot != MULTISHOT_LIVE)
+        return;
+    slot->multishot = MULTISHOT_ENDING;
+    cancel_data(loop, slot_data(fd, slot));
+}
+
+/* op asks for the next result of its descriptor. */
+static void multishot_ask(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct slot *slot = &state_of(loop)->slots[op->fd];
+
+    slot->op = op;
+    slot->listens = op->kind == PP_IO_ACCEPT;
+    if (slot->held) {
+        deliver(loop, slot, unhold(state_of(loop), slot));
+    } else if (slot->ended) {
+        slot->ended = false;
+        slot->op = NULL;
+        pp_io_complete(loop, op, slot->end_res);
+    } else if (slot->multishot == MULTISHOT_NONE) {
+        multishot_start(loop, op->fd, slot);
+    }
+}
+
+/* The kernel has ended the request without a last result; res says why. */
+static void multishot_failed(struct pp_io_loop *loop, struct slot *slot, int32_t res)
+{
+    struct pp_io_op *op = slot->op;
+
+    if (!op) {
+        slot->ended = res != -ENOBUFS;
+        slot->end_res = (int16_t)res;
+        return;
+    }
+    slot->op = NULL;
+    if (res == -ENOBUFS && !slot->listens)
+        pp_io_starve(loop, op);
+    else if (res == -EAGAIN)
+        poll_first(loop, op); /* an older kernel, and a non-blocking descriptor */
+    else
+        pp_io_complete(loop, op, res);
+}
+
+/* A result that came after its descriptor was closed. */
+static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    if (cqe->flags & IORING_CQE_F_BUFFER)
+        uring_buffer_put(loop, buffer_at(loop, cqe->flags >> IORING_CQE_BUFFER_SHIFT));
+    else if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
+        (void)close(cqe->res);
+}
+
+/* Takes in what a multishot request brought. False when it brought nothing but its end. */
+static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
+                           const struct io_uring_cqe *cqe)
+{
+    struct uring_state *st = state_of(loop);
+    uint32_t number = (uint32_t)cqe->res;
+
+    if (!slot->listens) {
+        if (!(cqe->flags & IORING_CQE_F_BUFFER))
+            return false;
+        number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+        if (cqe->res <= 0) {
+            uring_buffer_put(loop, buffer_at(loop, number));
+            return false;
+        }
+        st->held_buffers[number].bytes = (uint32_t)cqe->res;
+    } else if (cqe->res < 0) {
+        return false;
+    }
+    if (slot->op)
+        deliver(loop, slot, number);
+    else
+        hold(st, slot, number);
+    if (slot->held_count >= HELD_MAX)
+        multishot_stop(loop, fd, slot);
+    return true;
+}
+
+static void on_multishot(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    const int fd = (int)(cqe->user_data >> 32);
+    struct slot *slot = &state_of(loop)->slots[fd];
+    bool was_asked_to_end;
+    bool brought;
+
+    if (slot->generation != (uint8_t)(cqe->user_data >> 8)) {
+        drop_late(loop, cqe);
+        return;
+    }
+    brought = multishot_take(loop, fd, slot, cqe);
+    if (cqe->flags & IORING_CQE_F_MORE)
+        return;
+    was_asked_to_end = slot->multishot == MULTISHOT_ENDING && cqe->res == -ECANCELED;
+    slot->multishot = MULTISHOT_NONE;
+    if (!brought && !was_asked_to_end)
+        multishot_failed(loop, slot, cqe->res);
+    else if (slot->op)
+        multishot_start(loop, fd, slot);
+}
+
+/* ---- sends ---- */
+
+static void send_submit_plain(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL);
+    sqe_tag(sqe, op, TAG_OP);
+}
+
+/* Goes out whole and says nothing, or fails at once and says so: MSG_DONTWAIT keeps it from being
+ * finished later, MSG_WAITALL makes a short send a failure. */
+static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    sqe_tag(sqe, op, TAG_SEND);
+    op->res = 0;
+    pp_io_queue_push(&state_of(loop)->sends, op);
+}
+
+static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct uring_state *st = state_of(loop);
+    ssize_t ret;
+
+    if (st->plain_sends) {
+        loop->stats.syscalls++;
+        ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (ret >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+            return;
+        }
+    }
+    if (st->has[FEATURE_SKIP] && !st->plain_sends)
+        send_submit_skip(loop, op);
+    else
+        send_submit_plain(loop, op);
+}
+
+/* All that was submitted has been tried, and every failure is in op->res. */
+static void settle_sends(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    while ((op = pp_io_queue_pop(&state_of(loop)->sends))) {
+        if (op->res == 0)
+            pp_io_complete(loop, op, (int32_t)op->len);
+        else if (op->res != -EAGAIN)
+            pp_io_complete(loop, op, op->res);
+        else if (op->state == PP_IO_CANCELING)
+            pp_io_complete(loop, op, -ECANCELED);
+        else
+            send_submit_plain(loop, op);
+    }
+}
+
+/* Whether a send is under way whose owner wants to hear of it without delay. */
+static bool has_eager_send(const struct uring_state *st)
+{
+    for (const struct pp_io_op *op = st->sends.head; op; op = op->next)
+        if (!op->lazy)
+            return true;
+    return false;
+}
+
+/* ---- the other operations ---- */
+
+static void recv_pooled_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const struct uring_state *st = state_of(loop);
+    struct io_uring_sqe *sqe;
+
+    if (st->has[FEATURE_MULTISHOT] && st->buf_ring) {
+        multishot_ask(loop, op);
+        return;
+    }
+    if (!st->buf_ring) { /* a buffer is taken when bytes have come, so wait for them first */
+        poll_first(loop, op);
+        return;
+    }
+    sqe = sqe_get(loop);
+    io_uring_prep_recv(sqe, op->fd, NULL, loop->buffers.item_bytes, 0);
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = BUFFER_GROUP;
+    sqe_tag(sqe, op, TAG_OP);
+}
+
+static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct slot *slot = &state_of(loop)->slots[op->fd];
+    struct io_uring_sqe *sqe;
+
+    pp_assert(!slot->op);
+    multishot_stop(loop, op->fd, slot);
+    drop_held(loop, slot);
+    *slot = (struct slot){ .generation = (uint8_t)(slot->generation + 1) };
+    sqe = sqe_get(loop);
+    io_uring_prep_close(sqe, op->fd);
+    sqe_tag(sqe, op, TAG_OP);
+}
+
+static void accept_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct io_uring_sqe *sqe;
+
+    if (state_of(loop)->has[FEATURE_MULTISHOT]) {
+        multishot_ask(loop, op);
+        return;
+    }
+    sqe = sqe_get(loop);
+    io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sqe_tag(sqe, op, TAG_OP);
+}
+
+static void simple_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    if (op->kind == PP_IO_CONNECT)
+        io_uring_prep_connect(sqe, op->fd, op->addr, op->len);
+    else if (op->kind == PP_IO_RECV)
+        io_uring_prep_recv(sqe, op->fd, op->buf, op->len, 0);
+    else if (op->kind == PP_IO_SHUTDOWN)
+        io_uring_prep_shutdown(sqe, op->fd, SHUT_WR);
+    else
+        io_uring_prep_poll_add(sqe, op->fd, POLLIN);
+    sqe_tag(sqe, op, TAG_OP);
+}
+
+static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    switch ((enum pp_io_kind)op->kind) {
+    case PP_IO_ACCEPT:
+        accept_submit(loop, op);
+        return;
+    case PP_IO_RECV_POOLED:
+        recv_pooled_submit(loop, op);
+        return;
+    case PP_IO_SEND:
+        send_submit(loop, op);
+        return;
+    case PP_IO_CLOSE:
+        close_submit(loop, op);
+        return;
+    case PP_IO_CONNECT:
+    case PP_IO_RECV:
+    case PP_IO_SHUTDOWN:
+    case PP_IO_WATCH:
+        simple_submit(loop, op);
+        return;
+    case PP_IO_TIMER:
+    case PP_IO_WAKE:
+        break;
+    }
+    pp_assert(!"an operation that the loop keeps to itself");
+}
+
+static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct slot *slot = &state_of(loop)->slots[op->fd];
+
+    if (slot->op == op) {
+        slot->op = NULL;
+        multishot_stop(loop, op->fd, slot);
+        pp_io_complete(loop, op, -ECANCELED);
+        return;
+    }
+    cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_OP);
+    cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_POLLED);
+}
+
+/* ---- completions ---- */
+
+static bool may_poll_first(const struct pp_io_op *op, int32_t res)
+{
+    return res == -EAGAIN || (res == -EINPROGRESS && op->kind == PP_IO_CONNECT);
+}
+
+static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_uring_cqe *cqe)
+{
+    int32_t res = cqe->res;
+
+    if (may_poll_first(op, res) && op->state == PP_IO_ARMED) {
+        poll_first(loop, op);
+        return;
+    }
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        op->buf = buffer_at(loop, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        if (res <= 0)
+            uring_buffer_put(loop, op->buf);
+    }
+    if (res == -ENOBUFS && op->kind == PP_IO_RECV_POOLED && op->state == PP_IO_ARMED)
+        pp_io_starve(loop, op);
+    else
+        pp_io_complete(loop, op, op->kind == PP_IO_WATCH && res > 0 ? 0 : res);
+}
+
+/* Bytes have come and there is no buffer ring to receive them by. */
+static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    char *buf = pp_pool_take(&loop->buffers);
+    ssize_t ret;
+
+    if (!buf) {
+        pp_io_starve(loop, op);
+        return;
+    }
+    loop->stats.syscalls++;
+    ret = recv(op->fd, buf, loop->buffers.item_bytes, MSG_DONTWAIT);
+    if (ret > 0)
+        op->buf = buf;
+    else
+        pp_pool_give(&loop->buffers, buf);
+    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+        poll_first(loop, op);
+    else
+        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+}
+
+static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    loop->stats.syscalls++;
+    if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    pp_io_complete(loop, op, -error);
+}
+
+static void on_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
+{
+    if (res < 0 || op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, res < 0 ? res : -ECANCELED);
+    else if (op->kind == PP_IO_CONNECT)
+        connect_result(loop, op);
+    else if (op->kind == PP_IO_RECV_POOLED && !state_of(loop)->buf_ring)
+        recv_pooled_now(loop, op);
+    else
+        uring_submit(loop, op);
+}
+
+static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    const enum tag tag = (enum tag)(cqe->user_data & TAG_MASK);
+    struct pp_io_op *op = (struct pp_io_op *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+
+    switch (tag) {
+    case TAG_OP:
+        on_op(loop, op, cqe);
+        return;
+    case TAG_POLLED:
+        on_polled(loop, op, cqe->res);
+        return;
+    case TAG_RECV:
+    case TAG_ACCEPT:
+        on_multishot(loop, cqe);
+        return;
+    case TAG_TIMER:
+        state_of(loop)->timer_ns = PP_IO_NO_DEADLINE;
+        return;
+    case TAG_SEND: /* taken note of already */
+    case TAG_IGNORE:
+    case TAG_MASK:
+        return;
+    }
+}
+
+static void note_failed_sends(struct uring_state *st, unsigned count)
+{
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if (count-- == 0)
+            return;
+        if ((cqe->user_data & TAG_MASK) == TAG_SEND)
+            ((struct pp_io_op *)(uintptr_t)(cqe->user_data - TAG_SEND))->res = cqe->res;
+    }
+}
+
+/* Sends are settled first: a receive in the same batch may be the answer to one of them. */
+static void reap(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    const bool overflow = io_uring_cq_has_overflow(&st->ring);
+    const unsigned count = io_uring_cq_ready(&st->ring);
+    unsigned left = count;
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    loop->stats.overflows += overflow;
+    if (st->sends.head) {
+        note_failed_sends(st, count);
+        if (!overflow && io_uring_sq_ready(&st->ring) == 0)
+            settle_sends(loop);
+    }
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if (left-- == 0)
+            break;
+        on_cqe(loop, cqe);
+    }
+    io_uring_cq_advance(&st->ring, count);
+}
+
+/* ---- waiting ---- */
+
+/* A timeout request of its own: a timeout argument to the wait would set up a timer each time. One
+ * that is no longer wanted wakes the loop once, for nothing. */
+static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct uring_state *st = state_of(loop);
+    struct io_uring_sqe *sqe;
+
+    if (deadline_ns >= st->timer_ns)
+        return;
+    sqe = sqe_get(loop);
+    st->timer_ns = deadline_ns;
+    st->timer_at.tv_sec = (long long)(deadline_ns / PP_NS_PER_S);
+    st->timer_at.tv_nsec = (long long)(deadline_ns % PP_NS_PER_S);
+    io_uring_prep_timeout(sqe, &st->timer_at, 0, IORING_TIMEOUT_ABS);
+    sqe->user_data = TAG_TIMER;
+}
+
+static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct uring_state *st = state_of(loop);
+    int ret = uring_enable(st);
+
+    if (ret < 0)
+        return ret;
+    loop->stats.syscalls++;
+    if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) || has_eager_send(st) ||
+        io_uring_cq_has_overflow(&st->ring)) {
+        ret = io_uring_submit_and_get_events(&st->ring);
+    } else {
+        timer_set(loop, deadline_ns);
+        ret = io_uring_submit_and_wait(&st->ring, 1);
+    }
+    if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+        return ret;
+    reap(loop);
+    return 0;
+}
+
+/* ---- opening and closing ---- */
+
+static int sysctl_disabled(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    int value = 0;
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%d", &value) != 1)
+        value = 0;
+    (void)fclose(file);
+    return value;
+}
+
+/* Says why the kernel refused, and what to do. */
+static int refused(struct pp_error *err, int ret)
+{
+    struct rlimit lock = { 0 };
+
+    if (ret == -EPERM && sysctl_disabled() > 0)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is switched off (EPERM): sysctl kernel.io_uring_disabled "
+                            "is %d; set it to 0",
+                            sysctl_disabled());
+    if (ret == -EPERM || ret == -EACCES)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is not permitted (EPERM): a seccomp profile forbids it, as "
+                            "containers do; run with one that allows io_uring_setup, "
+                            "io_uring_enter and io_uring_register");
+    if (ret == -ENOSYS)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is missing (ENOSYS): the kernel is older than 5.11, or a "
+                            "seccomp profile hides it");
+    if (ret == -ENOMEM) {
+        (void)getrlimit(RLIMIT_MEMLOCK, &lock);
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring got no memory (ENOMEM): the limit on locked memory is %llu "
+                            "KiB; raise it with ulimit -l",
+                            (unsigned long long)lock.rlim_cur / 1024);
+    }
+    return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret, "io_uring cannot run here: %s",
+                        strerror(-ret));
+}
+
+static unsigned power_of_two_between(uint32_t n, unsigned min, unsigned max)
+{
+    unsigned size = min;
+
+    while (size < n && size < max)
+        size *= 2;
+    return size;
+}
+
+/* The best set-up that the kernel takes: each step asks for less. */
+static int ring_setup(struct uring_state *st, const struct pp_io_options *options, bool defer)
+{
+    static const unsigned steps[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+            IORING_SETUP_SUBMIT_ALL,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+        0,
+    };
+    const unsigned sq_entries = power_of_two_between(options->connections, SQ_ENTRIES_MIN,
+                                                     SQ_ENTRIES_MAX);
+    int ret = -EINVAL;
+
+    for (size_t i = defer ? 0 : 1; i < sizeof steps / sizeof steps[0] && ret == -EINVAL; i++) {
+        struct io_uring_params params = {
+            .flags = steps[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+            .cq_entries = sq_entries * 4,
+        };
+
+        ret = io_uring_queue_init_params(sq_entries, &st->ring, &params);
+        st->has[FEATURE_DEFER] = params.flags & IORING_SETUP_DEFER_TASKRUN;
+        st->has[FEATURE_SKIP] = params.features & IORING_FEAT_CQE_SKIP;
+        st->ring_enabled = !(params.flags & IORING_SETUP_R_DISABLED);
+    }
+    return ret;
+}
+
+/* The kernel that brought zero-copy send (6.0) brought multishot receive, which no probe shows. */
+static int ring_probe(struct uring_state *st)
+{
+    struct io_uring_probe *probe = io_uring_get_probe_ring(&st->ring);
+    bool usable;
+    int ret;
+
+    if (!probe)
+        return -ENOSYS;
+    usable = io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN);
+    st->has[FEATURE_MULTISHOT] = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
+    io_uring_free_probe(probe);
+    if (!usable)
+        return -ENOSYS;
+    ret = io_uring_submit(&st->ring); /* may enter be called at all? */
+    return ret >= 0 || ret == -EBADFD ? 0 : ret;
+}
+
+static size_t buf_ring_bytes(uint32_t count)
+{
+    return count * sizeof(struct io_uring_buf);
+}
+
+/* Hands all receive buffers to the kernel. Without it, they stay in the loop's pool. */
+static int buf_ring_setup(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    const uint32_t count = loop->buffers.capacity;
+    struct io_uring_buf_reg reg = { .ring_entries = count, .bgid = BUFFER_GROUP };
+    struct io_uring_buf_ring *buf_ring;
+    int ret;
+
+    if (count > 32768)
+        return -EINVAL;
+    buf_ring = mmap(NULL, buf_ring_bytes(count), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* the kernel wants whole pages */
+    if (buf_ring == MAP_FAILED)
+        return -errno;
+    reg.ring_addr = (uint64_t)(uintptr_t)buf_ring;
+    io_uring_buf_ring_init(buf_ring);
+    ret = io_uring_register_buf_ring(&st->ring, &reg, 0);
+    if (ret < 0) {
+        (void)munmap(buf_ring, buf_ring_bytes(count));
+        return ret;
+    }
+    st->buf_ring = buf_ring;
+    for (uint32_t i = 0; i < count; i++)
+        uring_buffer_put(loop, pp_pool_take(&loop->buffers));
+    return 0;
+}
+
+static void describe(struct pp_io_loop *loop)
+{
+    const struct uring_state *st = state_of(loop);
+    const bool multishot = st->has[FEATURE_MULTISHOT];
+
+    (void)snprintf(loop->description, sizeof loop->description, "io_uring: %s, %s, %s, %s",
+                   multishot ? "multishot" : "single-shot",
+                   st->buf_ring ? "buffer ring" : "no buffer ring",
+                   st->has[FEATURE_DEFER] ? "deferred task work" : "task work at any time",
+                   st->plain_sends         ? "plain sends"
+                   : st->has[FEATURE_SKIP] ? "silent sends"
+                                           : "announced sends");
+}
+
+static void uring_close(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+
+    io_uring_queue_exit(&st->ring);
+    if (st->buf_ring)
+        (void)munmap(st->buf_ring, buf_ring_bytes(loop->buffers.capacity));
+    pp_memory_free(st->held_buffers);
+    pp_memory_free(st->slots);
+}
+
+static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *options,
+                      uint32_t without, struct pp_error *err)
+{
+    struct uring_state *st = state_of(loop);
+    int ret;
+
+    st->timer_ns = PP_IO_NO_DEADLINE;
+    ret = ring_setup(st, options, !(without >> FEATURE_DEFER & 1));
+    if (ret < 0)
+        return refused(err, ret);
+    ret = ring_probe(st);
+    if (ret < 0) {
+        (void)refused(err, ret);
+        goto fail;
+    }
+    st->slots = pp_memory_alloc(loop->fds_max, sizeof *st->slots);
+    st->held_buffers = pp_memory_alloc(loop->buffers.capacity, sizeof *st->held_buffers);
+    if (!st->slots || !st->held_buffers) {
+        ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
+                           loop->fds_max);
+        goto fail;
+    }
+    if (!(without >> FEATURE_BUFFER_RING & 1))
+        (void)buf_ring_setup(loop);
+    for (unsigned i = 0; i < FEATURE_COUNT; i++)
+        st->has[i] = st->has[i] && !(without >> i & 1);
+    /* Plain sends pay while few messages are under way and the loop looks often; without deferred
+     * task work they would be interrupted by their own answers. */
+    st->plain_sends = st->has[FEATURE_DEFER] && options->wait != PP_IO_WAIT_BLOCK &&
+                      options->connections <= PLAIN_SENDS_CONNECTIONS;
+    describe(loop);
+    return 0;
+
+fail:
+    uring_close(loop);
+    return ret;
+}
+
+const struct pp_io_engine pp_io_engine_io_uring = {
+    .name = "io_uring",
+    .rank = { .few = 1, .many = 2 },
+    .features = { [FEATURE_MULTISHOT] = "multishot",
+                  [FEATURE_BUFFER_RING] = "buffer-ring",
+                  [FEATURE_DEFER] = "defer",
+                  [FEATURE_SKIP] = "skip" },
+    .state_size = sizeof(struct uring_state),
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .poll = uring_poll,
+    .buffer_put = uring_buffer_put,
+};

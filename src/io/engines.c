@@ -1,0 +1,109 @@
+/* The list of engines, made by the build from the files engine_*.c. */
+#include "io/engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#define PP_IO_ENGINE(name) extern const struct pp_io_engine pp_io_engine_##name;
+#include "io_engines.inc"
+#undef PP_IO_ENGINE
+
+#define PP_IO_ENGINE(name) &pp_io_engine_##name,
+static const struct pp_io_engine *const engines[] = {
+#include "io_engines.inc"
+};
+#undef PP_IO_ENGINE
+
+#define ENGINE_COUNT (sizeof engines / sizeof engines[0])
+
+/* A connection count up to which plain system calls are faster than batches of them. */
+#define FEW_CONNECTIONS 1
+
+static const struct pp_io_engine *engine_of(const char *spec)
+{
+    const size_t name_bytes = strcspn(spec, ":");
+
+    for (size_t i = 0; i < ENGINE_COUNT; i++)
+        if (strlen(engines[i]->name) == name_bytes &&
+            memcmp(engines[i]->name, spec, name_bytes) == 0)
+            return engines[i];
+    return NULL;
+}
+
+bool pp_io_engine_exists(const char *name)
+{
+    uint32_t without;
+
+    return pp_io_engine_find(name, &without, NULL) != NULL;
+}
+
+static unsigned rank_of(const struct pp_io_engine *engine, bool few)
+{
+    return few ? engine->rank.few : engine->rank.many;
+}
+
+/* An insertion sort: there are a handful of engines. */
+void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX])
+{
+    const bool few = connections <= FEW_CONNECTIONS;
+    const struct pp_io_engine *sorted[ENGINE_COUNT];
+
+    static_assert(ENGINE_COUNT < PP_IO_ENGINES_MAX, "room for all engines and the NULL");
+    for (size_t i = 0; i < ENGINE_COUNT; i++) {
+        size_t at = i;
+
+        for (; at > 0 && rank_of(sorted[at - 1], few) < rank_of(engines[i], few); at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = engines[i];
+    }
+    for (size_t i = 0; i < ENGINE_COUNT; i++)
+        names[i] = sorted[i]->name;
+    names[ENGINE_COUNT] = NULL;
+}
+
+/* The bit of the feature named by the bytes at name; 0 if the engine has none of that name. */
+static uint32_t feature_bit(const struct pp_io_engine *engine, const char *name, size_t bytes)
+{
+    for (unsigned i = 0; i < PP_IO_FEATURES_MAX && engine->features[i]; i++)
+        if (strlen(engine->features[i]) == bytes && memcmp(engine->features[i], name, bytes) == 0)
+            return UINT32_C(1) << i;
+    return 0;
+}
+
+/* Reads "no-multishot,no-defer". */
+static int parse_without(const struct pp_io_engine *engine, const char *text, uint32_t *without,
+                         struct pp_error *err)
+{
+    while (*text) {
+        const size_t bytes = strcspn(text, ",");
+        uint32_t bit = 0;
+
+        if (bytes > 3 && memcmp(text, "no-", 3) == 0)
+            bit = feature_bit(engine, text + 3, bytes - 3);
+        if (!bit)
+            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                                "engine %s cannot do \"%.*s\"; a feature is switched off by "
+                                "%s:no-FEATURE",
+                                engine->name, (int)bytes, text, engine->name);
+        *without |= bit;
+        text += bytes + (text[bytes] == ',');
+    }
+    return 0;
+}
+
+const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *without,
+                                             struct pp_error *err)
+{
+    const struct pp_io_engine *engine = engine_of(spec);
+    const char *features = strchr(spec, ':');
+
+    *without = 0;
+    if (!engine) {
+        (void)pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "there is no engine \"%s\"", spec);
+        return NULL;
+    }
+    if (features && parse_without(engine, features + 1, without, err) < 0)
+        return NULL;
+    return engine;
+}

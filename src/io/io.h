@@ -1,0 +1,267 @@
+/* The event loop: operations are started, and call back when they have completed (a proactor).
+ * This is the layer's only public header. Not here: what the bytes mean, and when to measure.
+ *
+ * A loop belongs to one thread at a time; pp_io_wake() alone may be called from any thread, and
+ * from a signal handler. Several loops can live in one process, on different engines. */
+#ifndef PP_IO_IO_H
+#define PP_IO_IO_H
+
+#include "base/error.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct pp_io_loop;
+struct pp_io_op;
+
+/* ---- operations -------------------------------------------------------------------------- */
+
+enum pp_io_next {
+    PP_IO_DISARM, /* the operation is idle: it may be started anew, or freed */
+    PP_IO_REARM   /* do what is left of the same request, or the same again where nothing is left */
+};
+
+/* Runs when op has completed. op is idle during the call and op->res tells how it went; the
+ * callback may start op anew itself, and then returns PP_IO_DISARM. */
+typedef enum pp_io_next pp_io_cb(struct pp_io_op *op);
+
+enum pp_io_kind {
+    PP_IO_ACCEPT,
+    PP_IO_CONNECT,
+    PP_IO_RECV,
+    PP_IO_RECV_POOLED,
+    PP_IO_SEND,
+    PP_IO_SHUTDOWN,
+    PP_IO_CLOSE,
+    PP_IO_TIMER,
+    PP_IO_WAKE,
+    PP_IO_WATCH /* inside this layer only: fd has become readable */
+};
+
+enum pp_io_state {
+    PP_IO_IDLE,      /* the owner's */
+    PP_IO_ARMED,     /* the engine's, or waiting in the loop for a buffer, a time or a wake */
+    PP_IO_CANCELING, /* armed, and asked to end */
+    PP_IO_DONE       /* on the done list: its callback will run in this turn or the next */
+};
+
+/* One operation. Embed it in the struct that owns it, zeroed; do not move it while it is armed.
+ * It is 40 bytes because a server keeps one for every idle connection. */
+struct pp_io_op {
+    pp_io_cb *cb;
+    struct pp_io_op *next; /* the loop's */
+    union {
+        char *buf;                   /* recv, send: where the rest of the request begins */
+        const struct sockaddr *addr; /* connect */
+        uint64_t deadline_ns;        /* timer; the callback may move it before PP_IO_REARM */
+    };
+    uint32_t len; /* recv, send: bytes left of the request; connect: length of addr */
+    int fd;
+    int32_t res;   /* bytes, a file descriptor or 0; negative: -errno. Valid in cb only. */
+    uint8_t kind;  /* enum pp_io_kind */
+    uint8_t state; /* enum pp_io_state, written by the loop alone */
+    union {
+        bool lazy;         /* send: see pp_io_send() */
+        atomic_bool woken; /* wake */
+    };
+    uint8_t tag; /* the owner's: the loop never touches it */
+};
+
+static inline bool pp_io_is_armed(const struct pp_io_op *op)
+{
+    return op->state != PP_IO_IDLE;
+}
+
+/* Starting cannot fail and never calls back before it returns: a failure that is found at once also
+ * arrives as a completion with res < 0, so that callers have one error path. op must be idle. */
+
+/* The next connection on listen_fd. res: its descriptor (non-blocking, close-on-exec), the
+ * caller's. */
+void pp_io_accept(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd, pp_io_cb *cb);
+
+/* addr must stay valid until the callback. */
+void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,
+                   const struct sockaddr *addr, socklen_t addr_len, pp_io_cb *cb);
+
+/* At most len bytes into buf; res 0 is the end of the stream. */
+void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf, uint32_t len,
+                pp_io_cb *cb);
+
+/* As pp_io_recv(), but a buffer of the loop's is taken when bytes have come and not before: op->buf
+ * then holds res bytes, is the caller's, and goes back with pp_io_buffer_put(). With res <= 0 there
+ * is no buffer. When all buffers are out the receive waits for one, and nothing is lost. One
+ * descriptor takes either kind of receive, not both in turn. */
+void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
+
+/* res may be less than len: pp_io_advance() and PP_IO_REARM send the rest.
+ * The owner may set op->lazy after starting, and clear it while op is armed: the callback of a send
+ * that went out whole may then wait for the loop's next other event, which saves a system call. */
+void pp_io_send(struct pp_io_loop *loop, struct pp_io_op *op, int fd, const void *buf, uint32_t len,
+                pp_io_cb *cb);
+
+/* No more will be sent: the peer reads the end of the stream. */
+void pp_io_shutdown(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
+
+/* No other operation may be armed on fd. A descriptor that a loop has worked on is closed here, so
+ * that nothing the loop knows of it outlives it. */
+void pp_io_close(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
+
+/* Completes with 0 when the monotonic clock has reached deadline_ns. */
+void pp_io_timer(struct pp_io_loop *loop, struct pp_io_op *op, uint64_t deadline_ns, pp_io_cb *cb);
+
+/* Completes with 0 after pp_io_wake() was called for op; wakes before the callback count as one. */
+void pp_io_wake_wait(struct pp_io_loop *loop, struct pp_io_op *op, pp_io_cb *cb);
+void pp_io_wake(struct pp_io_loop *loop, struct pp_io_op *op);
+
+/* Counts res into buf and len. True once nothing is left of the request. */
+bool pp_io_advance(struct pp_io_op *op);
+
+/* op completes with -ECANCELED, or with its own result where that came first. Nothing happens when
+ * it is idle or done. */
+void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op);
+
+/* Gives back a buffer of pp_io_recv_pooled(). */
+void pp_io_buffer_put(struct pp_io_loop *loop, char *buf);
+
+/* ---- the loop ---------------------------------------------------------------------------- */
+
+/* What the loop does while nothing has completed. */
+enum pp_io_wait {
+    PP_IO_WAIT_BLOCK, /* sleep in the kernel */
+    PP_IO_WAIT_SPIN,  /* look again and again for spin_ns, then sleep */
+    PP_IO_WAIT_YIELD  /* as spin, giving the CPU away before each look; with a guard that falls
+                         back to sleeping where a third thread holds the CPU for long */
+};
+
+#define PP_IO_SPIN_FOREVER UINT64_MAX
+
+struct pp_io_options {
+    const char *engine; /* "epoll", "io_uring", "io_uring:no-multishot": see pp_io_engine_list() */
+    enum pp_io_wait wait;
+    uint64_t spin_ns;
+    uint32_t connections;  /* how many to be ready for: sizes rings and batches; more are served */
+    uint32_t buffers;      /* how many receive buffers; rounded up to a power of two */
+    uint32_t buffer_bytes; /* a multiple of 64 */
+};
+
+/* Counted from the opening of the loop. */
+struct pp_io_stats {
+    uint64_t syscalls; /* made by the loop and its engine */
+    uint64_t turns;
+    uint64_t starved;     /* receives that had to wait for a buffer */
+    uint64_t overflows;   /* completion queue overflows (no completion is lost) */
+    uint64_t guard_trips; /* times the yield guard fell back to sleeping */
+};
+
+/* What was counted between two readings. */
+struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
+                                       const struct pp_io_stats *later);
+
+/* *out is the caller's, to be closed. -ENOSYS, -EPERM, -ENOMEM, ...: the engine cannot run here,
+ * and err says why and what to do (kind PP_ERROR_UNAVAILABLE). May be called on another thread than
+ * the one that will run the loop, and operations may be started before it runs. */
+int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options,
+                    struct pp_error *err);
+
+/* Operations still armed are dropped: their callbacks will not run. loop may be NULL. */
+void pp_io_loop_close(struct pp_io_loop *loop);
+
+/* Runs until no operation is armed. 0, or a negative errno when the engine itself failed. */
+int pp_io_loop_run(struct pp_io_loop *loop);
+
+/* One turn: waits until something completes and runs the callbacks. */
+int pp_io_loop_run_once(struct pp_io_loop *loop);
+
+/* The same without waiting. */
+int pp_io_loop_poll(struct pp_io_loop *loop);
+
+const struct pp_io_stats *pp_io_loop_stats(const struct pp_io_loop *loop);
+
+/* How many receive buffers there are. */
+uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
+
+/* The engine's name and, after a colon, the features it was granted: "io_uring: multishot, ...".
+ * Lives as long as the loop. */
+const char *pp_io_loop_describe(const struct pp_io_loop *loop);
+
+/* ---- engines ----------------------------------------------------------------------------- */
+
+#define PP_IO_ENGINES_MAX 16
+
+/* The names of all engines, best first for a plan with this many connections, then NULL. */
+void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX]);
+
+/* Whether name (with its feature suffix, if any) names an engine that this program has. */
+bool pp_io_engine_exists(const char *name);
+
+/* ---- sockets ----------------------------------------------------------------------------- */
+
+struct pp_io_addr {
+    socklen_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    };
+};
+
+#define PP_IO_ADDR_TEXT_BYTES 64
+
+/* "127.0.0.1:3131" or "[::1]:3131". Returns text. */
+const char *pp_io_addr_format(const struct pp_io_addr *addr, char text[PP_IO_ADDR_TEXT_BYTES]);
+
+/* A listening TCP socket on *addr, whose port is filled in where it was 0. Returns the descriptor,
+ * the caller's, or a negative errno with err set. */
+int pp_io_listen(struct pp_io_addr *addr, struct pp_error *err);
+
+/* A TCP socket to connect with: non-blocking, close-on-exec, no Nagle delay. Same return. */
+int pp_io_socket(const struct pp_io_addr *addr, struct pp_error *err);
+
+/* ---- work that blocks -------------------------------------------------------------------- */
+
+/* A few threads for calls that would block a loop. A job completes on the loop that asked, as
+ * operations do. */
+struct pp_io_workers;
+struct pp_io_job;
+
+/* Runs on a worker thread. Its return value becomes op.res. */
+typedef int pp_io_work(struct pp_io_job *job);
+
+/* Embed it in the struct that owns it; do not move it until its callback has run. */
+struct pp_io_job {
+    struct pp_io_op op;
+    pp_io_work *work;
+    pp_io_cb *cb;
+    int result;
+    struct pp_io_loop *loop;
+    struct pp_io_job *next;
+};
+
+int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err);
+
+/* Waits for the jobs that were started. Their loops must still be open. */
+void pp_io_workers_close(struct pp_io_workers *workers);
+
+/* cb runs on loop with &job->op, whose res is what work returned. */
+void pp_io_work_start(struct pp_io_workers *workers, struct pp_io_loop *loop, struct pp_io_job *job,
+                      pp_io_work *work, pp_io_cb *cb);
+
+/* Looks up a host name on a worker. At callback: job.op.res is 0 and addr is filled in, or a
+ * negative errno and why says it in words. host must stay valid until then. */
+struct pp_io_resolve {
+    struct pp_io_job job;
+    const char *host;
+    uint16_t port;
+    struct pp_io_addr addr;
+    const char *why;
+};
+
+void pp_io_resolve_start(struct pp_io_workers *workers, struct pp_io_loop *loop,
+                         struct pp_io_resolve *resolve, const char *host, uint16_t port,
+                         pp_io_cb *cb);
+
+#endif

@@ -1,0 +1,433 @@
+/* The loop: what is the same for every engine. Starting, completing and cancelling operations, the
+ * done list, timers, wakes, and the receives that wait for a buffer. */
+#include "io/loop.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static_assert(sizeof(struct pp_io_op) == 40,
+              "an idle connection costs an operation: keep it small");
+
+/* Callbacks between two looks at the kernel: many enough that a look costs little, few enough that
+ * one busy peer cannot keep the others waiting. */
+#define CALLBACKS_PER_LOOK 1024
+
+/* Descriptors above are refused as if the process had run out of them: tables by descriptor end. */
+#define FDS_MAX (UINT32_C(1) << 20)
+
+/* The loop's own operation: its wake descriptor. */
+#define ARMED_BY_LOOP 1
+
+/* ---- the done list ---- */
+
+bool pp_io_queue_remove(struct pp_io_queue *queue, struct pp_io_op *op)
+{
+    struct pp_io_op *before = NULL;
+
+    for (struct pp_io_op *at = queue->head; at; before = at, at = at->next) {
+        if (at != op)
+            continue;
+        if (before)
+            before->next = op->next;
+        else
+            queue->head = op->next;
+        if (queue->tail == op)
+            queue->tail = before;
+        return true;
+    }
+    return false;
+}
+
+void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
+{
+    pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
+    op->state = PP_IO_DONE;
+    op->res = res;
+    pp_io_queue_push(&loop->done, op);
+}
+
+static void timer_insert(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_io_op **at = &loop->timers;
+
+    while (*at && (*at)->deadline_ns <= op->deadline_ns)
+        at = &(*at)->next;
+    op->next = *at;
+    *at = op;
+}
+
+static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    pp_assert(op->state == PP_IO_IDLE);
+    op->state = PP_IO_ARMED;
+    loop->armed++;
+    if (op->kind == PP_IO_TIMER)
+        timer_insert(loop, op);
+    else if (op->kind == PP_IO_WAKE)
+        return;
+    else if (op->fd < 0 || (uint32_t)op->fd >= loop->fds_max)
+        pp_io_complete(loop, op, op->fd < 0 ? -EBADF : -EMFILE);
+    else
+        loop->engine->submit(loop, op);
+}
+
+static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    op->state = PP_IO_IDLE;
+    loop->armed--;
+    if (op->kind == PP_IO_WAKE)
+        atomic_store(&op->woken, false); /* a wake from here on asks for another callback */
+    if (op->cb(op) == PP_IO_REARM)
+        op_arm(loop, op);
+}
+
+static void run_done(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    for (unsigned left = CALLBACKS_PER_LOOK; left > 0; left--) {
+        op = pp_io_queue_pop(&loop->done);
+        if (!op)
+            return;
+        op_finish(loop, op);
+    }
+}
+
+/* ---- starting operations ---- */
+
+static void op_start(struct pp_io_loop *loop, struct pp_io_op *op, enum pp_io_kind kind, int fd,
+                     pp_io_cb *cb)
+{
+    op->cb = cb;
+    op->fd = fd;
+    op->kind = (uint8_t)kind;
+    op_arm(loop, op);
+}
+
+void pp_io_accept(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd, pp_io_cb *cb)
+{
+    op_start(loop, op, PP_IO_ACCEPT, listen_fd, cb);
+}
+
+void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,
+                   const struct sockaddr *addr, socklen_t addr_len, pp_io_cb *cb)
+{
+    op->addr = addr;
+    op->len = addr_len;
+    op_start(loop, op, PP_IO_CONNECT, fd, cb);
+}
+
+void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf, uint32_t len,
+                pp_io_cb *cb)
+{
+    op->buf = buf;
+    op->len = len;
+    op_start(loop, op, PP_IO_RECV, fd, cb);
+}
+
+void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
+{
+    op_start(loop, op, PP_IO_RECV_POOLED, fd, cb);
+}
+
+void pp_io_send(struct pp_io_loop *loop, struct pp_io_op *op, int fd, const void *buf, uint32_t len,
+                pp_io_cb *cb)
+{
+    op->buf = (char *)(uintptr_t)buf; /* one field serves both directions; it is only read from */
+    op->len = len;
+    op->lazy = false;
+    op_start(loop, op, PP_IO_SEND, fd, cb);
+}
+
+void pp_io_shutdown(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
+{
+    op_start(loop, op, PP_IO_SHUTDOWN, fd, cb);
+}
+
+void pp_io_close(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
+{
+    op_start(loop, op, PP_IO_CLOSE, fd, cb);
+}
+
+void pp_io_timer(struct pp_io_loop *loop, struct pp_io_op *op, uint64_t deadline_ns, pp_io_cb *cb)
+{
+    op->deadline_ns = deadline_ns;
+    op_start(loop, op, PP_IO_TIMER, -1, cb);
+}
+
+void pp_io_wake_wait(struct pp_io_loop *loop, struct pp_io_op *op, pp_io_cb *cb)
+{
+    op_start(loop, op, PP_IO_WAKE, -1, cb);
+}
+
+bool pp_io_advance(struct pp_io_op *op)
+{
+    pp_assert(op->res >= 0 && (uint32_t)op->res <= op->len);
+    op->buf += op->res;
+    op->len -= (uint32_t)op->res;
+    return op->len == 0;
+}
+
+/* ---- cancelling ---- */
+
+static void timer_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_io_op **at = &loop->timers;
+
+    while (*at != op)
+        at = &(*at)->next;
+    *at = op->next;
+    pp_io_complete(loop, op, -ECANCELED);
+}
+
+/* Whoever sets woken completes the operation: we, or the thread that was faster. */
+static void wake_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (!atomic_exchange(&op->woken, true))
+        pp_io_complete(loop, op, -ECANCELED);
+}
+
+void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (op->state != PP_IO_ARMED)
+        return;
+    if (op->kind == PP_IO_TIMER) {
+        timer_cancel(loop, op);
+    } else if (op->kind == PP_IO_WAKE) {
+        wake_cancel(loop, op);
+    } else if (pp_io_queue_remove(&loop->starved, op)) {
+        pp_io_complete(loop, op, -ECANCELED);
+    } else {
+        op->state = PP_IO_CANCELING;
+        loop->engine->cancel(loop, op);
+    }
+}
+
+/* ---- wakes ---- */
+
+void pp_io_wake(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const uint64_t one = 1;
+    struct pp_io_op *head;
+
+    if (atomic_exchange(&op->woken, true))
+        return;
+    head = atomic_load(&loop->woken);
+    do {
+        op->next = head;
+    } while (!atomic_compare_exchange_weak(&loop->woken, &head, op));
+    if (!head) /* the others were pushed onto a stack whose loop has been called already */
+        pp_assert(write(loop->wake_fd, &one, sizeof one) == sizeof one);
+}
+
+static void drain_woken(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op = atomic_exchange(&loop->woken, NULL);
+
+    while (op) {
+        struct pp_io_op *next = op->next;
+
+        if (op->state == PP_IO_ARMED)
+            pp_io_complete(loop, op, 0);
+        else
+            atomic_store(&op->woken, false);
+        op = next;
+    }
+}
+
+static enum pp_io_next on_wake_fd(struct pp_io_op *op)
+{
+    uint64_t count;
+
+    while (read(op->fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    return PP_IO_REARM; /* the turn itself looks at the stack */
+}
+
+/* ---- buffers ---- */
+
+void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    loop->stats.starved++;
+    pp_io_queue_push(&loop->starved, op);
+}
+
+void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
+{
+    struct pp_io_op *op;
+
+    pp_assert(pp_pool_owns(&loop->buffers, buf));
+    loop->engine->buffer_put(loop, buf);
+    op = pp_io_queue_pop(&loop->starved);
+    if (op)
+        loop->engine->submit(loop, op);
+}
+
+/* ---- turns ---- */
+
+static void expire_timers(struct pp_io_loop *loop)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+
+    while (loop->timers && loop->timers->deadline_ns <= now_ns) {
+        struct pp_io_op *op = loop->timers;
+
+        loop->timers = op->next;
+        pp_io_complete(loop, op, 0);
+    }
+}
+
+static int loop_turn(struct pp_io_loop *loop, bool may_wait)
+{
+    const uint64_t deadline_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
+    int ret;
+
+    if (may_wait && !loop->done.head)
+        ret = pp_io_wait_until(loop, deadline_ns);
+    else
+        ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
+    if (ret < 0)
+        return ret;
+    loop->stats.turns++;
+    if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
+        drain_woken(loop);
+    if (loop->timers)
+        expire_timers(loop);
+    run_done(loop);
+    return 0;
+}
+
+int pp_io_loop_poll(struct pp_io_loop *loop)
+{
+    return loop_turn(loop, false);
+}
+
+int pp_io_loop_run_once(struct pp_io_loop *loop)
+{
+    return loop_turn(loop, loop->armed > ARMED_BY_LOOP);
+}
+
+int pp_io_loop_run(struct pp_io_loop *loop)
+{
+    int ret = 0;
+
+    while (loop->armed > ARMED_BY_LOOP && ret == 0)
+        ret = loop_turn(loop, true);
+    return ret;
+}
+
+/* ---- opening and closing ---- */
+
+static uint32_t fds_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > FDS_MAX)
+        return FDS_MAX;
+    return (uint32_t)limit.rlim_cur;
+}
+
+static uint32_t round_up_to_power_of_two(uint32_t n)
+{
+    return n <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(n - 1));
+}
+
+static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *options,
+                      uint32_t without, struct pp_error *err)
+{
+    int ret;
+
+    loop->fds_max = fds_limit();
+    pp_io_waiter_init(&loop->waiter, options->wait, options->spin_ns);
+    ret = pp_pool_init(&loop->buffers, round_up_to_power_of_two(options->buffers),
+                       options->buffer_bytes);
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
+                            options->buffers, options->buffer_bytes);
+    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (loop->wake_fd < 0) {
+        ret = pp_error_set(err, PP_ERROR_RUN, -errno, "cannot open an eventfd: %s",
+                           strerror(errno));
+        goto fail_eventfd;
+    }
+    ret = loop->engine->open(loop, options, without, err);
+    if (ret < 0)
+        goto fail_engine;
+    op_start(loop, &loop->wake_op, PP_IO_WATCH, loop->wake_fd, on_wake_fd);
+    return 0;
+
+fail_engine:
+    (void)close(loop->wake_fd);
+fail_eventfd:
+    pp_pool_fini(&loop->buffers);
+    return ret;
+}
+
+int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options,
+                    struct pp_error *err)
+{
+    const struct pp_io_engine *engine;
+    struct pp_io_loop *loop;
+    uint32_t without;
+    int ret;
+
+    engine = pp_io_engine_find(options->engine, &without, err);
+    if (!engine)
+        return -EINVAL;
+    loop = pp_memory_alloc(1, sizeof *loop + engine->state_size);
+    if (!loop)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for an event loop");
+    loop->engine = engine;
+    ret = loop_ready(loop, options, without, err);
+    if (ret < 0) {
+        pp_memory_free(loop);
+        return ret;
+    }
+    *out = loop;
+    return 0;
+}
+
+void pp_io_loop_close(struct pp_io_loop *loop)
+{
+    if (!loop)
+        return;
+    loop->engine->close(loop);
+    (void)close(loop->wake_fd);
+    pp_pool_fini(&loop->buffers);
+    pp_memory_free(loop);
+}
+
+const struct pp_io_stats *pp_io_loop_stats(const struct pp_io_loop *loop)
+{
+    return &loop->stats;
+}
+
+struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
+                                       const struct pp_io_stats *later)
+{
+    return (struct pp_io_stats){
+        .syscalls = later->syscalls - earlier->syscalls,
+        .turns = later->turns - earlier->turns,
+        .starved = later->starved - earlier->starved,
+        .overflows = later->overflows - earlier->overflows,
+        .guard_trips = later->guard_trips - earlier->guard_trips,
+    };
+}
+
+uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
+{
+    return loop->buffers.capacity;
+}
+
+const char *pp_io_loop_describe(const struct pp_io_loop *loop)
+{
+    return loop->description;
+}

@@ -1,0 +1,92 @@
+#include "io/wait.h"
+
+#include "base/clock.h"
+#include "io/loop.h"
+
+#include <sched.h>
+
+#define GUARD_SLOW_NS (300 * PP_NS_PER_US)
+#define GUARD_SLOW_POINTS 8
+#define GUARD_TRIP_POINTS 24
+#define GUARD_SLEEPS_FIRST 512
+#define GUARD_SLEEPS_MAX 32768
+
+void pp_io_waiter_init(struct pp_io_waiter *waiter, enum pp_io_wait policy, uint64_t spin_ns)
+{
+    *waiter = (struct pp_io_waiter){
+        .policy = spin_ns > 0 ? policy : PP_IO_WAIT_BLOCK,
+        .spin_ns = spin_ns,
+        .guard.sleeps_next = GUARD_SLEEPS_FIRST,
+    };
+}
+
+bool pp_io_guard_note(struct pp_io_guard *guard, uint64_t waited_ns)
+{
+    if (waited_ns <= GUARD_SLOW_NS) {
+        guard->score -= guard->score > 0;
+        return false;
+    }
+    guard->score += GUARD_SLOW_POINTS;
+    if (guard->score < GUARD_TRIP_POINTS)
+        return false;
+    guard->score = 0;
+    guard->sleeps_left = guard->sleeps_next;
+    if (guard->sleeps_next < GUARD_SLEEPS_MAX)
+        guard->sleeps_next *= 2;
+    return true;
+}
+
+static bool something_happened(struct pp_io_loop *loop)
+{
+    return loop->done.head || atomic_load_explicit(&loop->woken, memory_order_relaxed);
+}
+
+static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct pp_io_guard *guard = &loop->waiter.guard;
+    const int ret = loop->engine->poll(loop, deadline_ns);
+
+    guard->sleeps_left -= guard->sleeps_left > 0;
+    if (guard->sleeps_left == 0)
+        loop->waiter.last_ns = pp_clock_now_ns();
+    return ret;
+}
+
+/* Looks until something has happened. The spell is counted from the end of the last wait, so that
+ * one clock reading a wait is enough. */
+static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct pp_io_waiter *waiter = &loop->waiter;
+
+    for (;;) {
+        uint64_t now_ns;
+        int ret;
+
+        if (waiter->policy == PP_IO_WAIT_YIELD) {
+            (void)sched_yield();
+            loop->stats.syscalls++;
+        }
+        ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
+        now_ns = pp_clock_now_ns();
+        if (ret < 0 || something_happened(loop) || now_ns >= deadline_ns) {
+            if (waiter->policy == PP_IO_WAIT_YIELD &&
+                pp_io_guard_note(&waiter->guard, now_ns - waiter->last_ns))
+                loop->stats.guard_trips++;
+            waiter->last_ns = now_ns;
+            return ret;
+        }
+        if (now_ns - waiter->last_ns >= waiter->spin_ns)
+            return sleep_until(loop, deadline_ns);
+    }
+}
+
+int pp_io_wait_until(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    const struct pp_io_waiter *waiter = &loop->waiter;
+
+    if (waiter->policy == PP_IO_WAIT_BLOCK)
+        return loop->engine->poll(loop, deadline_ns);
+    if (waiter->guard.sleeps_left > 0)
+        return sleep_until(loop, deadline_ns);
+    return spin_until(loop, deadline_ns);
+}

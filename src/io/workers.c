@@ -1,0 +1,110 @@
+/* The thread pool: a list of jobs, and threads that take the next one. A finished job wakes the
+ * loop that asked, so its callback runs there like any other. */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "io/io.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+struct pp_io_workers {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct pp_io_job *first, *last; /* jobs that no thread has taken yet */
+    bool closing;
+    unsigned thread_count;
+    pthread_t threads[];
+};
+
+static struct pp_io_job *next_job(struct pp_io_workers *workers)
+{
+    struct pp_io_job *job;
+
+    (void)pthread_mutex_lock(&workers->lock);
+    while (!workers->first && !workers->closing)
+        (void)pthread_cond_wait(&workers->changed, &workers->lock);
+    job = workers->first;
+    if (job)
+        workers->first = job->next;
+    (void)pthread_mutex_unlock(&workers->lock);
+    return job;
+}
+
+static void *worker_main(void *argument)
+{
+    struct pp_io_workers *workers = argument;
+    struct pp_io_job *job;
+
+    while ((job = next_job(workers))) {
+        job->result = job->work(job);
+        pp_io_wake(job->loop, &job->op);
+    }
+    return NULL;
+}
+
+static enum pp_io_next on_job_done(struct pp_io_op *op)
+{
+    struct pp_io_job *job = (struct pp_io_job *)op; /* op is its first member */
+
+    if (op->res == 0)
+        op->res = job->result;
+    return job->cb(op);
+}
+
+void pp_io_work_start(struct pp_io_workers *workers, struct pp_io_loop *loop, struct pp_io_job *job,
+                      pp_io_work *work, pp_io_cb *cb)
+{
+    job->work = work;
+    job->cb = cb;
+    job->loop = loop;
+    job->next = NULL;
+    pp_io_wake_wait(loop, &job->op, on_job_done);
+    (void)pthread_mutex_lock(&workers->lock);
+    if (workers->first)
+        workers->last->next = job;
+    else
+        workers->first = job;
+    workers->last = job;
+    (void)pthread_cond_signal(&workers->changed);
+    (void)pthread_mutex_unlock(&workers->lock);
+}
+
+void pp_io_workers_close(struct pp_io_workers *workers)
+{
+    if (!workers)
+        return;
+    (void)pthread_mutex_lock(&workers->lock);
+    workers->closing = true;
+    (void)pthread_cond_broadcast(&workers->changed);
+    (void)pthread_mutex_unlock(&workers->lock);
+    for (unsigned i = 0; i < workers->thread_count; i++)
+        (void)pthread_join(workers->threads[i], NULL);
+    (void)pthread_cond_destroy(&workers->changed);
+    (void)pthread_mutex_destroy(&workers->lock);
+    pp_memory_free(workers);
+}
+
+int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err)
+{
+    struct pp_io_workers *workers;
+
+    pp_assert(threads > 0);
+    workers = pp_memory_alloc(1, sizeof *workers + threads * sizeof workers->threads[0]);
+    if (!workers)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u worker threads", threads);
+    (void)pthread_mutex_init(&workers->lock, NULL);
+    (void)pthread_cond_init(&workers->changed, NULL);
+    for (unsigned i = 0; i < threads; i++) {
+        const int error = pthread_create(&workers->threads[i], NULL, worker_main, workers);
+
+        if (error) {
+            pp_io_workers_close(workers);
+            return pp_error_set(err, PP_ERROR_RUN, -error, "cannot start a worker thread: %s",
+                                strerror(error));
+        }
+        workers->thread_count++;
+    }
+    *out = workers;
+    return 0;
+}
