@@ -1,0 +1,27 @@
+/* A whole run: resolve, listen, connect, measure, close, and what came out of it. */
+#ifndef PP_BENCH_RUN_H
+#define PP_BENCH_RUN_H
+
+#include "base/error.h"
+#include "bench/plan.h"
+#include "bench/result.h"
+
+#include <stdint.h>
+
+struct pp_run_hooks {
+    /* Everything stands and the measurement is about to begin; the plan, the engines and the
+     * address are in result. */
+    void (*on_begin)(void *context, const struct pp_result *result);
+
+    /* About ten times a second while measuring. */
+    void (*on_progress)(void *context, uint64_t done, uint64_t count, uint64_t elapsed_ns);
+    void *context;
+};
+
+/* Runs plan in this process: the server on a thread of its own, the client on the calling thread.
+ * result must be zeroed; it is filled in as far as the run got, also when it failed. 0, or a
+ * negative errno with err set. An interrupt is not an error: result->signal tells. */
+int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct pp_result *result,
+           struct pp_error *err);
+
+#endif

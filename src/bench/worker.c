@@ -1,0 +1,75 @@
+#include "bench/worker.h"
+
+#include "base/container.h"
+#include "bench/plan.h"
+
+#include <sched.h>
+#include <string.h>
+
+struct pp_sample pp_sample_now(const struct pp_io_loop *loop)
+{
+    return (struct pp_sample){ .usage = pp_usage_of_thread(), .io = *pp_io_loop_stats(loop) };
+}
+
+int pp_worker_pin(int cpu)
+{
+    cpu_set_t set;
+
+    if (cpu == PP_CPU_ANY)
+        return 0;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    return -pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+static enum pp_io_next on_sample(struct pp_io_op *op)
+{
+    struct pp_worker *worker = container_of(op, struct pp_worker, sample_op);
+
+    if (atomic_load(&worker->stopping))
+        return PP_IO_DISARM;
+    worker->sample = pp_sample_now(worker->loop);
+    pp_io_wake(worker->reply_loop, worker->reply_op);
+    return PP_IO_REARM;
+}
+
+static void *worker_main(void *argument)
+{
+    struct pp_worker *worker = argument;
+
+    (void)pp_worker_pin(worker->cpu); /* the plan has checked that this CPU may be used */
+    worker->result = pp_io_loop_run(worker->loop);
+    atomic_store(&worker->ended, true);
+    if (!atomic_load(&worker->stopping))
+        pp_io_wake(worker->reply_loop, worker->reply_op);
+    return NULL;
+}
+
+int pp_worker_start(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
+                    struct pp_io_loop *reply_loop, struct pp_io_op *reply_op, struct pp_error *err)
+{
+    int error;
+
+    *worker = (struct pp_worker){
+        .loop = loop, .cpu = cpu, .reply_loop = reply_loop, .reply_op = reply_op
+    };
+    pp_io_wake_wait(loop, &worker->sample_op, on_sample);
+    error = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (error)
+        return pp_error_set(err, PP_ERROR_RUN, -error, "cannot start a thread: %s",
+                            strerror(error));
+    return 0;
+}
+
+void pp_worker_sample(struct pp_worker *worker)
+{
+    pp_io_wake(worker->loop, &worker->sample_op);
+}
+
+int pp_worker_join(struct pp_worker *worker)
+{
+    atomic_store(&worker->stopping, true);
+    pp_io_wake(worker->loop, &worker->sample_op);
+    (void)pthread_join(worker->thread, NULL);
+    return worker->result;
+}
