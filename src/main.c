@@ -1,0 +1,76 @@
+/* From the command line to the exit status. */
+#include "base/error.h"
+#include "cli/options.h"
+#include "cli/run.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int status_of(const struct pp_error *err)
+{
+    switch (err->kind) {
+    case PP_ERROR_RUN:
+        return 1;
+    case PP_ERROR_USAGE:
+        return 2;
+    case PP_ERROR_UNAVAILABLE:
+        return 4;
+    case PP_ERROR_WRONG_ECHO:
+        return 5;
+    }
+    return 1;
+}
+
+/* A closed standard stream would lend its number to the next socket, which would then be printed
+ * to. What stands in for it can only be read, or only written: using it is the error it should
+ * be. */
+static void hold_standard_streams(void)
+{
+    while (1) {
+        const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        if (fd > 2 || fd < 0) {
+            if (fd > 2)
+                (void)close(fd);
+            return;
+        }
+    }
+}
+
+static int run(int argc, char **argv, struct pp_error *err)
+{
+    struct pp_cli cli;
+    int signal_number = 0;
+    int ret = pp_cli_parse(&cli, argc, argv, err);
+
+    if (ret < 0)
+        return ret;
+    switch (cli.action) {
+    case PP_CLI_RUN:
+        ret = pp_cli_run(&cli, &signal_number, err);
+        break;
+    case PP_CLI_HELP:
+        pp_cli_print_help(stdout);
+        break;
+    case PP_CLI_VERSION:
+        (void)printf("pingpong %s\n", PP_VERSION);
+        break;
+    }
+    return ret < 0 ? ret : signal_number;
+}
+
+int main(int argc, char **argv)
+{
+    struct pp_error err = { 0 };
+    int ret;
+
+    hold_standard_streams();
+    ret = run(argc, argv, &err);
+    if (ret >= 0 && fflush(stdout) != 0)
+        ret = pp_error_set(&err, PP_ERROR_RUN, -1, "cannot write to standard output");
+    if (ret < 0)
+        (void)fprintf(stderr, "pingpong: %s\n", err.text);
+    exit(ret < 0 ? status_of(&err) : ret > 0 ? 128 + ret : 0);
+}

@@ -1,0 +1,22 @@
+/* A result for people: plain UTF-8 text, one subject a line. */
+#ifndef PP_REPORT_TEXT_H
+#define PP_REPORT_TEXT_H
+
+#include "bench/result.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct pp_text_style {
+    bool quiet;       /* the two lines with the rate and the time, nothing else */
+    bool verbose;     /* everything there is */
+    unsigned columns; /* lines are folded to this width; 0: never */
+};
+
+/* What is going to be measured. Nothing when quiet. */
+void pp_text_begin(FILE *out, const struct pp_text_style *style, const struct pp_result *result);
+
+/* What came out. */
+void pp_text_end(FILE *out, const struct pp_text_style *style, const struct pp_result *result);
+
+#endif
