@@ -32,9 +32,6 @@
  * and must not take the buffers of all others. */
 #define HELD_MAX 16
 
-/* With more connections than this, sends are worth batching even while the loop spins. */
-#define PLAIN_SENDS_CONNECTIONS 8
-
 enum feature { FEATURE_MULTISHOT, FEATURE_BUFFER_RING, FEATURE_DEFER, FEATURE_SKIP, FEATURE_COUNT };
 
 /* The low bits of a completion's user_data. Operations are aligned to 8. */
@@ -880,10 +877,9 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
         (void)buf_ring_setup(loop);
     for (unsigned i = 0; i < FEATURE_COUNT; i++)
         st->has[i] = st->has[i] && !(without >> i & 1);
-    /* Plain sends pay while few messages are under way and the loop looks often; without deferred
-     * task work they would be interrupted by their own answers. */
-    st->plain_sends = st->has[FEATURE_DEFER] && options->wait != PP_IO_WAIT_BLOCK &&
-                      options->connections <= PLAIN_SENDS_CONNECTIONS;
+    /* While the loop looks again and again, messages are few, and a plain send is the shorter way;
+     * without deferred task work it would be interrupted by its own answer. */
+    st->plain_sends = st->has[FEATURE_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
     describe(loop);
     return 0;
 

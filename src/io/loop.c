@@ -273,10 +273,8 @@ void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 
 /* ---- turns ---- */
 
-static void expire_timers(struct pp_io_loop *loop)
+static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
 {
-    const uint64_t now_ns = pp_clock_now_ns();
-
     while (loop->timers && loop->timers->deadline_ns <= now_ns) {
         struct pp_io_op *op = loop->timers;
 
@@ -288,9 +286,11 @@ static void expire_timers(struct pp_io_loop *loop)
 static int loop_turn(struct pp_io_loop *loop, bool may_wait)
 {
     const uint64_t deadline_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
+    const bool waits = may_wait && !loop->done.head;
+    const bool reads_clock = waits && loop->waiter.policy != PP_IO_WAIT_BLOCK;
     int ret;
 
-    if (may_wait && !loop->done.head)
+    if (waits)
         ret = pp_io_wait_until(loop, deadline_ns);
     else
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
@@ -300,7 +300,7 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
         drain_woken(loop);
     if (loop->timers)
-        expire_timers(loop);
+        expire_timers(loop, reads_clock ? loop->waiter.last_ns : pp_clock_now_ns());
     run_done(loop);
     return 0;
 }

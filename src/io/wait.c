@@ -47,8 +47,7 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
     const int ret = loop->engine->poll(loop, deadline_ns);
 
     guard->sleeps_left -= guard->sleeps_left > 0;
-    if (guard->sleeps_left == 0)
-        loop->waiter.last_ns = pp_clock_now_ns();
+    loop->waiter.last_ns = pp_clock_now_ns();
     return ret;
 }
 
