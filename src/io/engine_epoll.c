@@ -67,7 +67,7 @@ static bool is_receive(const struct pp_io_op *op)
 
 static int32_t result_of(struct pp_io_loop *loop, ssize_t ret)
 {
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
@@ -204,7 +204,7 @@ static int fd_register(struct pp_io_loop *loop, int fd)
 
     if (st->flags[fd] & FD_REGISTERED)
         return 0;
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     if (epoll_ctl(st->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
         return -errno;
     st->flags[fd] |= FD_REGISTERED;
@@ -217,7 +217,7 @@ static void fd_unregister(struct pp_io_loop *loop, int fd)
 
     if (!(st->flags[fd] & FD_REGISTERED))
         return;
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     (void)epoll_ctl(st->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
     st->flags[fd] &= (uint8_t)~FD_REGISTERED;
 }
@@ -365,7 +365,7 @@ static int timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
         at.it_value.tv_sec = (time_t)(deadline_ns / 1000000000);
         at.it_value.tv_nsec = (long)(deadline_ns % 1000000000);
     }
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     if (timerfd_settime(st->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) < 0)
         return -errno;
     st->timer_ns = deadline_ns;
@@ -394,7 +394,7 @@ static int ask_epoll(struct pp_io_loop *loop, int timeout_ms)
     int count;
 
     st->looks = 0;
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     count = epoll_wait(st->epoll_fd, st->events, EVENTS_PER_POLL, timeout_ms);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;

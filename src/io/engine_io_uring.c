@@ -109,7 +109,7 @@ static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
 
     while (!sqe) { /* the queue is full: hand it over, nothing is waited for */
         (void)uring_enable(st);
-        loop->stats.syscalls++;
+        pp_io_count_syscall(loop);
         (void)io_uring_submit(&st->ring);
         sqe = io_uring_get_sqe(&st->ring);
     }
@@ -373,7 +373,7 @@ static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     ssize_t ret;
 
     if (st->plain_sends) {
-        loop->stats.syscalls++;
+        pp_io_count_syscall(loop);
         ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (ret >= 0 || (errno != EAGAIN && errno != EINTR)) {
             pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
@@ -554,7 +554,7 @@ static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
         pp_io_starve(loop, op);
         return;
     }
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     ret = recv(op->fd, buf, loop->buffers.item_bytes, MSG_DONTWAIT);
     if (ret > 0)
         op->buf = buf;
@@ -571,7 +571,7 @@ static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
     int error = 0;
     socklen_t len = sizeof error;
 
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         error = errno;
     pp_io_complete(loop, op, -error);
@@ -680,7 +680,7 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
 
     if (ret < 0)
         return ret;
-    loop->stats.syscalls++;
+    pp_io_count_syscall(loop);
     if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) || has_eager_send(st) ||
         io_uring_cq_has_overflow(&st->ring)) {
         ret = io_uring_submit_and_get_events(&st->ring);

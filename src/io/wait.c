@@ -63,7 +63,7 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 
         if (waiter->policy == PP_IO_WAIT_YIELD) {
             (void)sched_yield();
-            loop->stats.syscalls++;
+            pp_io_count_syscall(loop);
         }
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
         now_ns = pp_clock_now_ns();

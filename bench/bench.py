@@ -1,0 +1,738 @@
+#!/usr/bin/env python3
+"""Measures pingpong against hand-written floors and against pairs on other event libraries.
+
+Each row of SCENARIOS holds one or two bounds that the project keeps itself to. All programs of a
+row take turns in every trial, in an order drawn anew each time; a bound is on the median of the
+ratios within the trials, because rates drift with the machine and ratios hardly do.
+
+A bound that is missed is reported, not an error: the exit status is 0 when everything could be
+measured, 1 when something failed to run, 2 for a wrong command line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import resource
+import shlex
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+CHILD_TIMEOUT_S = 30.0
+
+
+class Failed(Exception):
+    """Something that was to be measured could not be run; the text says what. The command is the
+    one to try by hand, where it was a command."""
+
+    def __init__(self, text: str, command: list[str] | None = None) -> None:
+        super().__init__(text)
+        self.command = shlex.join(command or [])
+
+
+# ---- bounds and outcomes -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bound:
+    limit: float
+    is_minimum: bool
+
+    def is_met_by(self, value: float) -> bool:
+        return value >= self.limit if self.is_minimum else value <= self.limit
+
+    def __str__(self) -> str:
+        limit = f"{self.limit:.2f}" if self.limit < 10 else f"{self.limit:g}"
+        return f"{'>=' if self.is_minimum else '<='}{limit}"
+
+
+def at_least(limit: float) -> Bound:
+    return Bound(limit, is_minimum=True)
+
+
+def at_most(limit: float) -> Bound:
+    return Bound(limit, is_minimum=False)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One line of the table: a figure, what it is held against, and whether that is enough."""
+
+    figure: str
+    against: str = ""
+    against_figure: str = ""
+    values: list[float] = field(default_factory=list)  # what the bound is on, one a trial
+    is_ratio: bool = False  # whether values are ratios of the two figures, or the figure itself
+    bound: Bound | None = None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def verdict(self) -> str:
+        if self.bound is None:
+            return ""
+        return "pass" if self.bound.is_met_by(self.median) else "short"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a scenario gives back: lines for the table, raw figures for --json."""
+
+    outcomes: list[Outcome]
+    raw: dict[str, object]
+
+
+# ---- processes ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(command: list[str], **options: int) -> Iterator[subprocess.Popen[str]]:
+    """A child in a process group of its own, which has ended when the block is left."""
+    try:
+        child = subprocess.Popen(command, text=True, start_new_session=True, **options)
+    except OSError as error:
+        raise Failed(f"{error.strerror}: {command[0]}", command) from error
+    try:
+        yield child
+    finally:
+        kill_group(child)
+        child.communicate()
+
+
+def kill_group(child: subprocess.Popen[str]) -> None:
+    """The group, because strace leaves its tracee behind. Not once the child has been waited for:
+    its number might be another's by then."""
+    if child.returncode is None:
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def run(command: list[str], timeout_s: float = CHILD_TIMEOUT_S) -> str:
+    """The output of a command that must succeed in time."""
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        try:
+            out, err = child.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"no end after {timeout_s:g} s", command) from None
+    if child.returncode != 0:
+        raise Failed(f"status {child.returncode}: {(err or out).strip()}", command)
+    return out
+
+
+# ---- what is run -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the programs of a row have in common."""
+
+    connections: int = 1
+    placement: str = "same"  # same core, split over two, or none: left to the scheduler
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A way to call pingpong. What is auto is left off the command line: the default is tested."""
+
+    engine: str = "auto"
+    wait: str = "auto"
+
+    def options(self) -> list[str]:
+        options: list[str] = []
+        if self.engine != "auto":
+            options += ["--engine", self.engine, "--server-engine", self.engine]
+        if self.wait != "auto":
+            options += ["--wait", self.wait]
+        return options
+
+
+@dataclass
+class Bench:
+    """The settings of this run, and how each program is called under them."""
+
+    build: Path
+    cpus: list[int]
+    trials: int
+    run_s: float  # how long a run of the floor should take
+    memory_connections: int
+    rng: random.Random
+    note: Callable[[str], None]
+
+    def program(self, name: str) -> str:
+        return str(self.build / "bench" / name)
+
+    def pin(self, placement: str) -> tuple[int, int]:
+        if placement == "none":
+            return -1, -1
+        return self.cpus[0], self.cpus[0] if placement == "same" else self.cpus[1]
+
+    def pair(self, words: list[str], load: Load, limit: list[str]) -> list[str]:
+        client, server = self.pin(load.placement)
+        return [self.program(words[0]), *words[1:], "--connections", str(load.connections),
+                f"--cpus={client},{server}", *limit]
+
+    def pingpong(self, load: Load, subject: Subject, count: int,
+                 program: str | None = None) -> list[str]:
+        client, server = self.pin(load.placement)
+        place = (["--placement", "none"] if load.placement == "none"
+                 else ["-A", f"{client},{server}"])
+        return [program or str(self.build / "pingpong"), "-n", str(count),
+                "-c", str(load.connections), "-p", "0", *place, *subject.options()]
+
+    def floor_rate(self, load: Load) -> float:
+        """A first look, from which the number of round trips of a run is taken."""
+        seconds = ["--seconds", "0.2"]
+        return pair_rate(self.pair(["floor", "block"], load, seconds))
+
+    def count_for(self, load: Load, stretch: float = 1.0) -> int:
+        count = int(self.floor_rate(load) * self.run_s * stretch)
+        return max(count // 1000 * 1000, 20 * load.connections, 1000)
+
+
+def pair_rate(command: list[str]) -> float:
+    out = run(command)
+    try:
+        return float(json.loads(out)["roundtrips_per_s"])
+    except (ValueError, KeyError) as error:
+        raise Failed(f"no rate in {out!r}", command) from error
+
+
+def number_before(words: str, text: str) -> float:
+    """The number that stands before these words: "251,204.11 roundtrips/s"."""
+    found = re.search(rf"(\d[\d,_']*(?:\.\d+)?)\s*{words}", text)
+    if not found:
+        raise Failed(f"no number before '{words}' in {text!r}")
+    return float(re.sub(r"[,_']", "", found[1]))
+
+
+def pingpong_rate(command: list[str]) -> float:
+    return number_before(r"round[ -]?trips/s", run([*command, "-q"]))
+
+
+# ---- scenarios: rates --------------------------------------------------------------------------
+
+PEERS = ["libuv", "libevent"]
+FLOORS = {"block": "raw blocking", "yield": "raw yield", "single": "one thread"}
+
+Rates = dict[str, list[float]]
+Contender = Callable[[], float]
+
+
+def take_turns(bench: Bench, contenders: dict[str, Contender]) -> Rates:
+    rates: Rates = {name: [] for name in contenders}
+    for _ in range(bench.trials):
+        order = list(contenders)
+        bench.rng.shuffle(order)
+        for name in order:
+            rates[name].append(contenders[name]())
+    return rates
+
+
+def thousands(rate: float) -> str:
+    return f"{rate / 1e3:.1f}k"
+
+
+def compare(rates: Rates, subject: str, against: str, bound: Bound | None) -> Outcome:
+    ratios = [mine / theirs for mine, theirs in zip(rates[subject], rates[against], strict=True)]
+    return Outcome(thousands(statistics.median(rates[subject])), against,
+                   thousands(statistics.median(rates[against])), ratios, True, bound)
+
+
+@dataclass(frozen=True)
+class RateScenario:
+    """pingpong against the raw blocking floor, and against the better of the two peers: the one
+    with the higher median in this row."""
+
+    name: str
+    load: Load
+    subject: Subject
+    floor: Bound
+    peers: Bound | None = None
+    beside_hog: bool = False
+    stretch: float = 1.0  # for rows whose floor is far slower than pingpong
+
+    @property
+    def cpus_needed(self) -> int:
+        return 1 if self.load.placement == "same" else 2
+
+    def measure(self, bench: Bench) -> Measured:
+        with self.neighbour(bench):
+            count = bench.count_for(self.load, self.stretch)
+            bench.note(f"{bench.trials} trials of {count:,} round trips")
+            rates = take_turns(bench, self.contenders(bench, count))
+        outcomes = [compare(rates, "pingpong", FLOORS["block"], self.floor)]
+        if self.peers:
+            best = max(PEERS, key=lambda name: statistics.median(rates[name]))
+            outcomes.append(compare(rates, "pingpong", best, self.peers))
+        return Measured(outcomes, {"count": count, "roundtrips_per_s": rates})
+
+    def contenders(self, bench: Bench, count: int) -> dict[str, Contender]:
+        limit = ["--count", str(count)]
+        floor = bench.pair(["floor", "block"], self.load, limit)
+        pingpong = bench.pingpong(self.load, self.subject, count)
+        contenders: dict[str, Contender] = {
+            FLOORS["block"]: lambda: pair_rate(floor),
+            "pingpong": lambda: pingpong_rate(pingpong),
+        }
+        for name in PEERS if self.peers else []:
+            peer = bench.pair([f"peer_{name}"], self.load, limit)
+            contenders[name] = lambda peer=peer: pair_rate(peer)
+        return contenders
+
+    def neighbour(self, bench: Bench) -> AbstractContextManager[object]:
+        if not self.beside_hog:
+            return nullcontext()
+        return running([bench.program("hog"), str(bench.cpus[0]), "300"])
+
+
+@dataclass(frozen=True)
+class FloorScenario:
+    """One hand-written loop against another, without bounds: what can be had at all here."""
+
+    name: str
+    load: Load
+    mode: str
+
+    @property
+    def cpus_needed(self) -> int:
+        return 1 if self.load.placement == "same" else 2
+
+    def measure(self, bench: Bench) -> Measured:
+        count = bench.count_for(self.load)
+        bench.note(f"{bench.trials} trials of {count:,} round trips")
+        limit = ["--count", str(count)]
+        commands = {FLOORS[mode]: bench.pair(["floor", mode], self.load, limit)
+                    for mode in ("block", self.mode)}
+        rates = take_turns(bench, {name: lambda command=command: pair_rate(command)
+                                   for name, command in commands.items()})
+        return Measured([compare(rates, FLOORS[self.mode], FLOORS["block"], None)],
+                        {"count": count, "roundtrips_per_s": rates})
+
+
+@dataclass(frozen=True)
+class MeasuringScenario:
+    """What the clock readings, the histogram and the counters cost: pingpong with them against
+    the same program compiled without."""
+
+    name: str
+    load: Load
+    bound: Bound
+    cpus_needed: int = 1
+
+    def measure(self, bench: Bench) -> Measured:
+        count = bench.count_for(self.load)
+        bench.note(f"{bench.trials} trials of {count:,} round trips")
+        on = bench.pingpong(self.load, Subject(), count)
+        off = bench.pingpong(self.load, Subject(), count, bench.program("pingpong_unmeasured"))
+        rates = take_turns(bench, {"pingpong": lambda: pingpong_rate(on),
+                                   "unmeasured": lambda: pingpong_rate(off)})
+        return Measured([compare(rates, "pingpong", "unmeasured", self.bound)],
+                        {"count": count, "roundtrips_per_s": rates})
+
+
+# ---- scenarios: system calls -------------------------------------------------------------------
+
+
+def strace_total(command: list[str]) -> int:
+    """All system calls of all threads of a command, its start and its end included."""
+    with tempfile.NamedTemporaryFile("r") as summary:
+        run(["strace", "-f", "-c", "-o", summary.name, *command], timeout_s=2 * CHILD_TIMEOUT_S)
+        # % time, seconds, usecs/call, calls, [errors,] name
+        fields = [line.split() for line in summary.read().splitlines()]
+    calls = [int(words[3]) for words in fields
+             if len(words) >= 5 and words[3].isdigit() and words[-1] != "total"]
+    if not calls:
+        raise Failed("strace printed no table of system calls")
+    return sum(calls)
+
+
+@dataclass(frozen=True)
+class SyscallScenario:
+    """System calls a round trip, client and server, as pingpong itself counts them. Where strace
+    is installed it counts once more: the difference between a long and a short run, in which
+    start and end cancel out. Tracing slows the threads down, so batches may differ a little."""
+
+    name: str
+    load: Load
+    subject: Subject
+    bound: Bound
+    traced_counts: tuple[int, int]
+    cpus_needed: int = 1
+
+    def measure(self, bench: Bench) -> Measured:
+        count = bench.count_for(self.load)
+        bench.note(f"{min(bench.trials, 3)} runs of {count:,} round trips, then two under strace")
+        command = bench.pingpong(self.load, self.subject, count)
+        counted = [number_before("system calls", run(command))
+                   for _ in range(min(bench.trials, 3))]
+        traced = self.trace(bench) if shutil.which("strace") else None
+        figure = f"{statistics.median(counted):.2f}"
+        outcome = Outcome(figure, "strace" if traced is not None else "",
+                          f"{traced:.2f}" if traced is not None else "", counted,
+                          bound=self.bound)
+        return Measured([outcome], {"count": count, "syscalls_per_roundtrip": counted,
+                                    "strace_per_roundtrip": traced})
+
+    def trace(self, bench: Bench) -> float:
+        short, long = self.traced_counts
+        calls = [strace_total([*bench.pingpong(self.load, self.subject, count), "-q"])
+                 for count in (short, long)]
+        return (calls[1] - calls[0]) / (long - short)
+
+
+# ---- scenarios: memory -------------------------------------------------------------------------
+
+
+def rss_bytes(pid: int) -> int:
+    """Exact, unlike the counters in statm and status, which lag by some pages a CPU."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError as error:
+        raise Failed(f"pingpong ended early ({error.strerror})") from error
+    found = re.search(r"^Rss:\s*(\d+) kB", text, re.MULTILINE)
+    if not found:
+        raise Failed("no Rss in smaps_rollup")
+    return int(found[1]) * 1024
+
+
+def settled_rss_bytes(pid: int) -> int:
+    """Resident memory once it has stood still for a while, or as it is after two seconds."""
+    seen = [rss_bytes(pid)]
+    for _ in range(20):
+        time.sleep(0.1)
+        seen.append(rss_bytes(pid))
+        if len(seen) >= 4 and len(set(seen[-4:])) == 1:
+            break
+    return seen[-1]
+
+
+def listening_port(child: subprocess.Popen[str]) -> int:
+    """The port that a process listens on, once it does. Read from the kernel, since the output of
+    a run comes at its end."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        if child.poll() is not None:
+            why = child.stderr.read().strip() if child.stderr else ""
+            raise Failed(f"pingpong ended early with status {child.returncode}: {why}")
+        ports = listening_ports(child.pid)
+        if ports:
+            return ports[0]
+        time.sleep(0.02)
+    raise Failed("pingpong does not listen after 5 s")
+
+
+def listening_ports(pid: int) -> list[int]:
+    inodes = set()
+    try:
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry))
+            if found:
+                inodes.add(found[1])
+        sockets = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()]
+    except OSError:
+        return []  # it closed one just now, or has ended
+    return [int(words[1].split(":")[1], 16) for words in sockets
+            if words[3] == "0A" and words[9] in inodes]
+
+
+@dataclass(frozen=True)
+class MemoryScenario:
+    """What a connection that was used once leaves behind in the server: the growth of a running
+    pingpong when another process connects many times and has one ping answered on each."""
+
+    name: str
+    engine: str
+    bound: Bound
+    cpus_needed: int = 1
+
+    def measure(self, bench: Bench) -> Measured:
+        trials = min(bench.trials, 3)
+        bench.note(f"{trials} trials of {bench.memory_connections:,} connections")
+        enough = int(bench.floor_rate(Load()) * 45)  # for about a minute, should we be killed
+        grown = [self.growth(bench, enough) / bench.memory_connections for _ in range(trials)]
+        outcome = Outcome(f"{statistics.median(grown):.0f} B", values=grown, bound=self.bound)
+        return Measured([outcome], {"connections": bench.memory_connections,
+                                    "bytes_per_connection": grown})
+
+    def growth(self, bench: Bench, count: int) -> int:
+        command = [*bench.pingpong(Load(), Subject(), count), "--server-engine", self.engine]
+        with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
+            port = listening_port(server)
+            before = settled_rss_bytes(server.pid)
+            with self.holder(bench, port) as holder:
+                self.tell(holder, "", "connected")
+                self.tell(holder, "go\n", "done")
+                after = settled_rss_bytes(server.pid)
+            self.interrupt(server)
+        return after - before
+
+    def holder(self, bench: Bench, port: int) -> AbstractContextManager[subprocess.Popen[str]]:
+        command = [bench.program("holder"), str(bench.memory_connections), str(port)]
+        return running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def tell(self, holder: subprocess.Popen[str], line: str, answer: str) -> None:
+        """Waits for the answer; the holder itself gives up after a minute."""
+        assert holder.stdin and holder.stdout
+        try:
+            holder.stdin.write(line)
+            holder.stdin.flush()
+        except BrokenPipeError:
+            pass  # its end shows in the answer
+        if holder.stdout.readline().strip() != answer:
+            raise Failed(f"the holder of connections did not come to '{answer}'")
+
+    def interrupt(self, server: subprocess.Popen[str]) -> None:
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            raise Failed("pingpong did not end within 10 s of SIGINT") from None
+
+
+# ---- the table of scenarios --------------------------------------------------------------------
+
+Scenario = (RateScenario | FloorScenario | MeasuringScenario | SyscallScenario | MemoryScenario)
+
+ONE = Load()
+ONE_SPLIT = Load(placement="split")
+URING = Subject(engine="io_uring")
+URING_BLOCK = Subject(engine="io_uring", wait="block")
+EPOLL_BLOCK = Subject(engine="epoll", wait="block")
+
+SCENARIOS: list[Scenario] = [
+    FloorScenario("hand-written: yield, same core", ONE, "yield"),
+    FloorScenario("hand-written: yield, split", ONE_SPLIT, "yield"),
+    FloorScenario("hand-written: one thread", ONE, "single"),
+    RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25)),
+    RateScenario("1, same core, io_uring", ONE, URING, at_least(0.92), at_least(1.10)),
+    RateScenario("1, same core, io_uring, block", ONE, URING_BLOCK, at_least(0.90),
+                 at_least(1.05)),
+    RateScenario("1, same core, epoll, block", ONE, EPOLL_BLOCK, at_least(0.82), at_least(0.98)),
+    RateScenario("1, same core, busy neighbour", ONE, Subject(), at_least(0.85),
+                 beside_hog=True),
+    RateScenario("1, split", ONE_SPLIT, Subject(), at_least(10), at_least(10), stretch=1.5),
+    RateScenario("1, unpinned", Load(placement="none"), Subject(), at_least(10), at_least(10),
+                 stretch=1.5),
+    RateScenario("10, same core, io_uring", Load(10), URING, at_least(0.97), at_least(1.12)),
+    RateScenario("100, same core, io_uring", Load(100), URING, at_least(0.98), at_least(1.13)),
+    RateScenario("1000, same core, io_uring", Load(1000), URING, at_least(0.92),
+                 at_least(1.12)),
+    RateScenario("100, split, io_uring", Load(100, "split"), URING, at_least(0.97),
+                 at_least(1.10)),
+    RateScenario("1000, split, io_uring", Load(1000, "split"), URING, at_least(0.95),
+                 at_least(1.08)),
+    MeasuringScenario("measuring on / off, 1", ONE, at_least(0.97)),
+    MeasuringScenario("measuring on / off, 100", Load(100), at_least(0.97)),
+    SyscallScenario("system calls, io_uring, block, 1", ONE, URING_BLOCK, at_most(2.0),
+                    (5_000, 20_000)),
+    SyscallScenario("system calls, io_uring, block, 100", Load(100), URING_BLOCK, at_most(0.15),
+                    (20_000, 100_000)),
+    MemoryScenario("memory a connection, io_uring", "io_uring", at_most(160)),
+    MemoryScenario("memory a connection, epoll", "epoll", at_most(64)),
+]
+
+
+# ---- report ------------------------------------------------------------------------------------
+
+ROW = "{:<34} {:>7}  {:<12} {:>7}  {:>5}  {:<13} {:>6}  {:<5}"
+
+
+def first_line_of(path: str, prefix: str = "") -> str:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return "unknown"
+    found = [line for line in lines if line.startswith(prefix)]
+    return found[0].split(":")[-1].strip() if found else "unknown"
+
+
+def describe_host() -> dict[str, str]:
+    return {
+        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu": f"{first_line_of('/proc/cpuinfo', 'model name')}, {os.cpu_count()} CPUs",
+        "congestion_control": first_line_of("/proc/sys/net/ipv4/tcp_congestion_control"),
+        "load_average": first_line_of("/proc/loadavg").split()[0],
+    }
+
+
+def print_header(host: dict[str, str], bench: Bench, seed: int) -> None:
+    print("pingpong against hand-written floors and other event libraries, 5 B over loopback TCP")
+    print(f"{host['kernel']} · {host['cpu']}")
+    print(f"congestion control {host['congestion_control']} · load average at start "
+          f"{host['load_average']}")
+    print(f"{bench.trials} trials a row, medians of the ratios within a trial · seed {seed} · "
+          f"CPUs {','.join(map(str, bench.cpus))}")
+    print()
+    print(ROW.format("scenario", "figure", "against", "figure", "ratio", "min..max", "bound",
+                     "").rstrip())
+    sys.stdout.flush()
+
+
+def short(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+def print_outcomes(name: str, outcomes: list[Outcome]) -> None:
+    """One line a bound; what would repeat the line above is left blank."""
+    figure_above = ""
+    for outcome in outcomes:
+        figure = outcome.figure if outcome.figure != figure_above else ""
+        ratio = f"{outcome.median:.{3 if outcome.median < 10 else 2}f}" if outcome.is_ratio else ""
+        spread = f"{short(min(outcome.values))}..{short(max(outcome.values))}"
+        print(ROW.format(name, figure, outcome.against, outcome.against_figure, ratio, spread,
+                         str(outcome.bound or ""), outcome.verdict).rstrip())
+        name, figure_above = "", outcome.figure
+    sys.stdout.flush()
+
+
+def as_json(scenario: Scenario, measured: Measured) -> dict[str, object]:
+    lines = [{**asdict(outcome), "median": outcome.median, "verdict": outcome.verdict}
+             for outcome in measured.outcomes]
+    return {"scenario": scenario.name, "outcomes": lines, **measured.raw}
+
+
+@dataclass
+class Tally:
+    met: int = 0
+    bounds: int = 0
+    failed: int = 0
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, scenario: Scenario, measured: Measured) -> None:
+        bounded = [outcome for outcome in measured.outcomes if outcome.bound]
+        self.bounds += len(bounded)
+        self.met += sum(outcome.verdict == "pass" for outcome in bounded)
+        self.rows.append(as_json(scenario, measured))
+
+    def add_failure(self, scenario: Scenario, why: str) -> None:
+        self.failed += 1
+        self.rows.append({"scenario": scenario.name, "failed": why})
+
+    def __str__(self) -> str:
+        failed = f"; {self.failed} scenarios failed to run" if self.failed else ""
+        return f"{self.met} of {self.bounds} bounds met{failed}"
+
+
+def measure_all(bench: Bench, scenarios: list[Scenario], tally: Tally) -> None:
+    for number, scenario in enumerate(scenarios, start=1):
+        prefix = f"[{number}/{len(scenarios)}] {scenario.name}: "
+        bench.note = lambda text, prefix=prefix: print(prefix + text, file=sys.stderr, flush=True)
+        if scenario.cpus_needed > len(bench.cpus):
+            bench.note("left out, it needs two CPUs")
+            continue
+        try:
+            measured = scenario.measure(bench)
+        except Failed as why:
+            tally.add_failure(scenario, str(why))
+            print(f"{scenario.name:<34} failed: {why}", flush=True)
+            if why.command:
+                bench.note(f"failed: {why.command}")
+        else:
+            tally.add(scenario, measured)
+            print_outcomes(scenario.name, measured.outcomes)
+
+
+# ---- command line ------------------------------------------------------------------------------
+
+
+def parse_cpus(text: str) -> list[int]:
+    try:
+        return [int(cpu) for cpu in text.split(",", 1)]
+    except ValueError:
+        raise argparse.ArgumentTypeError("two CPU numbers, like 0,1") from None
+
+
+def parse_trials(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError("a number from 1 to 100")
+    return int(text)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./dev bench", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--build", type=Path, default=Path("build/release"),
+                        help="the build directory (default: %(default)s)")
+    parser.add_argument("--trials", type=parse_trials, metavar="N",
+                        help="trials a row (default: 7)")
+    parser.add_argument("--only", action="append", metavar="TEXT",
+                        help="only the rows whose name contains TEXT; may be repeated")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows and stop")
+    parser.add_argument("--quick", action="store_true", help="3 short trials: for a first look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--seed", type=int, default=None, help="of the order of the runs")
+    parser.add_argument("--cpus", type=parse_cpus, metavar="A,B",
+                        default=sorted(os.sched_getaffinity(0))[:2],
+                        help="the CPUs of client and server (default: the first two allowed)")
+    return parser.parse_args()
+
+
+def select(wanted: list[str] | None) -> list[Scenario]:
+    if not wanted:
+        return SCENARIOS
+    return [scenario for scenario in SCENARIOS
+            if any(text.lower() in scenario.name.lower() for text in wanted)]
+
+
+def raise_descriptor_limit() -> int:
+    """For the children, which inherit it. Returns it."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def exit_on_sigterm(_signal: int, _frame: object) -> None:
+    sys.exit(143)
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    scenarios = select(arguments.only)
+    if arguments.list or not scenarios:
+        rows = scenarios or SCENARIOS
+        print("\n".join(scenario.name for scenario in rows))
+        return 0 if arguments.list else 2
+
+    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
+    bench = Bench(
+        build=arguments.build.resolve(),
+        cpus=arguments.cpus,
+        trials=arguments.trials or (3 if arguments.quick else 7),
+        run_s=0.2 if arguments.quick else 0.8,
+        memory_connections=min(10_000, raise_descriptor_limit() - 500),
+        rng=random.Random(seed),
+        note=print,
+    )
+    host = describe_host()
+    tally = Tally()
+    print_header(host, bench, seed)
+    try:
+        measure_all(bench, scenarios, tally)
+    except KeyboardInterrupt:
+        print("interrupted")
+        return 130
+    finally:
+        print(f"\n{tally}", flush=True)
+        if arguments.json:
+            settings = {"trials": bench.trials, "seed": seed, "cpus": bench.cpus}
+            arguments.json.write_text(
+                json.dumps({"host": host, "settings": settings, "rows": tally.rows}, indent=1))
+    return 1 if tally.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
