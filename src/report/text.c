@@ -7,12 +7,13 @@
 #include <string.h>
 
 #define FIELD_BYTES 512
-#define SEPARATOR " \u00b7 "
-#define SEPARATOR_COLUMNS 3
+#define DOT " \u00b7 "
+#define SPACES "  "
 
-/* A line of fields with dots between them, folded where the next one would not fit. */
+/* A line of fields, folded where the next one would not fit. */
 struct line {
     FILE *out;
+    const char *separator;
     unsigned limit; /* columns; 0: none */
     unsigned used;
 };
@@ -31,18 +32,19 @@ __attribute__((format(printf, 2, 3))) static void field(struct line *line, const
 {
     char text[FIELD_BYTES];
     va_list args;
-    unsigned columns;
+    unsigned columns, separator_columns;
 
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     columns = columns_of(text);
-    if (line->used && line->limit && line->used + SEPARATOR_COLUMNS + columns > line->limit) {
-        (void)fprintf(line->out, "\n  ");
+    separator_columns = columns_of(line->separator);
+    if (line->used && line->limit && line->used + separator_columns + columns > line->limit) {
+        (void)fputs("\n  ", line->out);
         line->used = 2;
     } else if (line->used) {
-        (void)fputs(SEPARATOR, line->out);
-        line->used += SEPARATOR_COLUMNS;
+        (void)fputs(line->separator, line->out);
+        line->used += separator_columns;
     }
     (void)fputs(text, line->out);
     line->used += columns;
@@ -95,14 +97,14 @@ static void wait_field(struct line *line, const struct pp_plan *plan)
 
 static void placement_field(struct line *line, const struct pp_plan *plan)
 {
-    const char *chosen = plan->placement_auto && !plan->cpus_given ? " (auto)" : "";
+    const char *chosen = plan->placement_auto && !plan->cpus_given ? "auto: " : "";
 
     switch (plan->placement) {
     case PP_PLACEMENT_SAME:
-        field(line, "placement same core%s (cpu %d)", chosen, plan->client_cpu);
+        field(line, "placement %ssame core (cpu %d)", chosen, plan->client_cpu);
         return;
     case PP_PLACEMENT_SPLIT:
-        field(line, "placement split%s (cpu %d, server %d)", chosen, plan->client_cpu,
+        field(line, "placement %ssplit (cpu %d, server %d)", chosen, plan->client_cpu,
               plan->server_cpu);
         return;
     case PP_PLACEMENT_NONE:
@@ -113,7 +115,7 @@ static void placement_field(struct line *line, const struct pp_plan *plan)
 
 void pp_text_begin(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
 {
-    struct line line = { .out = out, .limit = style->columns };
+    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
     const struct pp_plan *plan = &result->plan;
     char addr[PP_IO_ADDR_TEXT_BYTES], count[PP_FORMAT_BYTES];
 
@@ -166,30 +168,33 @@ static void rate_lines(FILE *out, const struct pp_result *result)
                   pp_format_decimal(text, (double)result->duration_ns / 1e9, 2));
 }
 
-static void quantile(FILE *out, const struct pp_hist *rtt, const char *name, double q)
+static void quantile_field(struct line *line, const struct pp_hist *rtt, const char *name, double q)
 {
     char text[PP_FORMAT_BYTES];
 
-    (void)fprintf(out, "   %s %s", name,
-                  pp_hist_supports(rtt, q) ? pp_format_us(text, (double)pp_hist_quantile_ns(rtt, q))
-                                           : "n/a");
+    field(line, "%s %s", name,
+          pp_hist_supports(rtt, q) ? pp_format_us(text, (double)pp_hist_quantile_ns(rtt, q))
+                                   : "n/a");
 }
 
 static void rtt_line(FILE *out, const struct pp_text_style *style, const struct pp_hist *rtt)
 {
+    struct line line = { .out = out, .separator = SPACES, .limit = style->columns };
     char text[PP_FORMAT_BYTES];
 
     if (rtt->total == 0)
         return;
-    (void)fprintf(out, "RTT \u00b5s   min %s", pp_format_us(text, (double)rtt->min_ns));
-    quantile(out, rtt, "p50", 0.5);
-    quantile(out, rtt, "p90", 0.9);
-    quantile(out, rtt, "p99", 0.99);
-    quantile(out, rtt, "p99.9", 0.999);
+    field(&line, "RTT \u00b5s");
+    field(&line, "min %s", pp_format_us(text, (double)rtt->min_ns));
+    field(&line, "mean %s", pp_format_us(text, pp_hist_mean_ns(rtt)));
+    quantile_field(&line, rtt, "p50", 0.5);
+    quantile_field(&line, rtt, "p90", 0.9);
+    quantile_field(&line, rtt, "p99", 0.99);
+    quantile_field(&line, rtt, "p99.9", 0.999);
     if (style->verbose)
-        quantile(out, rtt, "p99.99", 0.9999);
-    (void)fprintf(out, "   max %s", pp_format_us(text, (double)rtt->max_ns));
-    (void)fprintf(out, "   mean %s\n", pp_format_us(text, pp_hist_mean_ns(rtt)));
+        quantile_field(&line, rtt, "p99.99", 0.9999);
+    field(&line, "max %s", pp_format_us(text, (double)rtt->max_ns));
+    line_end(&line);
 }
 
 static double cpu_ns(const struct pp_result_side *side)
@@ -201,12 +206,12 @@ static void cost_line(FILE *out, const struct pp_text_style *style, const struct
 {
     const double trips = (double)result->received;
     const struct pp_result_side *client = &result->client, *server = &result->server;
-    struct line line = { .out = out, .limit = style->columns };
+    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
     char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
 
     if (result->received == 0)
         return;
-    field(&line, "cost a round trip   CPU %s \u00b5s client + %s \u00b5s server",
+    field(&line, "cost a round trip  CPU %s \u00b5s client + %s \u00b5s server",
           pp_format_us(a, cpu_ns(client) / trips), pp_format_us(b, cpu_ns(server) / trips));
     field(&line, "%.2f system calls", (double)(client->io.syscalls + server->io.syscalls) / trips);
     field(&line, "%.2f context switches",
@@ -217,10 +222,10 @@ static void cost_line(FILE *out, const struct pp_text_style *style, const struct
 static void side_line(FILE *out, const struct pp_text_style *style, const char *name,
                       const struct pp_result_side *side)
 {
-    struct line line = { .out = out, .limit = style->columns };
+    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
     char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
 
-    field(&line, "%s   CPU %s ms user + %s ms system", name,
+    field(&line, "%s  CPU %s ms user + %s ms system", name,
           pp_format_count(a, side->usage.user_ns / 1000000),
           pp_format_count(b, side->usage.system_ns / 1000000));
     field(&line, "%s turns", pp_format_count(a, side->io.turns));
