@@ -8,6 +8,7 @@
 #define GUARD_SLOW_NS (300 * PP_NS_PER_US)
 #define GUARD_SLOW_POINTS 8
 #define GUARD_TRIP_POINTS 24
+#define GUARD_SUSPICIOUS_POINTS 16 /* after a trip: the next slow wait is enough */
 #define GUARD_SLEEPS_FIRST 512
 #define GUARD_SLEEPS_MAX 32768
 
@@ -29,10 +30,10 @@ bool pp_io_guard_note(struct pp_io_guard *guard, uint64_t waited_ns)
     guard->score += GUARD_SLOW_POINTS;
     if (guard->score < GUARD_TRIP_POINTS)
         return false;
-    guard->score = 0;
+    guard->score = GUARD_SUSPICIOUS_POINTS;
     guard->sleeps_left = guard->sleeps_next;
     if (guard->sleeps_next < GUARD_SLEEPS_MAX)
-        guard->sleeps_next *= 2;
+        guard->sleeps_next *= 4;
     return true;
 }
 
@@ -51,7 +52,7 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
     return ret;
 }
 
-/* Looks until something has happened. The spell is counted from the end of the last wait, so that
+/* Looks until something has happened, or for spin_ns, and then sleeps. The spell is counted from the end of the last wait, so that
  * one clock reading a wait is enough. */
 static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
@@ -59,6 +60,7 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 
     for (;;) {
         uint64_t now_ns;
+        bool over;
         int ret;
 
         if (waiter->policy == PP_IO_WAIT_YIELD) {
@@ -67,15 +69,14 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
         }
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
         now_ns = pp_clock_now_ns();
-        if (ret < 0 || something_happened(loop) || now_ns >= deadline_ns) {
-            if (waiter->policy == PP_IO_WAIT_YIELD &&
-                pp_io_guard_note(&waiter->guard, now_ns - waiter->last_ns))
-                loop->stats.guard_trips++;
-            waiter->last_ns = now_ns;
-            return ret;
-        }
-        if (now_ns - waiter->last_ns >= waiter->spin_ns)
-            return sleep_until(loop, deadline_ns);
+        over = ret < 0 || something_happened(loop) || now_ns >= deadline_ns;
+        if (!over && now_ns - waiter->last_ns < waiter->spin_ns)
+            continue;
+        if (waiter->policy == PP_IO_WAIT_YIELD &&
+            pp_io_guard_note(&waiter->guard, now_ns - waiter->last_ns))
+            loop->stats.guard_trips++;
+        waiter->last_ns = now_ns;
+        return over ? ret : sleep_until(loop, deadline_ns);
     }
 }
 

@@ -7,7 +7,7 @@
 
 /* Bare yielding collapses when a third busy thread shares the CPU, because each yield gives that
  * thread a whole time slice. The guard notices waits of more than 300 us while yielding and sleeps
- * instead for a number of waits, which doubles each time it was not enough. */
+ * instead for a number of waits, which grows each time it was not enough. */
 struct pp_io_guard {
     uint32_t score;
     uint32_t sleeps_left; /* waits still to be slept through */
