@@ -5,6 +5,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* What a user typed may be in the text: it must not break the one line. */
+static void keep_to_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 127)
+            *text = '?';
+}
+
 int pp_error_set(struct pp_error *err, enum pp_error_kind kind, int code, const char *format, ...)
 {
     va_list args;
@@ -19,5 +27,6 @@ int pp_error_set(struct pp_error *err, enum pp_error_kind kind, int code, const 
     va_start(args, format);
     (void)vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    keep_to_one_line(err->text);
     return code;
 }

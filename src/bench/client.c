@@ -39,6 +39,8 @@ struct pp_client {
     uint32_t connecting; /* connects started so far */
     uint32_t connected;
     uint32_t live; /* connections that can still carry pings */
+    uint32_t open; /* connections that are not closed yet */
+    bool disconnecting;
     struct pp_error error;
     struct client_conn conns[];
 };
@@ -54,9 +56,16 @@ static void finish(struct pp_client *client, uint64_t now_ns)
 
 /* ---- leaving ---- */
 
+static void connection_over(struct pp_client *client)
+{
+    client->open--;
+    if (client->open == 0 && client->disconnecting)
+        client->options.on_disconnected(client->options.owner);
+}
+
 static enum pp_io_next on_closed(struct pp_io_op *op)
 {
-    (void)op;
+    connection_over(container_of(op, struct client_conn, recv_op)->client);
     return PP_IO_DISARM;
 }
 
@@ -72,6 +81,8 @@ static void close_if_quiet(struct client_conn *c)
 /* Drops the connection as it stands. */
 static void leave_now(struct client_conn *c)
 {
+    if (c->fd < 0)
+        return;
     c->leaving = true;
     pp_io_cancel(c->client->options.loop, &c->recv_op);
     pp_io_cancel(c->client->options.loop, &c->send_op);
@@ -101,6 +112,9 @@ static void leave(struct client_conn *c)
 
 void pp_client_disconnect(struct pp_client *client, bool politely)
 {
+    client->disconnecting = true;
+    if (client->open == 0)
+        client->options.on_disconnected(client->options.owner);
     for (uint32_t i = 0; i < client->options.connections; i++) {
         if (politely && pp_io_is_armed(&client->conns[i].recv_op))
             leave(&client->conns[i]);
@@ -315,6 +329,7 @@ static void connect_next(struct pp_client *client)
         return;
     }
     client->connecting++;
+    client->open++;
     pp_io_connect(client->options.loop, &c->recv_op, c->fd, &client->options.addr->any,
                   client->options.addr->len, on_connected);
 }

@@ -24,6 +24,7 @@ struct pp_client_options {
 
     void (*on_connected)(void *owner); /* all connections stand: pp_client_start() may come */
     void (*on_finished)(void *owner);  /* the measurement is over, by count, interrupt or error */
+    void (*on_disconnected)(void *owner); /* pp_client_disconnect() is through */
 };
 
 /* sent = received + errors + in flight, at all times. */
@@ -52,8 +53,9 @@ void pp_client_interrupt(struct pp_client *client);
 /* The same, because of an error that is not the client's own. */
 void pp_client_fail(struct pp_client *client, enum pp_error_kind kind, int code, const char *text);
 
-/* Once finished: closes every connection; politely means to shut down first and to wait until the
- * server has closed its side. Afterwards the client has nothing armed. */
+/* Once finished: closes every connection, and then calls on_disconnected: the client has nothing
+ * armed any more. Politely means to shut down first and to wait until the server has closed its
+ * side; it may be followed by a call that does not wait. */
 void pp_client_disconnect(struct pp_client *client, bool politely);
 
 const struct pp_client_counts *pp_client_counts(const struct pp_client *client);

@@ -20,6 +20,9 @@
 /* So many ticks without a single round trip, and the run is given up: 10 s. */
 #define STALLED_TICKS 100
 
+/* How long the server may take to close its side: it has nothing else to do. */
+#define LINGER_NS (2 * PP_NS_PER_S)
+
 /* Descriptors for all that is not a connection: engines, pipes, libraries. */
 #define SPARE_DESCRIPTORS 64
 
@@ -41,6 +44,7 @@ struct run {
     struct pp_io_op reply_op; /* the worker has something to say */
     struct pp_io_op interrupt_op;
     struct pp_io_op tick_op;
+    struct pp_io_op linger_op;
     uint64_t ticked_received;
     unsigned quiet_ticks;
 
@@ -68,7 +72,7 @@ static int check_descriptors(struct run *run, struct pp_error *err)
             "%u connections need %llu descriptors, both ends counted, and the limit "
             "is %llu: raise it (ulimit -Hn) or ask for fewer with -c",
             run->plan->connections, (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
-    run->descriptors = limit.rlim_cur < UINT32_MAX ? (uint32_t)limit.rlim_cur : UINT32_MAX;
+    run->descriptors = limit.rlim_cur < PP_IO_FDS_MAX ? (uint32_t)limit.rlim_cur : PP_IO_FDS_MAX;
     return 0;
 }
 
@@ -164,6 +168,22 @@ static const struct pp_client_counts *counts_of(const struct run *run)
     return pp_client_counts(run->client);
 }
 
+static enum pp_io_next on_lingered(struct pp_io_op *op)
+{
+    struct run *run = container_of(op, struct run, linger_op);
+
+    if (op->res == 0)
+        pp_client_disconnect(run->client, false);
+    return PP_IO_DISARM;
+}
+
+static void on_disconnected(void *owner)
+{
+    struct run *run = owner;
+
+    pp_io_cancel(run->client_loop, &run->linger_op);
+}
+
 static void close_everything(struct run *run)
 {
     const bool server_lives = !atomic_load(&run->worker.ended);
@@ -172,6 +192,7 @@ static void close_everything(struct run *run)
     pp_io_cancel(run->client_loop, &run->reply_op);
     pp_io_cancel(run->client_loop, &run->interrupt_op);
     pp_io_cancel(run->client_loop, &run->tick_op);
+    pp_io_timer(run->client_loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, on_lingered);
     pp_client_disconnect(run->client, server_lives);
 }
 
@@ -327,6 +348,7 @@ static int measure(struct run *run, struct pp_error *err)
         .owner = run,
         .on_connected = on_connected,
         .on_finished = on_finished,
+        .on_disconnected = on_disconnected,
     };
     int server_ret;
     int ret = pp_client_open(&run->client, &options, err);

@@ -13,6 +13,9 @@
 /* Buffers with unsent echoes after which a client is not read from until it reads. */
 #define UNSENT_MAX 8
 
+/* How often to look whether clients that do not read keep the buffers from the others. */
+#define WATCH_NS (100 * PP_NS_PER_MS)
+
 /* How long no connection is accepted after descriptors or memory ran out. */
 #define BACK_OFF_NS (50 * PP_NS_PER_MS)
 
@@ -22,7 +25,8 @@ enum conn_flag {
     CONN_ENDED = 2,  /* the client has sent all it had */
     CONN_PAUSED = 4, /* not read from: too much is unsent */
     CONN_BROKEN = 8, /* an error, or the server stops: drop everything */
-    CONN_CLOSING = 16
+    CONN_CLOSING = 16,
+    CONN_MOVED = 32 /* some echo was sent since the last watch */
 };
 
 /* A received buffer on its way back. */
@@ -47,6 +51,8 @@ struct pp_server {
     int listen_fd;
     struct pp_io_op accept_op; /* accept, or the timer of a pause in accepting; then close */
     struct pp_io_op stop_op;
+    struct pp_io_op watch_op;
+    uint64_t starved_before; /* the loop's count at the last watch */
     bool stopping;
     struct pp_pool echoes;
     struct pp_pool pool; /* over conns */
@@ -110,13 +116,18 @@ static bool too_much_unsent(const struct conn *conn)
 static enum pp_io_next on_sent(struct pp_io_op *op);
 static enum pp_io_next on_received(struct pp_io_op *op);
 
+static bool is_undisturbed(const struct conn *conn)
+{
+    return (conn->op.tag & ~CONN_MOVED) == CONN_LIVE;
+}
+
 /* The news that a send is done can wait, unless something else waits for that news. */
 static void set_lazy(struct conn *conn)
 {
     struct echo *last = last_echo(conn);
 
     if (last)
-        last->next->op.lazy = last->next == last && conn->op.tag == CONN_LIVE;
+        last->next->op.lazy = last->next == last && is_undisturbed(conn);
 }
 
 static void send_first(struct conn *conn)
@@ -187,6 +198,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
         conn_break(conn);
         return PP_IO_DISARM;
     }
+    conn->op.tag |= CONN_MOVED;
     if (!pp_io_advance(op) && !(conn->op.tag & CONN_BROKEN))
         return PP_IO_REARM; /* a short write: the rest of this echo */
     echo_drop_first(conn);
@@ -218,7 +230,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         if (too_much_unsent(conn))
             op->tag |= CONN_PAUSED;
         set_lazy(conn);
-        if (op->tag == CONN_LIVE)
+        if (is_undisturbed(conn))
             return PP_IO_REARM;
         conn_close_if_over(conn);
         return PP_IO_DISARM;
@@ -290,6 +302,38 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
+/* ---- fairness ---- */
+
+/* Ends the connections that have taken none of their echoes since the last watch, to get back the
+ * buffers which these fill. */
+static void break_stuck(struct pp_server *server)
+{
+    for (uint32_t i = 0; i < server->pool.used_once; i++) {
+        struct conn *conn = &server->conns[i];
+
+        if (!(conn->op.tag & CONN_LIVE))
+            continue;
+        if (conn->unsent && !(conn->op.tag & CONN_MOVED))
+            conn_break(conn);
+        conn->op.tag &= (uint8_t)~CONN_MOVED;
+    }
+}
+
+/* A client that does not read is left alone as long as there are buffers for the others. */
+static enum pp_io_next on_watch(struct pp_io_op *op)
+{
+    struct pp_server *server = container_of(op, struct pp_server, watch_op);
+    const uint64_t starved = pp_io_loop_stats(server->loop)->starved;
+
+    if (server->stopping)
+        return PP_IO_DISARM;
+    if (starved != server->starved_before || pp_io_loop_is_starving(server->loop))
+        break_stuck(server);
+    server->starved_before = starved;
+    op->deadline_ns = pp_clock_now_ns() + WATCH_NS;
+    return PP_IO_REARM;
+}
+
 /* ---- opening and closing ---- */
 
 static enum pp_io_next on_stop(struct pp_io_op *op)
@@ -298,6 +342,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
 
     server->stopping = true;
     pp_io_cancel(server->loop, &server->accept_op);
+    pp_io_cancel(server->loop, &server->watch_op);
     for (uint32_t i = 0; i < server->pool.used_once; i++)
         if (server->conns[i].op.tag & CONN_LIVE)
             conn_break(&server->conns[i]);
@@ -317,6 +362,7 @@ int pp_server_open(struct pp_server **out, struct pp_io_loop *loop, int listen_f
 
     if (!server || pp_pool_init(&server->echoes, buffers, sizeof(struct echo)) < 0) {
         pp_memory_free(server);
+        (void)close(listen_fd);
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory to serve %u connections",
                             connections);
     }
@@ -324,6 +370,7 @@ int pp_server_open(struct pp_server **out, struct pp_io_loop *loop, int listen_f
     server->loop = loop;
     server->listen_fd = listen_fd;
     pp_io_wake_wait(loop, &server->stop_op, on_stop);
+    pp_io_timer(loop, &server->watch_op, pp_clock_now_ns() + WATCH_NS, on_watch);
     pp_io_accept(loop, &server->accept_op, listen_fd, on_accepted);
     *out = server;
     return 0;

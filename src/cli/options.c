@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
@@ -207,9 +208,9 @@ static const struct option_spec options[] = {
     { 0, "host", "HOST", "an address of this machine, or a name of it",
       "address the server listens on and the client\nconnects to (127.0.0.1)", set_host },
     { 0, "engine", "NAME", "auto, io_uring or epoll (or io_uring:no-FEATURE)",
-      "what does the I/O, on both sides: auto, io_uring, epoll.\n"
-      "auto takes the fastest one that works here; one asked\n"
-      "for by name is never replaced. io_uring:no-FEATURE runs\n"
+      "what does the I/O on both sides: io_uring, epoll, or\n"
+      "auto for the fastest that works here; one asked for by\n"
+      "name is never replaced. io_uring:no-FEATURE runs\n"
       "without multishot, buffer-ring, defer or skip (auto)",
       set_engine },
     { 0, "server-engine", "NAME", "auto, io_uring or epoll (or io_uring:no-FEATURE)",
@@ -277,13 +278,13 @@ static int usage_error(struct pp_error *err, const char *what, const char *which
                         what, which);
 }
 
-/* getopt has refused the argument before optind, or the letter optopt in it. */
+/* getopt has refused the letter optopt, or the whole argument before optind. */
 static int refuse_option(char **argv, struct pp_error *err)
 {
     const char letter[] = { '-', (char)optopt, '\0' };
 
-    if (optopt > 0 && optopt < LONG_ONLY)
-        return usage_error(err, "there is no option", letter);
+    if (optopt < 0 || (optopt > 0 && optopt < LONG_ONLY))
+        return usage_error(err, "there is no option", isprint(optopt) ? letter : "of that letter");
     return usage_error(err, optopt ? "this option takes no value:" : "there is no option",
                        argv[optind - 1]);
 }

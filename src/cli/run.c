@@ -7,25 +7,34 @@
 #include "report/text.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* Narrower than this, folding would do more harm than good. */
+/* Narrower than this, folding would do more harm than good, and a bar has no room. */
 #define COLUMNS_MIN 40
 
 struct screen {
     struct pp_text_style style;
-    bool shows_progress;
+    unsigned bar_columns; /* of the terminal that shows the bar; 0: no bar */
 };
 
-static unsigned terminal_columns(void)
+/* 0: not a terminal, or too narrow a one. */
+static unsigned terminal_columns(int fd)
 {
     struct winsize size;
 
-    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) < 0)
         return 0;
     return size.ws_col >= COLUMNS_MIN ? size.ws_col : 0;
+}
+
+static bool terminal_can_erase(void)
+{
+    const char *term = getenv("TERM");
+
+    return term && strcmp(term, "dumb") != 0;
 }
 
 static void on_begin(void *context, const struct pp_result *result)
@@ -43,8 +52,8 @@ static void on_progress(void *context, uint64_t done, uint64_t count, uint64_t e
 {
     const struct screen *screen = context;
 
-    if (screen->shows_progress)
-        pp_progress_draw(stderr, done, count, elapsed_ns);
+    if (screen->bar_columns)
+        pp_progress_draw(stderr, screen->bar_columns, done, count, elapsed_ns);
 }
 
 static void warn(const struct pp_plan *plan)
@@ -67,7 +76,7 @@ static int run_with(const struct pp_cli *cli, struct screen *screen, struct pp_r
         return ret;
     warn(&plan);
     ret = pp_run(&plan, &hooks, result, err);
-    if (screen->shows_progress)
+    if (screen->bar_columns)
         pp_progress_clear(stderr);
     if (result->measured)
         pp_text_end(stdout, &screen->style, result);
@@ -86,8 +95,10 @@ static int flush_output(struct pp_error *err)
 int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct screen screen = {
-        .style = { .quiet = cli->quiet, .verbose = cli->verbose, .columns = terminal_columns() },
-        .shows_progress = !cli->quiet && isatty(STDERR_FILENO),
+        .style = { .quiet = cli->quiet,
+                   .verbose = cli->verbose,
+                   .columns = terminal_columns(STDOUT_FILENO) },
+        .bar_columns = !cli->quiet && terminal_can_erase() ? terminal_columns(STDERR_FILENO) : 0,
     };
     struct pp_result *result = pp_memory_alloc(1, sizeof *result);
     int ret, flushed;

@@ -92,10 +92,12 @@ static int32_t try_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op)
     if (!buf)
         return -ENOBUFS;
     res = try_recv_into(loop, op->fd, buf, (uint32_t)loop->buffers.item_bytes);
-    if (res > 0)
-        op->buf = buf;
-    else
+    if (res <= 0) {
         pp_pool_give(&loop->buffers, buf);
+        return res;
+    }
+    op->buf = buf;
+    loop->buffers_free--;
     return res;
 }
 
@@ -336,6 +338,7 @@ static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 static void epoll_buffer_put(struct pp_io_loop *loop, char *buf)
 {
     pp_pool_give(&loop->buffers, buf);
+    loop->buffers_free++;
 }
 
 /* The few receives there are, tried one by one. */
@@ -398,8 +401,12 @@ static int ask_epoll(struct pp_io_loop *loop, int timeout_ms)
     count = epoll_wait(st->epoll_fd, st->events, EVENTS_PER_POLL, timeout_ms);
     if (count < 0)
         return errno == EINTR ? 0 : -errno;
-    for (int i = 0; i < count; i++)
-        on_edge(loop, st->events[i].data.fd, st->events[i].events);
+    for (int i = 0; i < count; i++) {
+        if (st->events[i].data.fd == st->timer_fd)
+            st->timer_ns = PP_IO_NO_DEADLINE;
+        else
+            on_edge(loop, st->events[i].data.fd, st->events[i].events);
+    }
     return 0;
 }
 

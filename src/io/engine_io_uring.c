@@ -28,6 +28,9 @@
 #define SQ_ENTRIES_MIN 256
 #define SQ_ENTRIES_MAX 4096
 
+/* Kept free, before the loop runs, for cancellations. */
+#define SQ_ENTRIES_EARLY 32
+
 /* Results held for one descriptor before its multishot request is ended: the owner is not asking,
  * and must not take the buffers of all others. */
 #define HELD_MAX 16
@@ -74,9 +77,11 @@ struct uring_state {
     struct io_uring_buf_ring *buf_ring;
     struct held_buffer *held_buffers; /* by buffer number */
     struct slot *slots;               /* by descriptor */
+    uint32_t slots_used;              /* the highest that was, plus one */
     bool has[FEATURE_COUNT];
     bool plain_sends; /* try send(2) first */
     bool ring_enabled;
+    struct pp_io_queue early; /* started before the loop runs, beyond what the queue holds */
     struct pp_io_queue sends; /* with skip, not yet known to have gone out */
     uint64_t timer_ns;        /* the deadline the kernel knows, or PP_IO_NO_DEADLINE */
     struct __kernel_timespec timer_at;
@@ -91,10 +96,13 @@ static struct uring_state *state_of(struct pp_io_loop *loop)
 
 /* This thread is the one that submits from now on. liburing 2.3 declares a function for it and does
  * not export it. */
-static int uring_enable(struct uring_state *st)
+static int uring_enable(struct pp_io_loop *loop)
 {
+    struct uring_state *st = state_of(loop);
+
     if (st->ring_enabled)
         return 0;
+    pp_io_count_syscall(loop);
     st->ring_enabled = true;
     st->ring.flags &= ~IORING_SETUP_R_DISABLED;
     if (syscall(SYS_io_uring_register, st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
@@ -108,7 +116,7 @@ static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
     struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
 
     while (!sqe) { /* the queue is full: hand it over, nothing is waited for */
-        (void)uring_enable(st);
+        (void)uring_enable(loop);
         pp_io_count_syscall(loop);
         (void)io_uring_submit(&st->ring);
         sqe = io_uring_get_sqe(&st->ring);
@@ -153,12 +161,21 @@ static char *buffer_at(struct pp_io_loop *loop, uint32_t number)
     return pp_pool_at(&loop->buffers, number);
 }
 
+/* The number of the buffer that the kernel has filled, which is not free any more. */
+static uint32_t buffer_taken(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    loop->buffers_free--;
+    return cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+}
+
 static void uring_buffer_put(struct pp_io_loop *loop, char *buf)
 {
     struct uring_state *st = state_of(loop);
     const size_t bytes = loop->buffers.item_bytes;
     const uint32_t count = loop->buffers.capacity;
 
+    pp_assert(pp_pool_owns(&loop->buffers, buf));
+    loop->buffers_free++;
     if (!st->buf_ring) {
         pp_pool_give(&loop->buffers, buf);
         return;
@@ -251,12 +268,15 @@ static void multishot_stop(struct pp_io_loop *loop, int fd, struct slot *slot)
 /* op asks for the next result of its descriptor. */
 static void multishot_ask(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    struct slot *slot = &state_of(loop)->slots[op->fd];
+    struct uring_state *st = state_of(loop);
+    struct slot *slot = &st->slots[op->fd];
 
     slot->op = op;
     slot->listens = op->kind == PP_IO_ACCEPT;
+    if (st->slots_used <= (uint32_t)op->fd)
+        st->slots_used = (uint32_t)op->fd + 1;
     if (slot->held) {
-        deliver(loop, slot, unhold(state_of(loop), slot));
+        deliver(loop, slot, unhold(st, slot));
     } else if (slot->ended) {
         slot->ended = false;
         slot->op = NULL;
@@ -289,7 +309,7 @@ static void multishot_failed(struct pp_io_loop *loop, struct slot *slot, int32_t
 static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 {
     if (cqe->flags & IORING_CQE_F_BUFFER)
-        uring_buffer_put(loop, buffer_at(loop, cqe->flags >> IORING_CQE_BUFFER_SHIFT));
+        uring_buffer_put(loop, buffer_at(loop, buffer_taken(loop, cqe)));
     else if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
         (void)close(cqe->res);
 }
@@ -304,7 +324,7 @@ static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
     if (!slot->listens) {
         if (!(cqe->flags & IORING_CQE_F_BUFFER))
             return false;
-        number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+        number = buffer_taken(loop, cqe);
         if (cqe->res <= 0) {
             uring_buffer_put(loop, buffer_at(loop, number));
             return false;
@@ -476,7 +496,7 @@ static void simple_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     sqe_tag(sqe, op, TAG_OP);
 }
 
-static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     switch ((enum pp_io_kind)op->kind) {
     case PP_IO_ACCEPT:
@@ -504,10 +524,33 @@ static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_assert(!"an operation that the loop keeps to itself");
 }
 
+/* Which thread will run the loop is not known before it does, and only that one may submit. */
+static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct uring_state *st = state_of(loop);
+
+    if (!st->ring_enabled && io_uring_sq_space_left(&st->ring) < SQ_ENTRIES_EARLY)
+        pp_io_queue_push(&st->early, op);
+    else
+        op_submit(loop, op);
+}
+
+static void submit_early(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    while ((op = pp_io_queue_pop(&state_of(loop)->early)))
+        op_submit(loop, op);
+}
+
 static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct slot *slot = &state_of(loop)->slots[op->fd];
 
+    if (pp_io_queue_remove(&state_of(loop)->early, op)) {
+        pp_io_complete(loop, op, -ECANCELED);
+        return;
+    }
     if (slot->op == op) {
         slot->op = NULL;
         multishot_stop(loop, op->fd, slot);
@@ -534,7 +577,7 @@ static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_
         return;
     }
     if (cqe->flags & IORING_CQE_F_BUFFER) {
-        op->buf = buffer_at(loop, cqe->flags >> IORING_CQE_BUFFER_SHIFT);
+        op->buf = buffer_at(loop, buffer_taken(loop, cqe));
         if (res <= 0)
             uring_buffer_put(loop, op->buf);
     }
@@ -556,10 +599,11 @@ static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
     }
     pp_io_count_syscall(loop);
     ret = recv(op->fd, buf, loop->buffers.item_bytes, MSG_DONTWAIT);
+    loop->buffers_free--;
     if (ret > 0)
         op->buf = buf;
     else
-        pp_pool_give(&loop->buffers, buf);
+        uring_buffer_put(loop, buf);
     if (ret < 0 && (errno == EAGAIN || errno == EINTR))
         poll_first(loop, op);
     else
@@ -676,10 +720,11 @@ static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
 static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct uring_state *st = state_of(loop);
-    int ret = uring_enable(st);
+    int ret = uring_enable(loop);
 
     if (ret < 0)
         return ret;
+    submit_early(loop);
     pp_io_count_syscall(loop);
     if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) || has_eager_send(st) ||
         io_uring_cq_has_overflow(&st->ring)) {
@@ -780,7 +825,6 @@ static int ring_probe(struct uring_state *st)
 {
     struct io_uring_probe *probe = io_uring_get_probe_ring(&st->ring);
     bool usable;
-    int ret;
 
     if (!probe)
         return -ENOSYS;
@@ -789,8 +833,11 @@ static int ring_probe(struct uring_state *st)
     io_uring_free_probe(probe);
     if (!usable)
         return -ENOSYS;
-    ret = io_uring_submit(&st->ring); /* may enter be called at all? */
-    return ret >= 0 || ret == -EBADFD ? 0 : ret;
+    /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would leave
+     * the call out, as there is nothing to submit. */
+    if (syscall(SYS_io_uring_enter, st->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD)
+        return -errno;
+    return 0;
 }
 
 static size_t buf_ring_bytes(uint32_t count)
@@ -821,6 +868,7 @@ static int buf_ring_setup(struct pp_io_loop *loop)
         return ret;
     }
     st->buf_ring = buf_ring;
+    loop->buffers_free = 0;
     for (uint32_t i = 0; i < count; i++)
         uring_buffer_put(loop, pp_pool_take(&loop->buffers));
     return 0;
@@ -840,10 +888,28 @@ static void describe(struct pp_io_loop *loop)
                                            : "announced sends");
 }
 
+/* Connections that the kernel has accepted and nobody will ask for any more. */
+static void close_accepted(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
+            (void)close(cqe->res);
+    }
+    for (uint32_t fd = 0; st->slots && fd < st->slots_used; fd++)
+        if (st->slots[fd].listens)
+            drop_held(loop, &st->slots[fd]);
+}
+
 static void uring_close(struct pp_io_loop *loop)
 {
     struct uring_state *st = state_of(loop);
 
+    close_accepted(loop);
     io_uring_queue_exit(&st->ring);
     if (st->buf_ring)
         (void)munmap(st->buf_ring, buf_ring_bytes(loop->buffers.capacity));

@@ -139,6 +139,10 @@ enum pp_io_wait {
 
 #define PP_IO_SPIN_FOREVER UINT64_MAX
 
+/* Descriptors from this number on are refused as if the process had run out of them: the engines'
+ * tables by descriptor end here. */
+#define PP_IO_FDS_MAX (UINT32_C(1) << 20)
+
 struct pp_io_options {
     const char *engine; /* "epoll", "io_uring", "io_uring:no-multishot": see pp_io_engine_list() */
     enum pp_io_wait wait;
@@ -183,6 +187,9 @@ const struct pp_io_stats *pp_io_loop_stats(const struct pp_io_loop *loop);
 
 /* How many receive buffers there are. */
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
+
+/* Whether a receive is waiting for a buffer right now. */
+bool pp_io_loop_is_starving(const struct pp_io_loop *loop);
 
 /* The engine's name and, after a colon, the features it was granted: "io_uring: multishot, ...".
  * Lives as long as the loop. */

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -19,9 +20,6 @@ static_assert(sizeof(struct pp_io_op) == 40,
 /* Callbacks between two looks at the kernel: many enough that a look costs little, few enough that
  * one busy peer cannot keep the others waiting. */
 #define CALLBACKS_PER_LOOK 1024
-
-/* Descriptors above are refused as if the process had run out of them: tables by descriptor end. */
-#define FDS_MAX (UINT32_C(1) << 20)
 
 /* The loop's own operation: its wake descriptor. */
 #define ARMED_BY_LOOP 1
@@ -74,7 +72,7 @@ static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
     else if (op->kind == PP_IO_WAKE)
         return;
     else if (op->fd < 0 || (uint32_t)op->fd >= loop->fds_max)
-        pp_io_complete(loop, op, op->fd < 0 ? -EBADF : -EMFILE);
+        pp_io_complete(loop, op, -EBADF);
     else
         loop->engine->submit(loop, op);
 }
@@ -85,6 +83,8 @@ static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
     loop->armed--;
     if (op->kind == PP_IO_WAKE)
         atomic_store(&op->woken, false); /* a wake from here on asks for another callback */
+    else if (op->kind == PP_IO_SEND)
+        op->lazy = false;
     if (op->cb(op) == PP_IO_REARM)
         op_arm(loop, op);
 }
@@ -243,13 +243,18 @@ static void drain_woken(struct pp_io_loop *loop)
     }
 }
 
+/* The stack is looked at after the descriptor was read: what is pushed from then on makes it
+ * readable again. */
 static enum pp_io_next on_wake_fd(struct pp_io_op *op)
 {
+    struct pp_io_loop *loop = container_of(op, struct pp_io_loop, wake_op);
     uint64_t count;
 
+    pp_io_count_syscall(loop);
     while (read(op->fd, &count, sizeof count) < 0 && errno == EINTR)
         ;
-    return PP_IO_REARM; /* the turn itself looks at the stack */
+    drain_woken(loop);
+    return PP_IO_REARM;
 }
 
 /* ---- buffers ---- */
@@ -262,13 +267,19 @@ void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
 
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 {
-    struct pp_io_op *op;
-
-    pp_assert(pp_pool_owns(&loop->buffers, buf));
     loop->engine->buffer_put(loop, buf);
-    op = pp_io_queue_pop(&loop->starved);
-    if (op)
+}
+
+/* As many receives as there are buffers try again: not all, or a crowd would come for each one. */
+static void feed_starved(struct pp_io_loop *loop)
+{
+    for (uint32_t left = loop->buffers_free; left > 0; left--) {
+        struct pp_io_op *op = pp_io_queue_pop(&loop->starved);
+
+        if (!op)
+            return;
         loop->engine->submit(loop, op);
+    }
 }
 
 /* ---- turns ---- */
@@ -286,10 +297,13 @@ static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
 static int loop_turn(struct pp_io_loop *loop, bool may_wait)
 {
     const uint64_t deadline_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
-    const bool waits = may_wait && !loop->done.head;
-    const bool reads_clock = waits && loop->waiter.policy != PP_IO_WAIT_BLOCK;
+    const bool looks = loop->waiter.policy != PP_IO_WAIT_BLOCK;
+    bool waits;
     int ret;
 
+    if (loop->starved.head)
+        feed_starved(loop);
+    waits = may_wait && !loop->done.head;
     if (waits)
         ret = pp_io_wait_until(loop, deadline_ns);
     else
@@ -300,7 +314,7 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
         drain_woken(loop);
     if (loop->timers)
-        expire_timers(loop, reads_clock ? loop->waiter.last_ns : pp_clock_now_ns());
+        expire_timers(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
     run_done(loop);
     return 0;
 }
@@ -330,8 +344,8 @@ static uint32_t fds_limit(void)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > FDS_MAX)
-        return FDS_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > PP_IO_FDS_MAX)
+        return PP_IO_FDS_MAX;
     return (uint32_t)limit.rlim_cur;
 }
 
@@ -352,6 +366,7 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
                             options->buffers, options->buffer_bytes);
+    loop->buffers_free = loop->buffers.capacity;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->wake_fd < 0) {
         ret = pp_error_set(err, PP_ERROR_RUN, -errno, "cannot open an eventfd: %s",
@@ -395,10 +410,19 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
     return 0;
 }
 
+/* Callbacks that will not run any more would have got these. */
+static void close_accepted(const struct pp_io_loop *loop)
+{
+    for (const struct pp_io_op *op = loop->done.head; op; op = op->next)
+        if (op->kind == PP_IO_ACCEPT && op->res >= 0)
+            (void)close(op->res);
+}
+
 void pp_io_loop_close(struct pp_io_loop *loop)
 {
     if (!loop)
         return;
+    close_accepted(loop);
     loop->engine->close(loop);
     (void)close(loop->wake_fd);
     pp_pool_fini(&loop->buffers);
@@ -425,6 +449,11 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
 {
     return loop->buffers.capacity;
+}
+
+bool pp_io_loop_is_starving(const struct pp_io_loop *loop)
+{
+    return loop->starved.head;
 }
 
 const char *pp_io_loop_describe(const struct pp_io_loop *loop)

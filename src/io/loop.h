@@ -20,6 +20,7 @@ struct pp_io_loop {
     struct pp_io_stats stats;
     uint32_t fds_max;       /* an engine's tables by descriptor are this long */
     struct pp_pool buffers; /* the receive buffers; an engine may take them all for itself */
+    uint32_t buffers_free;  /* those that are neither an owner's nor held for one */
     _Atomic(struct pp_io_op *) woken; /* a stack, pushed by any thread */
     int wake_fd;
     struct pp_io_op wake_op;

@@ -2,16 +2,28 @@
 
 #include "report/format.h"
 
-#define BAR_COLUMNS 30
+#define BAR_COLUMNS_MAX 30
 
-void pp_progress_draw(FILE *out, uint64_t done, uint64_t count, uint64_t elapsed_ns)
+/* What stands beside the bar: brackets, a percentage and a rate. */
+#define TEXT_COLUMNS 36
+
+static unsigned bar_columns(unsigned columns)
 {
-    const unsigned full = (unsigned)((double)done / (double)count * BAR_COLUMNS);
+    if (columns < TEXT_COLUMNS)
+        return 0;
+    return columns - TEXT_COLUMNS < BAR_COLUMNS_MAX ? columns - TEXT_COLUMNS : BAR_COLUMNS_MAX;
+}
+
+void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, uint64_t count,
+                      uint64_t elapsed_ns)
+{
+    const unsigned bar = bar_columns(columns);
+    const unsigned full = (unsigned)((double)done / (double)count * bar);
     const double rate = elapsed_ns ? (double)done * 1e9 / (double)elapsed_ns : 0;
     char text[PP_FORMAT_BYTES];
 
     (void)fputs("\r\033[K[", out);
-    for (unsigned i = 0; i < BAR_COLUMNS; i++)
+    for (unsigned i = 0; i < bar; i++)
         (void)fputs(i < full ? "=" : " ", out);
     (void)fprintf(out, "] %3.0f %%  %s roundtrips/s", (double)done * 100 / (double)count,
                   pp_format_decimal(text, rate, 0));

@@ -1,11 +1,13 @@
-/* A bar that moves while a run is going on. Only for a terminal: it draws over its own line. */
+/* A bar that moves while a run is going on. Only for a terminal, which is columns wide: it draws
+ * over its own line. */
 #ifndef PP_REPORT_PROGRESS_H
 #define PP_REPORT_PROGRESS_H
 
 #include <stdint.h>
 #include <stdio.h>
 
-void pp_progress_draw(FILE *out, uint64_t done, uint64_t count, uint64_t elapsed_ns);
+void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, uint64_t count,
+                      uint64_t elapsed_ns);
 
 /* Leaves the line empty. */
 void pp_progress_clear(FILE *out);

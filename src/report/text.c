@@ -56,6 +56,17 @@ static void line_end(struct line *line)
     line->used = 0;
 }
 
+/* Each word of text is a field. */
+static void words(struct line *line, const char *text)
+{
+    while (*text) {
+        const size_t bytes = strcspn(text, " ");
+
+        field(line, "%.*s", (int)bytes, text);
+        text += bytes + strspn(text + bytes, " ");
+    }
+}
+
 /* ---- the head ---- */
 
 static const char *plural(uint64_t n)
@@ -139,8 +150,12 @@ void pp_text_begin(FILE *out, const struct pp_text_style *style, const struct pp
         field(&line, "server %s", result->server.engine);
         line_end(&line);
     }
-    if (result->refused_engine[0])
-        (void)fprintf(out, "not used: %s\n", result->refused_engine);
+    if (result->refused_engine[0]) {
+        line.separator = " ";
+        words(&line, "not used: ");
+        words(&line, result->refused_engine);
+        line_end(&line);
+    }
 }
 
 /* ---- the figures ---- */
