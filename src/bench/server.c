@@ -26,7 +26,7 @@ enum conn_flag {
     CONN_PAUSED = 4, /* not read from: too much is unsent */
     CONN_BROKEN = 8, /* an error, or the server stops: drop everything */
     CONN_CLOSING = 16,
-    CONN_MOVED = 32 /* some echo was sent since the last watch */
+    CONN_STUCK = 32 /* had unsent echoes at the last watch, and has sent none since */
 };
 
 /* A received buffer on its way back. */
@@ -118,7 +118,7 @@ static enum pp_io_next on_received(struct pp_io_op *op);
 
 static bool is_undisturbed(const struct conn *conn)
 {
-    return (conn->op.tag & ~CONN_MOVED) == CONN_LIVE;
+    return (conn->op.tag & ~CONN_STUCK) == CONN_LIVE;
 }
 
 /* The news that a send is done can wait, unless something else waits for that news. */
@@ -198,7 +198,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
         conn_break(conn);
         return PP_IO_DISARM;
     }
-    conn->op.tag |= CONN_MOVED;
+    conn->op.tag &= (uint8_t)~CONN_STUCK;
     if (!pp_io_advance(op) && !(conn->op.tag & CONN_BROKEN))
         return PP_IO_REARM; /* a short write: the rest of this echo */
     echo_drop_first(conn);
@@ -304,18 +304,18 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
 
 /* ---- fairness ---- */
 
-/* Ends the connections that have taken none of their echoes since the last watch, to get back the
+/* Ends the connections that have taken none of their echoes between two watches, to get back the
  * buffers which these fill. */
 static void break_stuck(struct pp_server *server)
 {
     for (uint32_t i = 0; i < server->pool.used_once; i++) {
         struct conn *conn = &server->conns[i];
 
-        if (!(conn->op.tag & CONN_LIVE))
+        if (!(conn->op.tag & CONN_LIVE) || !conn->unsent)
             continue;
-        if (conn->unsent && !(conn->op.tag & CONN_MOVED))
+        if (conn->op.tag & CONN_STUCK)
             conn_break(conn);
-        conn->op.tag &= (uint8_t)~CONN_MOVED;
+        conn->op.tag |= CONN_STUCK;
     }
 }
 

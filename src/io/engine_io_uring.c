@@ -110,6 +110,12 @@ static int uring_enable(struct pp_io_loop *loop)
     return 0;
 }
 
+/* An error of enter after which the same call may succeed; nothing is lost meanwhile. */
+static bool is_passing(int error)
+{
+    return error == EINTR || error == EAGAIN || error == EBUSY;
+}
+
 static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
 {
     struct uring_state *st = state_of(loop);
@@ -314,6 +320,13 @@ static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
         (void)close(cqe->res);
 }
 
+static uint32_t held_max(const struct pp_io_loop *loop)
+{
+    const uint32_t share = loop->buffers.capacity / HELD_MAX;
+
+    return share < 1 ? 1 : share < HELD_MAX ? share : HELD_MAX;
+}
+
 /* Takes in what a multishot request brought. False when it brought nothing but its end. */
 static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
                            const struct io_uring_cqe *cqe)
@@ -337,7 +350,7 @@ static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
         deliver(loop, slot, number);
     else
         hold(st, slot, number);
-    if (slot->held_count >= HELD_MAX)
+    if (slot->held_count >= held_max(loop))
         multishot_stop(loop, fd, slot);
     return true;
 }
@@ -733,7 +746,7 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
         timer_set(loop, deadline_ns);
         ret = io_uring_submit_and_wait(&st->ring, 1);
     }
-    if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+    if (ret < 0 && !is_passing(-ret))
         return ret;
     reap(loop);
     return 0;
@@ -835,7 +848,8 @@ static int ring_probe(struct uring_state *st)
         return -ENOSYS;
     /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would leave
      * the call out, as there is nothing to submit. */
-    if (syscall(SYS_io_uring_enter, st->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD)
+    if (syscall(SYS_io_uring_enter, st->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD &&
+        !is_passing(errno))
         return -errno;
     return 0;
 }

@@ -89,16 +89,20 @@ static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
         op_arm(loop, op);
 }
 
-static void run_done(struct pp_io_loop *loop)
+/* Returns how many callbacks it ran. */
+static int run_done(struct pp_io_loop *loop)
 {
-    struct pp_io_op *op;
+    int count = 0;
 
-    for (unsigned left = CALLBACKS_PER_LOOK; left > 0; left--) {
-        op = pp_io_queue_pop(&loop->done);
+    while (count < CALLBACKS_PER_LOOK) {
+        struct pp_io_op *op = pp_io_queue_pop(&loop->done);
+
         if (!op)
-            return;
+            break;
         op_finish(loop, op);
+        count++;
     }
+    return count;
 }
 
 /* ---- starting operations ---- */
@@ -294,6 +298,7 @@ static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
     }
 }
 
+/* The number of callbacks run, which may be none, or a negative errno. */
 static int loop_turn(struct pp_io_loop *loop, bool may_wait)
 {
     const uint64_t deadline_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
@@ -315,27 +320,33 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
         drain_woken(loop);
     if (loop->timers)
         expire_timers(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
-    run_done(loop);
-    return 0;
+    return run_done(loop);
 }
 
 int pp_io_loop_poll(struct pp_io_loop *loop)
 {
-    return loop_turn(loop, false);
+    const int ret = loop_turn(loop, false);
+
+    return ret < 0 ? ret : 0;
 }
 
 int pp_io_loop_run_once(struct pp_io_loop *loop)
 {
-    return loop_turn(loop, loop->armed > ARMED_BY_LOOP);
+    int ret;
+
+    do
+        ret = loop_turn(loop, loop->armed > ARMED_BY_LOOP);
+    while (ret == 0 && loop->armed > ARMED_BY_LOOP);
+    return ret < 0 ? ret : 0;
 }
 
 int pp_io_loop_run(struct pp_io_loop *loop)
 {
     int ret = 0;
 
-    while (loop->armed > ARMED_BY_LOOP && ret == 0)
+    while (loop->armed > ARMED_BY_LOOP && ret >= 0)
         ret = loop_turn(loop, true);
-    return ret;
+    return ret < 0 ? ret : 0;
 }
 
 /* ---- opening and closing ---- */

@@ -1,0 +1,152 @@
+"""What all system tests share. PINGPONG names the program: an absolute path."""
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from driver import Program  # noqa: E402
+
+HELPERS = Path(__file__).parent / "helpers"
+
+
+def pytest_configure(config):
+    """Hundreds of sockets are opened here, too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.fixture(scope="session")
+def pingpong():
+    path = os.environ.get("PINGPONG", "")
+    if not os.path.isabs(path) or not os.access(path, os.X_OK):
+        pytest.exit("set PINGPONG to the absolute path of the program", 4)
+    return Program(path)
+
+
+@pytest.fixture(scope="session")
+def cpus():
+    """The CPUs that may be used here."""
+    return sorted(os.sched_getaffinity(0))
+
+
+@pytest.fixture(scope="session")
+def two_cpus(cpus):
+    if len(cpus) < 2:
+        pytest.skip("only one CPU may be used here")
+    return cpus[:2]
+
+
+@pytest.fixture(scope="session")
+def has_io_uring(pingpong):
+    return pingpong("-q", "-n", "1", "--engine", "io_uring").status != 4
+
+
+@pytest.fixture(params=["epoll", "io_uring"])
+def engine(request):
+    """Each engine in turn."""
+    if request.param == "io_uring" and not request.getfixturevalue("has_io_uring"):
+        pytest.skip("no io_uring here")
+    return request.param
+
+
+@pytest.fixture
+def io_uring(has_io_uring):
+    if not has_io_uring:
+        pytest.skip("no io_uring here")
+
+
+def _compile(folder, source, *flags):
+    cc = os.environ.get("CC") or shutil.which("cc")
+    if not cc:
+        pytest.skip("no C compiler here")
+    out = folder / Path(source).stem
+    done = subprocess.run(
+        [*cc.split(), "-O1", "-Wall", "-Wextra", HELPERS / source, "-o", out, *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return out, done
+
+
+@pytest.fixture(scope="session")
+def deny(tmp_path_factory, pingpong):
+    """deny(errno, call, ...): the command in front of a run for which these calls fail so."""
+    out, done = _compile(tmp_path_factory.mktemp("deny"), "deny.c", "-lseccomp")
+    if done.returncode != 0:
+        pytest.skip(f"cannot build the seccomp launcher: {done.stderr.splitlines()[:1]}")
+    if subprocess.run([out, "1", "acct", "true"], check=False).returncode != 0:
+        pytest.skip("seccomp filters are not permitted here")
+    return lambda errno, *calls: (out, str(errno), ",".join(calls))
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory, pingpong):
+    """shim(WHAT=value): the environment in which the program's C library behaves so."""
+    if pingpong.sanitizer:
+        pytest.skip("a program with a sanitizer takes no LD_PRELOAD")
+    if not pingpong.dynamic:
+        pytest.skip("a static program takes no LD_PRELOAD")
+    out, done = _compile(tmp_path_factory.mktemp("shim"), "shim.c", "-shared", "-fPIC", "-ldl")
+    assert done.returncode == 0, done.stderr
+
+    def environment(**what):
+        names = {f"SHIM_{name.upper()}": str(value) for name, value in what.items()}
+        return {"LD_PRELOAD": str(out), **names}
+
+    return environment
+
+
+def _strace_works():
+    strace = shutil.which("strace")
+    if not strace:
+        return None
+    command = [strace, "-f", "-o", "/dev/null", "true"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    return strace if done.returncode == 0 else None
+
+
+@pytest.fixture(scope="session")
+def strace():
+    path = _strace_works()
+    if not path:
+        pytest.skip("no strace here, or it may not trace")
+    return path
+
+
+@pytest.fixture
+def free_port():
+    """A TCP port that nobody has right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def own_network():
+    """The command in front of a run in a network of its own, where every port is free."""
+    command = ("unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+    try:
+        done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode != 0:
+        pytest.skip("no network namespaces here, or no ip command")
+    return command
+
+
+@pytest.fixture(scope="session")
+def ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("no IPv6 here")

@@ -1,0 +1,176 @@
+"""What a person at a terminal sees."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import termios
+import time
+
+import pytest
+from driver import display_width
+
+BAR = re.compile(r"\[=* *\] +\d+ %  [\d,]+ roundtrips/s")
+
+
+class Screen:
+    """A terminal of a given width: text, CR, LF, erasing, and lines that wrap."""
+
+    def __init__(self, columns):
+        self.columns = columns
+        self.rows = [""]
+        self.column = 0
+
+    def write(self, text):
+        for token in re.findall(r"\033\[[\d;]*[A-Za-z]|[^\033]", text):
+            if token == "\r":
+                self.column = 0
+            elif token == "\n":
+                self.rows.append("")
+                self.column = 0
+            elif token == "\033[K":
+                self.rows[-1] = self.rows[-1][: self.column]
+            else:
+                assert token.isprintable(), f"the terminal cannot show {token!r}"
+                self._put(token)
+        return self
+
+    def _put(self, char):
+        if self.column >= self.columns:
+            self.rows.append("")
+            self.column = 0
+        row = self.rows[-1].ljust(self.column)
+        self.rows[-1] = row[: self.column] + char + row[self.column + 1 :]
+        self.column += 1
+
+    @property
+    def lines(self):
+        return [row.rstrip() for row in self.rows]
+
+
+def on_terminal(pingpong, *args, columns=80, streams=(1, 2), env=None, prefix=(), until=None):
+    """Runs the program with these of its streams on a terminal. until: sends SIGINT when this is on
+    it. Returns the result, whose out is what the terminal got."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    options = {"env": {"TERM": "xterm-256color", **(env or {})}, "prefix": prefix}
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        if stream in streams:
+            options[name] = slave
+    with pingpong.spawn(*args, **options) as run:
+        os.close(slave)
+        got = read_all(master, pingpong.timeout_s, until, lambda: run.send(signal.SIGINT))
+        os.close(master)
+        result = run.finish()
+    result.terminal = got.replace("\r\n", "\n")
+    return result
+
+
+def read_all(master, timeout_s, until, then):
+    deadline = time.monotonic() + timeout_s
+    got = b""
+    while True:
+        ready, _, _ = select.select([master], [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            pytest.fail(f"still running after {timeout_s} s: {got[-1000:]!r}")
+        try:
+            data = os.read(master, 65536)
+        except OSError:  # the other side is closed
+            data = b""
+        if not data:
+            return got.decode("utf-8")
+        got += data
+        if until and re.search(until, got.decode("utf-8", "ignore")):
+            until = None
+            then()
+
+
+def long_run(pingpong, *args, **options):
+    """One that lasts until its progress was drawn twice."""
+    until = r"(?s)roundtrips/s.*\r\x1b.*roundtrips/s"
+    return on_terminal(pingpong, "-n", "1000G", *args, until=until, **options)
+
+
+def test_a_bar_shows_the_progress_and_is_gone_at_the_end(pingpong):
+    result = long_run(pingpong)
+    assert result.status == 130
+    assert BAR.search(result.terminal), result.terminal
+    screen = Screen(80).write(result.terminal)
+    assert not any("[" in line or "%" in line for line in screen.lines), screen.lines
+    assert screen.lines[-1] == "" and screen.column == 0
+    assert sum("roundtrips/s" in line for line in screen.lines) == 1
+    assert sum(line.startswith("PARTIAL: ") for line in screen.lines) == 1
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60])
+def test_a_bar_on_a_narrow_terminal_leaves_nothing_behind(pingpong, columns):
+    screen = Screen(columns).write(long_run(pingpong, columns=columns).terminal)
+    assert not any("[" in line or "%" in line for line in screen.lines), screen.lines
+
+
+def test_the_final_screen_is_the_same_text_as_in_a_pipe(pingpong):
+    terminal = on_terminal(pingpong, "-n", "1000", columns=500).terminal
+    screen = "\n".join(Screen(500).write(terminal).lines)
+    pipe = pingpong("-n", "1000").out
+    assert re.sub(r"[\d.,]+", "N", screen) == re.sub(r"[\d.,]+", "N", pipe)
+
+
+def test_there_is_no_bar_when_quiet(pingpong):
+    result = on_terminal(pingpong, "-q", "-n", "30k")
+    assert result.status == 0 and not BAR.search(result.terminal)
+    assert "\033" not in result.terminal and len(result.terminal.splitlines()) == 2
+
+
+def test_the_bar_is_drawn_on_stderr_and_a_piped_stdout_stays_clean(pingpong):
+    result = long_run(pingpong, streams=(2,))
+    assert BAR.search(result.terminal)
+    assert "\033" not in result.out and "\r" not in result.out
+    assert result.partial[1] == 10**12
+
+
+def test_there_is_no_bar_when_stderr_is_not_a_terminal(pingpong):
+    result = on_terminal(pingpong, "-n", "30k", streams=(1,))
+    assert result.status == 0 and result.err == ""
+    assert "\033" not in result.terminal and "\r" not in result.terminal
+
+
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}], ids=["", "NO_COLOR"])
+@pytest.mark.parametrize("option", [None, "-v"])
+def test_lines_are_folded_to_80_columns(pingpong, option, env):
+    args = ("-n", "20k", option) if option else ("-n", "20k")
+    result = on_terminal(pingpong, *args, env=env)
+    assert result.status == 0
+    text = re.sub(r"[^\n]*\r\x1b\[K", "", result.terminal)
+    assert "\033" not in text
+    for line in text.splitlines():
+        assert display_width(line) <= 80, line
+
+
+def test_the_reason_against_an_engine_is_folded_to_80_columns(pingpong, deny):
+    result = on_terminal(
+        pingpong, "-n", "100", "-c", "50", prefix=deny(1, "io_uring_setup"), streams=(1,)
+    )
+    assert result.status == 0 and "not used: " in result.terminal
+    for line in result.terminal.splitlines():
+        assert display_width(line) <= 80, line
+
+
+def test_folding_loses_not_a_word(pingpong):
+    args = ("-n", "20k", "-v", "--engine", "epoll")
+    narrow = on_terminal(pingpong, *args, columns=80, streams=(1,)).terminal
+    wide = pingpong(*args).out
+    words = [re.sub(r"[\d.,]+|n/a", "N", text).split() for text in (narrow, wide)]
+    assert [w for w in words[0] if w != "·"] == [w for w in words[1] if w != "·"]
+
+
+def test_a_terminal_of_unknown_width_is_not_folded(pingpong):
+    result = on_terminal(pingpong, "-n", "100", columns=0, streams=(1,))
+    assert len(result.terminal.splitlines()) == 7
+
+
+def test_a_dumb_terminal_gets_no_escape_sequences(pingpong):
+    result = on_terminal(pingpong, "-n", "30k", env={"TERM": "dumb"})
+    assert result.status == 0 and "\033" not in result.terminal
