@@ -30,6 +30,7 @@ struct client_conn {
     int fd;       /* -1: none */
     bool waits;   /* a ping is under way */
     bool leaving; /* being closed */
+    bool dropped; /* without waiting for the server to close its side */
 };
 
 struct pp_client {
@@ -84,6 +85,7 @@ static void leave_now(struct client_conn *c)
     if (c->fd < 0)
         return;
     c->leaving = true;
+    c->dropped = true;
     pp_io_cancel(c->client->options.loop, &c->recv_op);
     pp_io_cancel(c->client->options.loop, &c->send_op);
     close_if_quiet(c);
@@ -273,9 +275,10 @@ static enum pp_io_next on_pong(struct pp_io_op *op)
     if (client->phase == PHASE_MEASURE || client->phase == PHASE_READY)
         look_at(c, op->buf, (uint32_t)op->res, now_ns);
     pp_io_buffer_put(client->options.loop, op->buf);
-    if (c->leaving)
-        close_if_quiet(c);
-    return c->fd >= 0 ? PP_IO_REARM : PP_IO_DISARM;
+    if (!c->dropped)
+        return PP_IO_REARM;
+    close_if_quiet(c);
+    return PP_IO_DISARM;
 }
 
 void pp_client_start(struct pp_client *client)

@@ -183,7 +183,7 @@ static void conn_break(struct conn *conn)
 
 static void resume_if_paused(struct conn *conn)
 {
-    if (!(conn->op.tag & CONN_PAUSED) || too_much_unsent(conn))
+    if ((conn->op.tag & (CONN_PAUSED | CONN_BROKEN)) != CONN_PAUSED || too_much_unsent(conn))
         return;
     conn->op.tag &= (uint8_t)~CONN_PAUSED;
     pp_io_recv_pooled(server_of(conn)->loop, &conn->op, conn->op.fd, on_received);

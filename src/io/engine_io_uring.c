@@ -846,8 +846,8 @@ static int ring_probe(struct uring_state *st)
     io_uring_free_probe(probe);
     if (!usable)
         return -ENOSYS;
-    /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would leave
-     * the call out, as there is nothing to submit. */
+    /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would
+     * leave the call out, as there is nothing to submit. */
     if (syscall(SYS_io_uring_enter, st->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD &&
         !is_passing(errno))
         return -errno;

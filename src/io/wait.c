@@ -52,8 +52,8 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
     return ret;
 }
 
-/* Looks until something has happened, or for spin_ns, and then sleeps. The spell is counted from the end of the last wait, so that
- * one clock reading a wait is enough. */
+/* Looks until something has happened, or for spin_ns, and then sleeps. The spell is counted from
+ * the end of the last wait, so that one clock reading a wait is enough. */
 static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct pp_io_waiter *waiter = &loop->waiter;

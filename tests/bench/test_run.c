@@ -1,0 +1,573 @@
+#include "bench/run.h"
+
+#include "base/memory.h"
+#include "bench/interrupt.h"
+#include "support.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define COUNT 500
+#define FOREVER UINT64_C(1000000000000)
+
+/* What the hooks saw, and what they are to do. */
+struct fixture {
+    struct pp_plan plan;
+    struct pp_result result;
+    struct pp_error err;
+    int begins;
+    int progresses;
+    uint64_t last_done;
+    bool measured_at_begin, addr_at_begin, engines_at_begin, done_went_back;
+    int signal_in_begin, signal_in_progress; /* to raise; 0: none */
+};
+
+struct combination {
+    const char *client;
+    const char *server;
+};
+
+static void on_begin(void *context, const struct pp_result *result)
+{
+    struct fixture *f = context;
+
+    f->begins++;
+    f->measured_at_begin = result->measured;
+    f->addr_at_begin = result->addr.in.sin_port != 0;
+    f->engines_at_begin = result->client.engine_name[0] && result->server.engine_name[0];
+    if (f->signal_in_begin)
+        (void)raise(f->signal_in_begin);
+}
+
+static void on_progress(void *context, uint64_t done, uint64_t count, uint64_t elapsed_ns)
+{
+    struct fixture *f = context;
+
+    f->progresses++;
+    f->done_went_back |= done < f->last_done || count != f->plan.count || elapsed_ns == 0;
+    f->last_done = done;
+    if (f->signal_in_progress)
+        (void)raise(f->signal_in_progress);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    if (!f)
+        return -1;
+    f->plan = pp_plan_default();
+    f->plan.port = 0;
+    f->plan.count = COUNT;
+    if (*state) {
+        const struct combination *engines = *state;
+
+        f->plan.client_engine = engines->client;
+        f->plan.server_engine = engines->server;
+    }
+    *state = f;
+    hang_guard_start();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    free(*state);
+    return hang_guard_stop() ? 0 : -1;
+}
+
+static int run(struct fixture *f)
+{
+    const struct pp_run_hooks hooks = { .on_begin = on_begin,
+                                        .on_progress = on_progress,
+                                        .context = f };
+
+    return pp_run(&f->plan, &hooks, &f->result, &f->err);
+}
+
+/* Skips the test where an engine that was asked for cannot be had. */
+static void run_well(struct fixture *f)
+{
+    if (run(f) < 0 && f->err.kind == PP_ERROR_UNAVAILABLE)
+        skip();
+    if (f->err.code)
+        fail_msg("%s", f->err.text);
+}
+
+/* What holds for every result, whole or not. */
+static bool books_are_right(const struct pp_result *result)
+{
+    return result->sent == result->received + result->errors + result->in_flight &&
+           result->rtt.total == result->received &&
+           result->partial == (result->received < result->plan.count);
+}
+
+static void check_whole(const struct fixture *f)
+{
+    const struct pp_result *result = &f->result;
+
+    assert_true(books_are_right(result));
+    assert_int_equal(result->sent, f->plan.count);
+    assert_int_equal(result->received, f->plan.count);
+    assert_int_equal(result->errors, 0);
+    assert_int_equal(result->in_flight, 0);
+    assert_int_equal(result->failed_connections, 0);
+    assert_false(result->partial);
+    assert_true(result->measured);
+    assert_int_equal(result->signal, 0);
+    assert_true(result->duration_ns > 0);
+}
+
+/* ---- whole runs ---- */
+
+static void test_a_run_makes_the_round_trips_it_was_asked_for(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_many_connections_make_the_round_trips_together(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.connections = 50;
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_more_connections_than_round_trips_are_no_trouble(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.connections = 20;
+    f->plan.count = 3;
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_one_round_trip_is_a_run(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = 1;
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_a_run_that_spins_makes_its_round_trips(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.wait = PP_IO_WAIT_SPIN;
+    f->plan.spin_ns = 50000;
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_a_run_that_yields_makes_its_round_trips(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.wait = PP_IO_WAIT_YIELD;
+    f->plan.spin_ns = 50000;
+    f->plan.connections = 3;
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_samples_lie_within_the_measured_span(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_true(f->result.rtt.min_ns > 0);
+    assert_true(f->result.rtt.min_ns <= f->result.rtt.max_ns);
+    assert_true(f->result.rtt.max_ns <= f->result.duration_ns);
+    assert_true(f->result.rtt.sum_ns <= f->result.duration_ns); /* one at a time */
+}
+
+static void test_both_sides_say_what_they_cost(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_true(f->result.client.io.syscalls > 0);
+    assert_true(f->result.server.io.syscalls > 0);
+    assert_true(f->result.client.io.turns > 0);
+    assert_true(f->result.server.io.turns > 0);
+    assert_true(f->result.client.usage.user_ns + f->result.client.usage.system_ns <=
+                2 * f->result.duration_ns);
+}
+
+static void test_the_result_names_the_engines_that_ran(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_string_equal(f->result.client.engine_name, f->plan.client_engine);
+    assert_string_equal(f->result.server.engine_name, f->plan.server_engine);
+    assert_memory_equal(f->result.client.engine, f->plan.client_engine,
+                        strlen(f->plan.client_engine));
+    assert_string_equal(f->result.refused_engine, "");
+}
+
+static void test_auto_finds_an_engine_that_works(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    check_whole(f);
+    assert_true(pp_io_engine_exists(f->result.client.engine_name));
+    assert_true(pp_io_engine_exists(f->result.server.engine_name));
+    assert_string_not_equal(f->result.client.engine_name, "auto");
+}
+
+static void test_the_result_carries_the_plan_and_the_host(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_int_equal(f->result.plan.count, COUNT);
+    assert_int_equal(f->result.plan.connections, 1);
+    assert_string_not_equal(f->result.congestion_control, "");
+}
+
+static void test_port_0_becomes_a_real_port(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_int_not_equal(ntohs(f->result.addr.in.sin_port), 0);
+    assert_int_equal(f->result.plan.port, 0);
+}
+
+static void test_runs_follow_one_another_on_one_port(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    f->plan.port = ntohs(f->result.addr.in.sin_port);
+    for (int i = 0; i < 3; i++) {
+        memset(&f->result, 0, sizeof f->result);
+        run_well(f);
+        check_whole(f);
+        assert_int_equal(ntohs(f->result.addr.in.sin_port), f->plan.port);
+    }
+}
+
+static void test_a_name_is_looked_up(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.host = "localhost";
+    run_well(f);
+    check_whole(f);
+}
+
+static void test_ipv6_works_where_there_is_any(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.host = "::1";
+    if (run(f) < 0 && (f->err.code == -EADDRNOTAVAIL || f->err.code == -EAFNOSUPPORT))
+        skip();
+    assert_int_equal(f->err.code, 0);
+    check_whole(f);
+    assert_int_equal(f->result.addr.any.sa_family, AF_INET6);
+}
+
+/* ---- around the run ---- */
+
+static void test_on_begin_is_called_once_when_all_stands_and_nothing_is_measured(void **state)
+{
+    struct fixture *f = *state;
+
+    run_well(f);
+    assert_int_equal(f->begins, 1);
+    assert_false(f->measured_at_begin);
+    assert_true(f->addr_at_begin);
+    assert_true(f->engines_at_begin);
+    assert_false(f->done_went_back);
+}
+
+static void test_memory_can_be_had_again_after_a_run(void **state)
+{
+    struct fixture *f = *state;
+    void *memory;
+
+    run_well(f);
+    memory = pp_memory_alloc(1, 1); /* ends the program while memory is sealed */
+    assert_non_null(memory);
+    pp_memory_free(memory);
+}
+
+static void test_a_run_leaves_no_descriptor_open(void **state)
+{
+    struct fixture *f = *state;
+    const int before = open_descriptors();
+
+    f->plan.connections = 10;
+    run_well(f);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* ---- runs that fail ---- */
+
+static void check_failed(struct fixture *f, int code, enum pp_error_kind kind, const char *words)
+{
+    const int before = open_descriptors();
+
+    assert_int_equal(run(f), code);
+    assert_int_equal(f->err.code, code);
+    assert_int_equal(f->err.kind, kind);
+    if (!strstr(f->err.text, words))
+        fail_msg("\"%s\" lacks \"%s\"", f->err.text, words);
+    assert_false(f->result.measured);
+    assert_int_equal(f->result.received, 0);
+    assert_int_equal(f->begins, 0);
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void test_a_port_in_use_is_an_error_with_advice(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_addr addr = loopback();
+    struct pp_error err = { 0 };
+    const int fd = pp_io_listen(&addr, &err);
+
+    assert_true(fd >= 0);
+    f->plan.port = ntohs(addr.in.sin_port);
+    check_failed(f, -EADDRINUSE, PP_ERROR_RUN, "another program has it: pick another with -p");
+    (void)close(fd);
+}
+
+static void test_an_address_of_another_machine_is_an_error_with_advice(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.host = "192.0.2.1"; /* RFC 5737: nobody's */
+    check_failed(f, -EADDRNOTAVAIL, PP_ERROR_RUN, "this machine has no such address");
+}
+
+static void test_an_engine_that_does_not_exist_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.client_engine = "steam";
+    check_failed(f, -EINVAL, PP_ERROR_USAGE, "there is no engine \"steam\"");
+}
+
+static void test_a_server_engine_that_does_not_exist_is_an_error(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.server_engine = "steam";
+    check_failed(f, -EINVAL, PP_ERROR_USAGE, "there is no engine \"steam\"");
+}
+
+/* ---- in a process of its own, because of what it does to it ---- */
+
+/* Status 0 if act finds that all is well, or else the line on which it gave up. */
+static int status_of_child(int (*act)(struct fixture *), struct fixture *f)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)alarm(HANG_S);
+        _exit(act(f));
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* Says what is not so on standard error. */
+#define EXPECT(condition)                                                                          \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            (void)fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition);                  \
+            return 1;                                                                              \
+        }                                                                                          \
+    } while (0)
+
+#define EXIT_SKIPPED 77
+
+static void check_in_child(int (*act)(struct fixture *), struct fixture *f)
+{
+    const int status = status_of_child(act, f);
+
+    if (status == EXIT_SKIPPED)
+        skip();
+    assert_int_equal(status, 0);
+}
+
+static int interrupted_run(struct fixture *f)
+{
+    const int number = f->signal_in_begin ? f->signal_in_begin : f->signal_in_progress;
+
+    pp_interrupt_install();
+    if (run(f) < 0) {
+        EXPECT(f->err.kind == PP_ERROR_UNAVAILABLE);
+        return EXIT_SKIPPED;
+    }
+    EXPECT(f->err.code == 0);
+    EXPECT(f->begins == 1);
+    EXPECT(f->result.signal == number);
+    EXPECT(f->result.measured);
+    EXPECT(f->result.partial);
+    EXPECT(f->result.errors == 0);
+    EXPECT(f->result.in_flight <= f->plan.connections);
+    EXPECT(books_are_right(&f->result));
+    return 0;
+}
+
+static void test_an_interrupt_at_the_beginning_gives_a_partial_result(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->plan.connections = 3;
+    f->signal_in_begin = SIGINT;
+    check_in_child(interrupted_run, f);
+}
+
+static int interrupted_on_the_way(struct fixture *f)
+{
+    const int status = interrupted_run(f);
+
+    EXPECT(status || f->progresses >= 1);
+    EXPECT(status || f->last_done > 0);
+    EXPECT(status || f->result.received >= f->last_done);
+    EXPECT(status || !f->done_went_back);
+    return status;
+}
+
+static void test_an_interrupt_on_the_way_gives_a_partial_result(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->signal_in_progress = SIGTERM;
+    check_in_child(interrupted_on_the_way, f);
+}
+
+static int interrupted_before(struct fixture *f)
+{
+    pp_interrupt_install();
+    (void)raise(SIGINT);
+    if (run(f) < 0 && f->err.kind == PP_ERROR_UNAVAILABLE)
+        return EXIT_SKIPPED;
+    EXPECT(f->err.code == 0);
+    EXPECT(f->result.signal == SIGINT);
+    EXPECT(f->result.partial);
+    EXPECT(books_are_right(&f->result));
+    return 0;
+}
+
+static void test_an_interrupt_before_the_run_ends_it_early(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    check_in_child(interrupted_before, f);
+}
+
+static int too_few_descriptors(struct fixture *f)
+{
+    const struct rlimit limit = { .rlim_cur = 100, .rlim_max = 100 };
+
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    EXPECT(run(f) == -EMFILE);
+    EXPECT(f->err.kind == PP_ERROR_RUN);
+    EXPECT(strstr(f->err.text, "50 connections need 164 descriptors"));
+    EXPECT(strstr(f->err.text, "the limit is 100"));
+    EXPECT(!f->result.measured);
+    return 0;
+}
+
+static void test_too_low_a_limit_on_descriptors_is_found_before_the_run(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.connections = 50;
+    check_in_child(too_few_descriptors, f);
+}
+
+static int low_soft_limit(struct fixture *f)
+{
+    struct rlimit limit;
+
+    EXPECT(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = 32;
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    EXPECT(run(f) == 0);
+    EXPECT(f->result.received == f->plan.count);
+    return 0;
+}
+
+static void test_a_low_soft_limit_on_descriptors_is_raised(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.connections = 50;
+    check_in_child(low_soft_limit, f);
+}
+
+/* A row of the table of tests; the engines are its initial state, NULL leaves them to the plan. */
+#define TEST_NAMED(text, test, engines)                                                            \
+    {                                                                                              \
+        .name = (text), .test_func = (test), .setup_func = setup, .teardown_func = teardown,       \
+        .initial_state = (engines),                                                                \
+    }
+#define TEST(test) TEST_NAMED(#test, test, NULL)
+#define TEST_WITH(number, test) TEST_NAMED(#test "@" #number, test, &combinations[number])
+#define TEST_ALL(test)                                                                             \
+    TEST_WITH(0, test), TEST_WITH(1, test), TEST_WITH(2, test), TEST_WITH(3, test)
+
+int main(void)
+{
+    static struct combination combinations[] = {
+        { "epoll", "epoll" },
+        { "io_uring", "io_uring" },
+        { "epoll", "io_uring" },
+        { "io_uring", "epoll" },
+    };
+    const struct CMUnitTest tests[] = {
+        TEST_ALL(test_a_run_makes_the_round_trips_it_was_asked_for),
+        TEST_ALL(test_many_connections_make_the_round_trips_together),
+        TEST_ALL(test_more_connections_than_round_trips_are_no_trouble),
+        TEST_ALL(test_one_round_trip_is_a_run),
+        TEST_ALL(test_a_run_that_spins_makes_its_round_trips),
+        TEST_ALL(test_a_run_that_yields_makes_its_round_trips),
+        TEST_ALL(test_samples_lie_within_the_measured_span),
+        TEST_ALL(test_both_sides_say_what_they_cost),
+        TEST_ALL(test_the_result_names_the_engines_that_ran),
+        TEST(test_auto_finds_an_engine_that_works),
+        TEST(test_the_result_carries_the_plan_and_the_host),
+        TEST(test_port_0_becomes_a_real_port),
+        TEST(test_runs_follow_one_another_on_one_port),
+        TEST(test_a_name_is_looked_up),
+        TEST(test_ipv6_works_where_there_is_any),
+        TEST(test_on_begin_is_called_once_when_all_stands_and_nothing_is_measured),
+        TEST_ALL(test_memory_can_be_had_again_after_a_run),
+        TEST_ALL(test_a_run_leaves_no_descriptor_open),
+        TEST(test_a_port_in_use_is_an_error_with_advice),
+        TEST(test_an_address_of_another_machine_is_an_error_with_advice),
+        TEST(test_an_engine_that_does_not_exist_is_an_error),
+        TEST(test_a_server_engine_that_does_not_exist_is_an_error),
+        TEST_ALL(test_an_interrupt_at_the_beginning_gives_a_partial_result),
+        TEST_ALL(test_an_interrupt_on_the_way_gives_a_partial_result),
+        TEST_ALL(test_an_interrupt_before_the_run_ends_it_early),
+        TEST(test_too_low_a_limit_on_descriptors_is_found_before_the_run),
+        TEST(test_a_low_soft_limit_on_descriptors_is_raised),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+#include "report/format.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the headers above */
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static void test_counts_have_a_comma_before_each_three_digits(void **state)
+{
+    static const struct {
+        uint64_t value;
+        const char *text;
+    } table[] = {
+        { 0, "0" },
+        { 7, "7" },
+        { 999, "999" },
+        { 1000, "1,000" },
+        { 9999, "9,999" },
+        { 10000, "10,000" },
+        { 100000, "100,000" },
+        { 500000, "500,000" },
+        { 1000000, "1,000,000" },
+        { 1234567, "1,234,567" },
+        { UINT64_C(1000000000000), "1,000,000,000,000" },
+        { UINT64_MAX, "18,446,744,073,709,551,615" },
+    };
+    char text[PP_FORMAT_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_string_equal(pp_format_count(text, table[i].value), table[i].text);
+}
+
+static void test_decimals_are_rounded_and_only_the_whole_part_has_commas(void **state)
+{
+    static const struct {
+        double value;
+        unsigned decimals;
+        const char *text;
+    } table[] = {
+        { 0, 0, "0" },
+        { 0, 2, "0.00" },
+        { 0.004, 2, "0.00" },
+        { 0.006, 2, "0.01" },
+        { 1, 2, "1.00" },
+        { 999.994, 2, "999.99" },
+        { 999.996, 2, "1,000.00" },
+        { 999.6, 0, "1,000" },
+        { 1234567.891, 2, "1,234,567.89" },
+        { 1234567.891, 0, "1,234,568" },
+        { 123.45678, 5, "123.45678" },
+        { 123456.75, 4, "123,456.7500" },
+        { 1e15, 2, "1,000,000,000,000,000.00" },
+    };
+    char text[PP_FORMAT_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_string_equal(pp_format_decimal(text, table[i].value, table[i].decimals),
+                            table[i].text);
+}
+
+static void test_microseconds_have_three_significant_digits(void **state)
+{
+    static const struct {
+        double ns;
+        const char *text;
+    } table[] = {
+        { 0, "0.00" },          { 4, "0.00" },        { 6, "0.01" },
+        { 57, "0.06" },         { 999, "1.00" },      { 1000, "1.00" },
+        { 3412, "3.41" },       { 9994, "9.99" },     { 9996, "10.0" }, /* and not 10.00 */
+        { 10000, "10.0" },      { 34120, "34.1" },    { 99940, "99.9" },
+        { 99960, "100" }, /* and not 100.0 */
+        { 100000, "100" },      { 412345, "412" },    { 999400, "999" },
+        { 999600, "1,000" },    { 1234567, "1,235" }, { 1e9, "1,000,000" },
+        { 6e10, "60,000,000" },
+    };
+    char text[PP_FORMAT_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_string_equal(pp_format_us(text, table[i].ns), table[i].text);
+}
+
+static void test_numbers_beyond_all_measure_stay_within_the_buffer(void **state)
+{
+    struct {
+        char text[PP_FORMAT_BYTES];
+        char after[8];
+    } place = { .after = "intact!" };
+
+    (void)state;
+    (void)pp_format_decimal(place.text, 1e300, 2);
+    assert_string_equal(place.after, "intact!");
+    (void)pp_format_us(place.text, 1e300);
+    assert_string_equal(place.after, "intact!");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts_have_a_comma_before_each_three_digits),
+        cmocka_unit_test(test_decimals_are_rounded_and_only_the_whole_part_has_commas),
+        cmocka_unit_test(test_microseconds_have_three_significant_digits),
+        cmocka_unit_test(test_numbers_beyond_all_measure_stay_within_the_buffer),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
