@@ -15,6 +15,9 @@
 #define BUSY_SAMPLE_MS 50
 #define BUSY_SHARE 0.5
 
+/* Less of a difference is chance. */
+#define BUSY_DIFFERENCE 0.25
+
 struct pp_plan pp_plan_default(void)
 {
     return (struct pp_plan){
@@ -46,21 +49,23 @@ static void decide_wait(struct pp_plan *plan)
         plan->wait = PP_IO_WAIT_YIELD;
 }
 
-/* The idlest CPU, the lowest number first; not other, and on another core if there is one. */
+static bool is_better(const struct pp_host_cpu *cpu, const struct pp_host_cpu *best,
+                      const struct pp_host_cpu *other)
+{
+    if (cpu->busy < best->busy - BUSY_DIFFERENCE || cpu->busy > best->busy + BUSY_DIFFERENCE)
+        return cpu->busy < best->busy;
+    return other && best->core == other->core && cpu->core != other->core;
+}
+
+/* The idlest CPU but other; among equals one on another core than other's, and the lowest number. */
 static const struct pp_host_cpu *idlest(const struct pp_host_cpu *cpus, unsigned count,
                                         const struct pp_host_cpu *other)
 {
     const struct pp_host_cpu *best = NULL;
 
-    for (unsigned i = 0; i < count; i++) {
-        const struct pp_host_cpu *cpu = &cpus[i];
-
-        if (cpu == other)
-            continue;
-        if (!best || cpu->busy < best->busy - BUSY_SHARE / 2 ||
-            (other && best->core == other->core && cpu->core != other->core))
-            best = cpu;
-    }
+    for (unsigned i = 0; i < count; i++)
+        if (&cpus[i] != other && (!best || is_better(&cpus[i], best, other)))
+            best = &cpus[i];
     return best;
 }
 

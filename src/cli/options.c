@@ -284,7 +284,8 @@ static int refuse_option(char **argv, struct pp_error *err)
     const char letter[] = { '-', (char)optopt, '\0' };
 
     if (optopt < 0 || (optopt > 0 && optopt < LONG_ONLY))
-        return usage_error(err, "there is no option", isprint(optopt) ? letter : "of that letter");
+        return usage_error(err, "there is no option",
+                           optopt > 0 && isprint(optopt) ? letter : "of that letter");
     return usage_error(err, optopt ? "this option takes no value:" : "there is no option",
                        argv[optind - 1]);
 }

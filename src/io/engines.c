@@ -75,7 +75,7 @@ static uint32_t feature_bit(const struct pp_io_engine *engine, const char *name,
 static int parse_without(const struct pp_io_engine *engine, const char *text, uint32_t *without,
                          struct pp_error *err)
 {
-    while (*text) {
+    for (;;) {
         const size_t bytes = strcspn(text, ",");
         uint32_t bit = 0;
 
@@ -87,9 +87,11 @@ static int parse_without(const struct pp_io_engine *engine, const char *text, ui
                                 "%s:no-FEATURE",
                                 engine->name, (int)bytes, text, engine->name);
         *without |= bit;
-        text += bytes + (text[bytes] == ',');
+        text += bytes;
+        if (!*text)
+            return 0;
+        text++;
     }
-    return 0;
 }
 
 const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *without,
