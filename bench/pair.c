@@ -19,8 +19,10 @@
 
 static _Noreturn void usage(const char *program)
 {
-    errx(2, "usage: %s [MODE] [--connections N] [--cpus A,B] [--count N | --seconds S]; "
-            "a CPU of -1 is unpinned", program);
+    errx(2,
+         "usage: %s [MODE] [--connections N] [--cpus A,B] [--count N | --seconds S]; "
+         "a CPU of -1 is unpinned",
+         program);
 }
 
 static uint64_t parse_whole(const char *text, const char *program)

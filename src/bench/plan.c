@@ -57,7 +57,8 @@ static bool is_better(const struct pp_host_cpu *cpu, const struct pp_host_cpu *b
     return other && best->core == other->core && cpu->core != other->core;
 }
 
-/* The idlest CPU but other; among equals one on another core than other's, and the lowest number. */
+/* The idlest CPU but other; among equals one on another core than other's, and the lowest
+ * number. */
 static const struct pp_host_cpu *idlest(const struct pp_host_cpu *cpus, unsigned count,
                                         const struct pp_host_cpu *other)
 {

@@ -1,8 +1,9 @@
-/* The event loop: operations are started, and call back when they have completed (a proactor).
- * This is the layer's only public header. Not here: what the bytes mean, and when to measure.
+/* The event loop: operations are started, and call back when they have completed (a proactor). This
+ * is the layer's only public header. Not here: what the bytes mean, and when to measure.
  *
  * A loop belongs to the thread that runs it, from its first turn on; pp_io_wake() alone may be
- * called from any thread, and from a signal handler. Several loops can live in one process, on different engines. */
+ * called from any thread, and from a signal handler. Several loops can live in one process, on
+ * different engines. */
 #ifndef PP_IO_IO_H
 #define PP_IO_IO_H
 

@@ -75,11 +75,13 @@ static void test_counts_are_read_exactly(void **state)
 static void test_what_is_not_a_count_is_refused_and_leaves_out_alone(void **state)
 {
     static const char *const table[] = {
-        "",     " ",    "+1",    "-1",   "-0",   " 1",    "1 ",   "\t1",  "1\n", "1 k",  "1,000",
-        "1_000", "1e3", "1e999", "1E3",  "0x10", "0x",    "10h",  "inf",  "nan", "k",    ".",
-        ".5",   ".5k",  "1.",    "1.k",  "1..5k", "1.5.5k", "10kk", "10kM", "10K", "10m", "10g",
-        "10T",  "10Ki", "10s",   "1.-5k", "1.+5k", "\xd9\xa1", "ten", "1k0",
-        "99999999999999999999999999999999kk",
+        "",      " ",     "+1",       "-1",     "-0",    " 1",
+        "1 ",    "\t1",   "1\n",      "1 k",    "1,000", "1_000",
+        "1e3",   "1e999", "1E3",      "0x10",   "0x",    "10h",
+        "inf",   "nan",   "k",        ".",      ".5",    ".5k",
+        "1.",    "1.k",   "1..5k",    "1.5.5k", "10kk",  "10kM",
+        "10K",   "10m",   "10g",      "10T",    "10Ki",  "10s",
+        "1.-5k", "1.+5k", "\xd9\xa1", "ten",    "1k0",   "99999999999999999999999999999999kk",
     };
 
     (void)state;
@@ -90,8 +92,14 @@ static void test_what_is_not_a_count_is_refused_and_leaves_out_alone(void **stat
 static void test_a_count_that_is_not_whole_is_refused(void **state)
 {
     static const char *const table[] = {
-        "1.5", "0.1", "1.0001k", "0.0000001M", "1.0000000001G", "18446744073709551616.5",
-        "0.00000000000000000001G", "1.0000000000000000000000000000000000001k",
+        "1.5",
+        "0.1",
+        "1.0001k",
+        "0.0000001M",
+        "1.0000000001G",
+        "18446744073709551616.5",
+        "0.00000000000000000001G",
+        "1.0000000000000000000000000000000000001k",
         /* 64 places, and 10^64 is 0 in 64 bits; then 2^55, and 2^55 * 10^9 is 0 in 64 bits. */
         "0.0000000000000000000000000000000000000000000000000000000000000001k",
         "0.36028797018963968G",
@@ -105,9 +113,10 @@ static void test_a_count_that_is_not_whole_is_refused(void **state)
 static void test_a_count_beyond_64_bits_is_out_of_range_and_never_wraps(void **state)
 {
     static const char *const table[] = {
-        "18446744073709551616", "18446744073709551620", "18446744073709551.616k",
-        "18446744073709552k",   "36893488147419103232", "18446744073709551616k",
-        "18446744073709551615G", "999999999999999999999999999999999999999999",
+        "18446744073709551616",   "18446744073709551620",
+        "18446744073709551.616k", "18446744073709552k",
+        "36893488147419103232",   "18446744073709551616k",
+        "18446744073709551615G",  "999999999999999999999999999999999999999999",
     };
 
     (void)state;
@@ -168,10 +177,15 @@ static void test_a_duration_without_a_unit_is_in_bare_units(void **state)
 static void test_what_is_not_a_duration_is_refused_and_leaves_out_alone(void **state)
 {
     static const char *const table[] = {
-        "",      "s",     "ms",   "-1s",   "+1s",  " 1s",   "1s ",       "1 s",       "1.s",
-        ".5s",   "1S",    "1MS",  "1min",  "1h",   "1d",    "1ss",       "1mss",      "1e3s",
-        "1e999", "0x1s",  "10k",  "1ks",   "1M",   "1n",    "1u",        "1\xc2\xb5", "1\xb5s",
-        "1\xc2s", "1\xce\xb5s", "1.5ns", "0.0001us", "0.000000000005m", "1s500ms", "1:30", "infs",
+        "",           "s",         "ms",       "-1s",
+        "+1s",        " 1s",       "1s ",      "1 s",
+        "1.s",        ".5s",       "1S",       "1MS",
+        "1min",       "1h",        "1d",       "1ss",
+        "1mss",       "1e3s",      "1e999",    "0x1s",
+        "10k",        "1ks",       "1M",       "1n",
+        "1u",         "1\xc2\xb5", "1\xb5s",   "1\xc2s",
+        "1\xce\xb5s", "1.5ns",     "0.0001us", "0.000000000005m",
+        "1s500ms",    "1:30",      "infs",
     };
 
     (void)state;

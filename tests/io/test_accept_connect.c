@@ -1,0 +1,343 @@
+/* Connections: how they come about, and how they do not. */
+#include "support.h"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* ---- accept ------------------------------------------------------------------------------ */
+
+static void check_accept(struct fixture *f, int family)
+{
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *probe = test_probe(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(family, 8, &addr);
+    int far;
+
+    pp_io_accept(loop, &probe->op, listen_fd, test_probe_once);
+    test_poll(loop);
+    assert_int_equal(probe->calls, 0);
+    far = test_connect(&addr);
+    test_run(loop);
+    assert_int_equal(probe->calls, 1);
+    assert_true(probe->res >= 0);
+    test_write(far, "ping", 4);
+    test_read_text(probe->res, "ping");
+}
+
+static void accept_gives_the_connection_that_came(void **state)
+{
+    check_accept(*state, AF_INET);
+}
+
+static void accept_gives_the_connection_that_came_over_ipv6(void **state)
+{
+    check_accept(*state, AF_INET6);
+}
+
+static void an_accepted_descriptor_is_nonblocking_and_closed_on_exec(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *probe = test_probe(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_INET, 8, &addr);
+
+    (void)test_connect(&addr);
+    pp_io_accept(loop, &probe->op, listen_fd, test_probe_once);
+    test_run(loop);
+    assert_true(fcntl(probe->res, F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(probe->res, F_GETFD) & FD_CLOEXEC);
+}
+
+#define CLIENTS 100
+
+/* Accepts until it has wanted connections, and then stops asking. */
+struct acceptor {
+    struct pp_io_op op;
+    int count, wanted;
+    int32_t error;
+    int fds[CLIENTS];
+};
+
+static enum pp_io_next on_accepted(struct pp_io_op *op)
+{
+    struct acceptor *acceptor = container_of(op, struct acceptor, op);
+
+    if (op->res < 0) {
+        acceptor->error = op->res;
+        return PP_IO_DISARM;
+    }
+    acceptor->fds[acceptor->count++] = op->res;
+    return acceptor->count < acceptor->wanted ? PP_IO_REARM : PP_IO_DISARM;
+}
+
+static struct acceptor *acceptor_start(struct fixture *f, struct pp_io_loop *loop, int listen_fd,
+                                       int wanted)
+{
+    struct acceptor *acceptor = test_new(f, sizeof(*acceptor));
+
+    acceptor->wanted = wanted;
+    pp_io_accept(loop, &acceptor->op, listen_fd, on_accepted);
+    return acceptor;
+}
+
+/* Each client says its number, which is the order of connecting, and so of accepting. */
+static void connect_clients(const struct pp_io_addr *addr, int first, int count)
+{
+    for (int i = first; i < first + count; i++) {
+        const int fd = test_connect(addr);
+
+        test_write(fd, &(unsigned char){ (unsigned char)i }, 1);
+    }
+}
+
+static void assert_clients(const int *fds, int first, int count)
+{
+    for (int i = 0; i < count; i++) {
+        unsigned char number;
+
+        test_read(fds[i], &number, 1);
+        assert_int_equal(number, first + i);
+    }
+}
+
+static void rearm_accepts_every_connection_once_and_in_order(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_INET, CLIENTS, &addr);
+    struct acceptor *acceptor;
+
+    connect_clients(&addr, 0, CLIENTS / 2);
+    acceptor = acceptor_start(f, loop, listen_fd, CLIENTS);
+    test_run_until(loop, &acceptor->count, CLIENTS / 2);
+    assert_int_equal(acceptor->count, CLIENTS / 2);
+    connect_clients(&addr, CLIENTS / 2, CLIENTS / 2);
+    test_run(loop);
+    assert_int_equal(acceptor->error, 0);
+    assert_clients(acceptor->fds, 0, CLIENTS);
+}
+
+static void a_listener_left_alone_for_a_while_loses_no_connection(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_INET, CLIENTS, &addr);
+    struct acceptor *first = acceptor_start(f, loop, listen_fd, 3);
+    struct acceptor *later;
+
+    connect_clients(&addr, 0, 10);
+    test_run(loop);
+    assert_int_equal(first->count, 3);
+    assert_clients(first->fds, 0, 3);
+    memset(first, 0xA5, sizeof(*first)); /* its owner is gone */
+    test_poll(loop);
+    connect_clients(&addr, 10, 50);
+    test_poll(loop);
+    later = acceptor_start(f, loop, listen_fd, 57);
+    test_run(loop);
+    assert_int_equal(later->error, 0);
+    assert_clients(later->fds, 3, 57);
+}
+
+static void accept_on_a_socket_that_does_not_listen_completes_with_einval(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *probe = test_probe(f);
+    const struct test_pair pair = test_pair(AF_INET);
+
+    test_write(pair.far, "ping", 4); /* an edge, for engines that wait for one before they try */
+    pp_io_accept(loop, &probe->op, pair.near, test_probe_once);
+    test_run(loop);
+    assert_int_equal(probe->res, -EINVAL);
+}
+
+/* Takes up every descriptor that the process may still open, and gives back the limit. */
+static struct rlimit use_up_descriptors(void)
+{
+    struct rlimit old, small;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    small = old;
+    small.rlim_cur = (rlim_t)test_fd_count() + 16;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    while (dup(STDERR_FILENO) >= 0)
+        continue;
+    return old;
+}
+
+static void without_a_free_descriptor_accept_completes_with_emfile_and_keeps_the_client(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *refused = test_probe(f);
+    struct test_probe *served = test_probe(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_INET, 8, &addr);
+    struct rlimit old;
+    int ret = 0;
+
+    connect_clients(&addr, 7, 1);
+    old = use_up_descriptors();
+    pp_io_accept(loop, &refused->op, listen_fd, test_probe_once);
+    while (refused->calls == 0 && ret == 0)
+        ret = pp_io_loop_run_once(loop);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(ret, 0);
+    assert_int_equal(refused->res, -EMFILE);
+    pp_io_accept(loop, &served->op, listen_fd, test_probe_once);
+    test_run(loop);
+    assert_true(served->res >= 0);
+    assert_clients(&served->res, 7, 1);
+}
+
+/* ---- connect ----------------------------------------------------------------------------- */
+
+static void check_connect(struct fixture *f, int family)
+{
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *probe = test_probe(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(family, 8, &addr);
+    const int fd = test_socket(family);
+    int far;
+
+    pp_io_connect(loop, &probe->op, fd, &addr.any, addr.len, test_probe_once);
+    test_run(loop);
+    assert_int_equal(probe->calls, 1);
+    assert_int_equal(probe->res, 0);
+    far = accept(listen_fd, NULL, NULL);
+    assert_true(far >= 0);
+    test_write(fd, "ping", 4);
+    test_read_text(far, "ping");
+}
+
+static void connect_connects(void **state)
+{
+    check_connect(*state, AF_INET);
+}
+
+static void connect_connects_over_ipv6(void **state)
+{
+    check_connect(*state, AF_INET6);
+}
+
+/* Bound and not listening: nobody else can be there, and nobody answers. */
+static struct pp_io_addr deaf_addr(int family)
+{
+    struct pp_io_addr addr;
+    const int fd = test_listen(family, 1, &addr);
+
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(bind(test_socket(family), &addr.any, addr.len), 0);
+    return addr;
+}
+
+static void check_refused(struct fixture *f, int family)
+{
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *probe = test_probe(f);
+    const struct pp_io_addr addr = deaf_addr(family);
+
+    pp_io_connect(loop, &probe->op, test_socket(family), &addr.any, addr.len, test_probe_once);
+    test_run(loop);
+    assert_int_equal(probe->calls, 1);
+    assert_int_equal(probe->res, -ECONNREFUSED);
+}
+
+static void a_refused_connect_completes_with_econnrefused(void **state)
+{
+    check_refused(*state, AF_INET);
+}
+
+static void a_refused_connect_completes_with_econnrefused_over_ipv6(void **state)
+{
+    check_refused(*state, AF_INET6);
+}
+
+/* Client and server on one loop: connect, and then talk from the callback on. */
+struct dialler {
+    struct pp_io_op op;
+    struct pp_io_loop *loop;
+    struct test_pinger *pinger;
+    int32_t error;
+};
+
+static enum pp_io_next on_dialled(struct pp_io_op *op)
+{
+    struct dialler *dialler = container_of(op, struct dialler, op);
+
+    dialler->error = op->res;
+    if (op->res == 0)
+        test_pinger_start(dialler->pinger);
+    return PP_IO_DISARM;
+}
+
+struct greeter {
+    struct pp_io_op op;
+    struct pp_io_loop *loop;
+    struct fixture *f;
+    struct test_echo *echo;
+};
+
+static enum pp_io_next on_greeted(struct pp_io_op *op)
+{
+    struct greeter *greeter = container_of(op, struct greeter, op);
+
+    if (op->res >= 0)
+        greeter->echo = test_echo(greeter->f, greeter->loop, op->res);
+    return PP_IO_DISARM;
+}
+
+static void shut_after_the_last_ping(struct test_pinger *pinger)
+{
+    (void)shutdown(pinger->fd, SHUT_WR);
+}
+
+static void client_and_server_of_one_loop_connect_talk_and_part(void **state)
+{
+    struct fixture *f = *state;
+    struct greeter *greeter = test_new(f, sizeof(*greeter));
+    struct dialler *dialler = test_new(f, sizeof(*dialler));
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_INET, 8, &addr);
+    const int fd = test_socket(AF_INET);
+
+    *greeter = (struct greeter){ .loop = loop, .f = f };
+    *dialler = (struct dialler){ .loop = loop, .pinger = test_pinger(f, loop, fd, 100) };
+    dialler->pinger->on_end = shut_after_the_last_ping;
+    pp_io_accept(loop, &greeter->op, listen_fd, on_greeted);
+    pp_io_connect(loop, &dialler->op, fd, &addr.any, addr.len, on_dialled);
+    test_run(loop);
+    assert_int_equal(dialler->error, 0);
+    test_pinger_is_well(dialler->pinger);
+    assert_true(greeter->echo->closed);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(accept_gives_the_connection_that_came),
+        TEST(accept_gives_the_connection_that_came_over_ipv6),
+        TEST(an_accepted_descriptor_is_nonblocking_and_closed_on_exec),
+        TEST(rearm_accepts_every_connection_once_and_in_order),
+        TEST(a_listener_left_alone_for_a_while_loses_no_connection),
+        TEST(accept_on_a_socket_that_does_not_listen_completes_with_einval),
+        TEST(without_a_free_descriptor_accept_completes_with_emfile_and_keeps_the_client),
+        TEST(connect_connects),
+        TEST(connect_connects_over_ipv6),
+        TEST(a_refused_connect_completes_with_econnrefused),
+        TEST(a_refused_connect_completes_with_econnrefused_over_ipv6),
+        TEST(client_and_server_of_one_loop_connect_talk_and_part),
+    };
+
+    test_start(argc, argv);
+    return TEST_RUN(tests);
+}
