@@ -74,6 +74,9 @@ void test_equal(const char *name, int64_t got, int64_t wanted);
 
 /* ---- sockets ----------------------------------------------------------------------------- */
 
+/* Skips the test where IPv6 is switched off. */
+void test_needs_ipv6(void);
+
 /* A connection over TCP on the loopback. */
 struct test_pair {
     int near; /* non-blocking: the loop's */

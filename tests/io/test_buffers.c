@@ -228,6 +228,7 @@ static void rearm_delivers_a_long_stream_in_order_through_few_buffers(void **sta
 
 static void rearm_delivers_a_long_stream_in_order_through_few_buffers_over_ipv6(void **state)
 {
+    test_needs_ipv6();
     check_stream(*state, AF_INET6);
 }
 

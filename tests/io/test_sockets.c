@@ -84,6 +84,7 @@ static void port_0_is_filled_in_and_can_be_connected_to(void **state)
 
 static void port_0_is_filled_in_and_can_be_connected_to_over_ipv6(void **state)
 {
+    test_needs_ipv6();
     check_listen_and_connect(*state, loopback6(0));
 }
 
