@@ -713,11 +713,12 @@ static void reap(struct pp_io_loop *loop)
 
 /* ---- waiting ---- */
 
-/* A timeout request of its own: a timeout argument to the wait would set up a timer each time. One
- * that is no longer wanted wakes the loop once, for nothing. */
+/* A timeout request of its own, and only one: a timeout argument to the wait would set up a timer
+ * each time. One that comes too early wakes the loop for nothing, once. */
 static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct uring_state *st = state_of(loop);
+    const bool is_set = st->timer_ns != PP_IO_NO_DEADLINE;
     struct io_uring_sqe *sqe;
 
     if (deadline_ns >= st->timer_ns)
@@ -726,8 +727,11 @@ static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
     st->timer_ns = deadline_ns;
     st->timer_at.tv_sec = (long long)(deadline_ns / PP_NS_PER_S);
     st->timer_at.tv_nsec = (long long)(deadline_ns % PP_NS_PER_S);
-    io_uring_prep_timeout(sqe, &st->timer_at, 0, IORING_TIMEOUT_ABS);
-    sqe->user_data = TAG_TIMER;
+    if (is_set)
+        io_uring_prep_timeout_update(sqe, &st->timer_at, TAG_TIMER, IORING_TIMEOUT_ABS);
+    else
+        io_uring_prep_timeout(sqe, &st->timer_at, 0, IORING_TIMEOUT_ABS);
+    sqe->user_data = is_set ? TAG_IGNORE : TAG_TIMER;
 }
 
 static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
