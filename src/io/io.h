@@ -23,7 +23,7 @@ struct pp_io_op;
 
 enum pp_io_next {
     PP_IO_DISARM, /* the operation is idle: it may be started anew, or freed */
-    PP_IO_REARM   /* do what is left of the same request, or the same again where nothing is left */
+    PP_IO_REARM /* do what is left of the same request (there must be some), or ask for the next */
 };
 
 /* Runs when op has completed. op is idle during the call and op->res tells how it went; the
@@ -95,7 +95,9 @@ void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf,
 /* As pp_io_recv(), but a buffer of the loop's is taken when bytes have come and not before: op->buf
  * then holds res bytes, is the caller's, and goes back with pp_io_buffer_put(). With res <= 0 there
  * is no buffer. When all buffers are out the receive waits for one, and nothing is lost. One
- * descriptor takes either kind of receive, not both in turn. */
+ * descriptor takes either kind of receive, not both in turn. After PP_IO_DISARM an engine may hold
+ * what a peer goes on to send, in buffers that others then lack, until the owner asks for it or
+ * closes the descriptor: whoever stops asking for long should watch pp_io_loop_is_starving(). */
 void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
 /* res may be less than len: pp_io_advance() and PP_IO_REARM send the rest.
@@ -114,7 +116,9 @@ void pp_io_close(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb 
 /* Completes with 0 when the monotonic clock has reached deadline_ns. */
 void pp_io_timer(struct pp_io_loop *loop, struct pp_io_op *op, uint64_t deadline_ns, pp_io_cb *cb);
 
-/* Completes with 0 after pp_io_wake() was called for op; wakes before the callback count as one. */
+/* Completes with 0 after pp_io_wake() was called for op; wakes before the callback count as one.
+ * Start it before others may wake it, and let it live until none can and the loop has taken one
+ * more turn. */
 void pp_io_wake_wait(struct pp_io_loop *loop, struct pp_io_op *op, pp_io_cb *cb);
 void pp_io_wake(struct pp_io_loop *loop, struct pp_io_op *op);
 
@@ -140,8 +144,8 @@ enum pp_io_wait {
 
 #define PP_IO_SPIN_FOREVER UINT64_MAX
 
-/* Descriptors from this number on are refused as if the process had run out of them: the engines'
- * tables by descriptor end here. */
+/* Descriptors from this number on, or from the limit on descriptors at the time when the loop was
+ * opened, are refused with -EBADF: the engines' tables by descriptor end there. */
 #define PP_IO_FDS_MAX (UINT32_C(1) << 20)
 
 struct pp_io_options {
@@ -239,7 +243,8 @@ struct pp_io_job;
 /* Runs on a worker thread. Its return value becomes op.res. */
 typedef int pp_io_work(struct pp_io_job *job);
 
-/* Embed it in the struct that owns it; do not move it until its callback has run. */
+/* Embed it in the struct that owns it; do not move it until its callback has run. It cannot be
+ * cancelled. */
 struct pp_io_job {
     struct pp_io_op op;
     pp_io_work *work;
