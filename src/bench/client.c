@@ -206,6 +206,10 @@ static enum pp_io_next on_ping_sent(struct pp_io_op *op)
         close_if_quiet(c);
         return PP_IO_DISARM;
     }
+    if (c->dropped) { /* the cancellation came too late: its own result came first */
+        close_if_quiet(c);
+        return PP_IO_DISARM;
+    }
     if (!pp_io_advance(op))
         return PP_IO_REARM; /* a short write: the rest of this ping */
     if (c->leaving)
