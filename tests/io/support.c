@@ -678,3 +678,22 @@ void test_pinger_is_well(const struct test_pinger *pinger)
     assert_int_equal(pinger->error, 0);
     assert_int_equal(pinger->rounds, pinger->wanted);
 }
+
+struct test_doomed *test_doomed(int *calls)
+{
+    struct test_doomed *doomed = calloc(1, sizeof(*doomed));
+
+    assert_non_null(doomed);
+    doomed->calls = calls;
+    return doomed;
+}
+
+enum pp_io_next test_doomed_once(struct pp_io_op *op)
+{
+    struct test_doomed *doomed = container_of(op, struct test_doomed, op);
+
+    ++*doomed->calls;
+    memset(doomed, 0xA5, sizeof(*doomed));
+    free(doomed);
+    return PP_IO_DISARM;
+}

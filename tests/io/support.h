@@ -218,4 +218,14 @@ void test_pinger_start(struct test_pinger *pinger);
 /* Asserts that all its rounds were as they should be. */
 void test_pinger_is_well(const struct test_pinger *pinger);
 
+/* An operation whose memory is scribbled over and freed in its callback: whatever still touches it
+ * is caught. */
+struct test_doomed {
+    struct pp_io_op op;
+    int *calls; /* counts the callback; outlives it */
+};
+
+struct test_doomed *test_doomed(int *calls);
+enum pp_io_next test_doomed_once(struct pp_io_op *op);
+
 #endif

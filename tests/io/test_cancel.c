@@ -148,33 +148,16 @@ static void all_at_once_complete_all(void **state)
         assert_canceled(waiters[i % COUNT_OF(waiters)].name, probes[i]);
 }
 
-struct doomed {
-    struct pp_io_op op;
-    int *calls;
-};
-
-static enum pp_io_next on_doomed(struct pp_io_op *op)
-{
-    struct doomed *doomed = container_of(op, struct doomed, op);
-
-    ++*doomed->calls;
-    memset(doomed, 0xA5, sizeof(*doomed));
-    free(doomed);
-    return PP_IO_DISARM;
-}
-
 static void each_may_be_freed_in_the_callback_of_its_cancel(void **state)
 {
     struct fixture *f = *state;
     struct pp_io_loop *loop = test_loop(f);
 
     for (size_t i = 0; i < COUNT_OF(waiters); i++) {
-        struct doomed *doomed = calloc(1, sizeof(*doomed));
         int *calls = test_new(f, sizeof(*calls));
+        struct test_doomed *doomed = test_doomed(calls);
 
-        assert_non_null(doomed);
-        doomed->calls = calls;
-        waiters[i].start(f, loop, &doomed->op, on_doomed);
+        waiters[i].start(f, loop, &doomed->op, test_doomed_once);
         test_poll(loop);
         pp_io_cancel(loop, &doomed->op);
         test_run(loop);

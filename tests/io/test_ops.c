@@ -169,33 +169,16 @@ static void each_is_idle_in_its_callback_and_after_it(void **state)
     }
 }
 
-struct doomed {
-    struct pp_io_op op;
-    int *calls;
-};
-
-static enum pp_io_next on_doomed(struct pp_io_op *op)
-{
-    struct doomed *doomed = container_of(op, struct doomed, op);
-
-    ++*doomed->calls;
-    memset(doomed, 0xA5, sizeof(*doomed));
-    free(doomed);
-    return PP_IO_DISARM;
-}
-
 static void each_may_be_freed_in_its_callback(void **state)
 {
     struct fixture *f = *state;
     struct pp_io_loop *loop = test_loop(f);
 
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        struct doomed *doomed = calloc(1, sizeof(*doomed));
         int *calls = test_new(f, sizeof(*calls));
+        struct test_doomed *doomed = test_doomed(calls);
 
-        assert_non_null(doomed);
-        doomed->calls = calls;
-        kinds[i].start(f, loop, &doomed->op, on_doomed);
+        kinds[i].start(f, loop, &doomed->op, test_doomed_once);
         test_run(loop);
         test_poll(loop);
         test_equal(kinds[i].name, *calls, 1);
