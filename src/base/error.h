@@ -7,6 +7,7 @@
 enum pp_error_kind {
     PP_ERROR_RUN,         /* the run failed */
     PP_ERROR_USAGE,       /* the command line makes no sense */
+    PP_ERROR_GATE,        /* what was measured is not what was asked for */
     PP_ERROR_UNAVAILABLE, /* an engine or a feature cannot be had here */
     PP_ERROR_WRONG_ECHO   /* the peer answered something else than was sent */
 };

@@ -14,6 +14,8 @@
  * whole only if its unit is divisible by 2^n or 5^n: a minute, 60 * 10^9 ns, allows 11. */
 #define PLACES_MAX 19
 
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
 __extension__ typedef unsigned __int128 wide;
 
 /* The number whole + fraction / scale, as typed. */
@@ -34,6 +36,22 @@ static const struct suffix count_suffixes[] = {
     { "k", 1000 },
     { "M", 1000000 },
     { "G", 1000000000 },
+};
+
+/* As for counts, but that K and those with an i are powers of 1,024. */
+static const struct suffix size_suffixes[] = {
+    { "", 1 },
+    { "B", 1 },
+    { "k", 1000 },
+    { "kB", 1000 },
+    { "M", 1000000 },
+    { "MB", 1000000 },
+    { "G", 1000000000 },
+    { "GB", 1000000000 },
+    { "K", UINT64_C(1) << 10 },
+    { "KiB", UINT64_C(1) << 10 },
+    { "MiB", UINT64_C(1) << 20 },
+    { "GiB", UINT64_C(1) << 30 },
 };
 
 static const struct suffix duration_suffixes[] = {
@@ -123,7 +141,8 @@ static int decimal_scale(const struct decimal *number, uint64_t factor, uint64_t
     return 0;
 }
 
-int pp_number_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+static int parse(const struct suffix *suffixes, size_t count, const char *text, uint64_t min,
+                 uint64_t max, uint64_t *out)
 {
     struct decimal number;
     const char *rest = decimal_read(&number, text);
@@ -132,10 +151,20 @@ int pp_number_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t
     pp_assert(min <= max);
     if (!rest)
         return -EINVAL;
-    factor = suffix_factor(count_suffixes, sizeof count_suffixes / sizeof *count_suffixes, rest);
+    factor = suffix_factor(suffixes, count, rest);
     if (factor == 0)
         return -EINVAL;
     return decimal_scale(&number, factor, min, max, out);
+}
+
+int pp_number_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    return parse(count_suffixes, COUNT_OF(count_suffixes), text, min, max, out);
+}
+
+int pp_number_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    return parse(size_suffixes, COUNT_OF(size_suffixes), text, min, max, out);
 }
 
 int pp_number_parse_duration(const char *text, uint64_t bare_unit_ns, uint64_t min_ns,
@@ -149,9 +178,37 @@ int pp_number_parse_duration(const char *text, uint64_t bare_unit_ns, uint64_t m
     if (!rest)
         return -EINVAL;
     if (*rest)
-        factor = suffix_factor(duration_suffixes,
-                               sizeof duration_suffixes / sizeof *duration_suffixes, rest);
+        factor = suffix_factor(duration_suffixes, COUNT_OF(duration_suffixes), rest);
     if (factor == 0)
         return -EINVAL;
     return decimal_scale(&number, factor, min_ns, max_ns, out_ns);
+}
+
+/* Exact where it is whole and up to 2^53, else off by two units in the last place at most. */
+static double decimal_rate(const struct decimal *number, uint64_t factor)
+{
+    const wide part = (wide)number->fraction * factor;
+    const wide whole = (wide)number->whole * factor + part / number->scale;
+
+    return (double)whole + (double)(uint64_t)(part % number->scale) / (double)number->scale;
+}
+
+int pp_number_parse_rate(const char *text, double min, double max, double *out)
+{
+    struct decimal number;
+    const char *rest = decimal_read(&number, text);
+    uint64_t factor;
+    double rate;
+
+    pp_assert(min <= max);
+    if (!rest)
+        return -EINVAL;
+    factor = suffix_factor(count_suffixes, COUNT_OF(count_suffixes), rest);
+    if (factor == 0)
+        return -EINVAL;
+    rate = decimal_rate(&number, factor);
+    if (number.too_large || rate <= 0 || rate < min || rate > max)
+        return -ERANGE;
+    *out = rate;
+    return 0;
 }

@@ -10,9 +10,17 @@
  * 0; -EINVAL: not such a number; -ERANGE: below min or above max. */
 int pp_number_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
+/* A number of bytes: a number as above with B, k or kB, M or MB, G or GB (powers of 1,000), or K or
+ * KiB, MiB, GiB (powers of 1,024): "64", "1k", "4KiB", "1.5MiB". Same errors. */
+int pp_number_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *out);
+
 /* A duration in nanoseconds: a number as above with the unit ns, us or µs, ms, s or m; without a
  * unit it is in units of bare_unit_ns. Fractions of a nanosecond are refused. Same errors. */
 int pp_number_parse_duration(const char *text, uint64_t bare_unit_ns, uint64_t min_ns,
                              uint64_t max_ns, uint64_t *out_ns);
+
+/* So many a second: a decimal above 0 with an optional suffix k, M or G: "50k", "1.5M", "0.5". At
+ * most 19 decimal places are read, not counting zeros at the end. Same errors. */
+int pp_number_parse_rate(const char *text, double min, double max, double *out);
 
 #endif

@@ -217,6 +217,130 @@ static void test_the_limits_of_a_duration_belong_to_its_range(void **state)
     assert_true(ns == 2000000);
 }
 
+static void check_size(const char *text, int want, uint64_t want_bytes)
+{
+    uint64_t bytes = UNTOUCHED;
+    const int rc = pp_number_parse_size(text, 0, UINT64_MAX, &bytes);
+
+    if (rc != want || bytes != want_bytes)
+        fail_msg("size \"%s\": rc %d value %ju", text, rc, (uintmax_t)bytes);
+}
+
+static void check_rate(const char *text, int want, double want_rate)
+{
+    double rate = (double)UNTOUCHED;
+    const int rc = pp_number_parse_rate(text, 0.001, 1e9, &rate);
+
+    if (rc != want || rate < want_rate || rate > want_rate)
+        fail_msg("rate \"%s\": rc %d value %.17g", text, rc, rate);
+}
+
+static void test_sizes_are_read_in_powers_of_1000_and_with_an_i_of_1024(void **state)
+{
+    static const struct accepted table[] = {
+        { "64", 64 },
+        { "64B", 64 },
+        { "1k", 1000 },
+        { "1kB", 1000 },
+        { "1.5k", 1500 },
+        { "1K", 1024 },
+        { "1KiB", 1024 },
+        { "1.5KiB", 1536 },
+        { "1M", 1000000 },
+        { "1MB", 1000000 },
+        { "1MiB", 1048576 },
+        { "1G", 1000000000 },
+        { "1GB", 1000000000 },
+        { "1GiB", 1073741824 },
+        { "0.0009765625KiB", 1 },
+        { "17179869183GiB", UINT64_C(18446744072635809792) },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        check_size(table[i].text, 0, table[i].value);
+}
+
+static void test_what_is_not_a_size_is_refused_and_leaves_out_alone(void **state)
+{
+    static const char *const table[] = {
+        "",    "k",    "B",    "-1",   "+1",   " 1",     "1 ",   "1 k", "1.5",   "1.5B", "1Ki",
+        "1Mi", "1kiB", "1KB",  "1mb",  "1Mb",  "1b",     "1kb",  "1g",  "1m",    "1T",   "1BB",
+        "1e3", "0x10", "1Kib", "1MIB", "1,5k", "1.1KiB", "1k B", "1iB", "1GiBs", "inf",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        check_size(table[i], -EINVAL, UNTOUCHED);
+}
+
+static void test_a_size_beyond_its_range_is_refused(void **state)
+{
+    uint64_t bytes = UNTOUCHED;
+
+    (void)state;
+    check_size("17179869184GiB", -ERANGE, UNTOUCHED);
+    check_size("18446744073709551616", -ERANGE, UNTOUCHED);
+    assert_int_equal(pp_number_parse_size("0", 1, 1024, &bytes), -ERANGE);
+    assert_int_equal(pp_number_parse_size("1025", 1, 1024, &bytes), -ERANGE);
+    assert_true(bytes == UNTOUCHED);
+    assert_int_equal(pp_number_parse_size("1K", 1, 1024, &bytes), 0);
+    assert_true(bytes == 1024);
+}
+
+static void test_rates_are_read_as_doubles(void **state)
+{
+    (void)state;
+    check_rate("1", 0, 1);
+    check_rate("0.5", 0, 0.5);
+    check_rate("0.1", 0, 0.1);
+    check_rate("0.001", 0, 0.001);
+    check_rate("33.3", 0, 33.3);
+    check_rate("50k", 0, 50000);
+    check_rate("1.5M", 0, 1500000);
+    check_rate("0.0001k", 0, 0.1);
+    check_rate("1.2345678k", 0, 1234.5678);
+    check_rate("1G", 0, 1e9);
+    check_rate("0.3333333333", 0, 0.3333333333);
+    check_rate("2.50000000000000000000000000000000", 0, 2.5);
+}
+
+static void test_what_is_not_a_rate_is_refused_and_leaves_out_alone(void **state)
+{
+    static const char *const table[] = {
+        "",     "k",
+        "-1",   "+1",
+        "-0.0", " 1",
+        "1 ",   "1 k",
+        "1e3",  "1E3",
+        "0x10", "0x1p3",
+        "inf",  "nan",
+        "INF",  ".5",
+        "5.",   "1.5.5",
+        "1K",   "1m",
+        "1/s",  "1kk",
+        "1,5",  "50k/s",
+        "1s",   "0.33333333333333333333",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        check_rate(table[i], -EINVAL, (double)UNTOUCHED);
+}
+
+static void test_a_rate_of_0_or_beyond_its_range_is_refused(void **state)
+{
+    double rate = (double)UNTOUCHED;
+
+    (void)state;
+    check_rate("0", -ERANGE, (double)UNTOUCHED);
+    check_rate("0.0009", -ERANGE, (double)UNTOUCHED);
+    check_rate("1.0000001G", -ERANGE, (double)UNTOUCHED);
+    check_rate("18446744073709551617", -ERANGE, (double)UNTOUCHED); /* it would wrap to 1 */
+    check_rate("99999999999999999999999999999999G", -ERANGE, (double)UNTOUCHED);
+    assert_int_equal(pp_number_parse_rate("0.0", 0, 1, &rate), -ERANGE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +354,12 @@ int main(void)
         cmocka_unit_test(test_what_is_not_a_duration_is_refused_and_leaves_out_alone),
         cmocka_unit_test(test_a_duration_beyond_64_bits_is_out_of_range_and_never_wraps),
         cmocka_unit_test(test_the_limits_of_a_duration_belong_to_its_range),
+        cmocka_unit_test(test_sizes_are_read_in_powers_of_1000_and_with_an_i_of_1024),
+        cmocka_unit_test(test_what_is_not_a_size_is_refused_and_leaves_out_alone),
+        cmocka_unit_test(test_a_size_beyond_its_range_is_refused),
+        cmocka_unit_test(test_rates_are_read_as_doubles),
+        cmocka_unit_test(test_what_is_not_a_rate_is_refused_and_leaves_out_alone),
+        cmocka_unit_test(test_a_rate_of_0_or_beyond_its_range_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
