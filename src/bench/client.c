@@ -4,55 +4,97 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
+#include "bench/conn.h"
+#include "bench/datagram.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Connections being set up at once: more could overflow a listener's queue, and wait for
- * seconds. */
+/* Connections being set up at once, by all clients: more could overflow a listener's queue, and
+ * wait for seconds. */
 #define CONNECTING_MAX 256
 
-enum phase {
-    PHASE_CONNECT,
-    PHASE_READY, /* connected, not started */
-    PHASE_MEASURE,
-    PHASE_FINISHED /* on_finished was called: whatever still comes is not looked at */
-};
+/* How long to wait for the answers that are under way when the time is over. */
+#define DRAIN_NS PP_NS_PER_S
 
-struct client_conn {
-    struct pp_io_op recv_op; /* connect, then receive, then close */
-    struct pp_io_op send_op; /* send, then shutdown */
-    struct pp_client *client;
-    uint64_t sent_ns;
-    uint32_t at;  /* how far into a message the answers are */
-    int fd;       /* -1: none */
-    bool waits;   /* a ping is under way */
-    bool leaving; /* being closed */
-    bool dropped; /* without waiting for the server to close its side */
-};
+/* How often to look for lost datagrams. */
+#define LOSS_NS (5 * PP_NS_PER_MS)
 
-struct pp_client {
-    struct pp_client_options options;
-    struct pp_client_counts counts;
-    enum phase phase;
-    uint32_t connecting; /* connects started so far */
-    uint32_t connected;
-    uint32_t live; /* connections that can still carry pings */
-    uint32_t open; /* connections that are not closed yet */
-    bool disconnecting;
-    struct pp_error error;
-    struct client_conn conns[];
-};
+/* A ring of trips remembers so many times the depth, for datagrams that come late. */
+#define REMEMBERED 4
+#define REMEMBERED_MIN 64
 
-static void finish(struct pp_client *client, uint64_t now_ns)
+#define TEXT_BYTES 256
+
+/* ---- the end of a phase ---- */
+
+static void stop_timers(struct pp_client *client)
 {
-    if (client->phase == PHASE_FINISHED)
-        return;
-    client->phase = PHASE_FINISHED;
-    client->counts.last_ns = now_ns;
+    pp_io_cancel(client->options.loop, &client->end_op);
+    pp_io_cancel(client->options.loop, &client->pace_op);
+    pp_io_cancel(client->options.loop, &client->loss_op);
+}
+
+static bool is_active(const struct pp_client *client)
+{
+    return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
+}
+
+/* How far behind the schedule the phase ended. */
+static void note_lag(struct pp_client *client, uint64_t now_ns)
+{
+    const uint64_t at_ns = now_ns < client->end_ns ? now_ns : client->end_ns;
+
+    if (client->plan->rate > 0 && !client->spent && client->pace.next_ns < at_ns)
+        client->counts.lag_ns = at_ns - client->pace.next_ns;
+}
+
+/* The benchmark of what measuring itself costs is built without: it reads the clock only here. */
+#ifndef PP_UNMEASURED
+static const bool measures = true;
+#else
+static const bool measures = false;
+#endif
+
+static void phase_over(struct pp_client *client, enum phase_state state)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+
+    if (client->state == PHASE_ACTIVE)
+        note_lag(client, now_ns);
+    if (is_active(client) && now_ns >= client->end_ns)
+        client->counts.last_ns = client->end_ns;
+    else if (is_active(client) && (state == PHASE_FINISHED || !measures))
+        client->counts.last_ns = now_ns;
+    client->state = state;
+    stop_timers(client);
     client->options.on_finished(client->options.owner);
+}
+
+/* Ends everything, whatever is still under way. */
+static void finish(struct pp_client *client)
+{
+    if (client->state != PHASE_FINISHED)
+        phase_over(client, PHASE_FINISHED);
+}
+
+static void finish_if_idle(struct pp_client *client)
+{
+    if (!is_active(client) || client->under_way > 0)
+        return;
+    if (client->live == 0)
+        finish(client);
+    else if (client->state == PHASE_DRAIN || client->spent)
+        phase_over(client, PHASE_READY);
+}
+
+void pp_client_interrupt(struct pp_client *client)
+{
+    finish(client);
 }
 
 /* ---- leaving ---- */
@@ -66,21 +108,28 @@ static void connection_over(struct pp_client *client)
 
 static enum pp_io_next on_closed(struct pp_io_op *op)
 {
-    connection_over(container_of(op, struct client_conn, recv_op)->client);
+    struct conn *c = container_of(op, struct conn, recv_op);
+    struct pp_client *client = c->client;
+
+    connection_over(client);
+    if (!client->plan->crr || client->disconnecting || c->failed)
+        return PP_IO_DISARM;
+    c->leaving = false;
+    c->dropped = false;
+    pp_conn_freed(c, 1, pp_clock_now_ns());
     return PP_IO_DISARM;
 }
 
-/* Closes once neither direction has anything under way. */
-static void close_if_quiet(struct client_conn *c)
+void pp_conn_close_if_quiet(struct conn *c)
 {
-    if (!c->leaving || c->fd < 0 || pp_io_is_armed(&c->recv_op) || pp_io_is_armed(&c->send_op))
+    if (!c->leaving || c->fd < 0 || c->flying > 0 || pp_io_is_armed(&c->recv_op) ||
+        pp_io_is_armed(&c->send_op))
         return;
     pp_io_close(c->client->options.loop, &c->recv_op, c->fd, on_closed);
     c->fd = -1;
 }
 
-/* Drops the connection as it stands. */
-static void leave_now(struct client_conn *c)
+void pp_conn_leave_now(struct conn *c)
 {
     if (c->fd < 0)
         return;
@@ -88,266 +137,611 @@ static void leave_now(struct client_conn *c)
     c->dropped = true;
     pp_io_cancel(c->client->options.loop, &c->recv_op);
     pp_io_cancel(c->client->options.loop, &c->send_op);
-    close_if_quiet(c);
+    for (uint32_t i = 0; c->flying > 0 && i < c->client->plan->depth; i++)
+        pp_io_cancel(c->client->options.loop, &c->outgoings[i].op);
+    pp_conn_close_if_quiet(c);
 }
 
 static enum pp_io_next on_shut_down(struct pp_io_op *op)
 {
-    struct client_conn *c = container_of(op, struct client_conn, send_op);
+    struct conn *c = container_of(op, struct conn, send_op);
 
     if (op->res < 0)
-        leave_now(c);
-    close_if_quiet(c);
+        pp_conn_leave_now(c);
+    pp_conn_close_if_quiet(c);
     return PP_IO_DISARM; /* the receive goes on to the end of the stream */
 }
 
-static void leave(struct client_conn *c)
+void pp_conn_shut_down(struct conn *c)
+{
+    pp_io_shutdown(c->client->options.loop, &c->send_op, c->fd, on_shut_down);
+}
+
+/* What has not been handed on yet stays unsent. */
+static void leave(struct conn *c)
 {
     if (c->leaving || c->fd < 0)
         return;
     c->leaving = true;
+    c->unsent = 0;
     c->send_op.lazy = false;
-    if (pp_io_is_armed(&c->send_op))
-        return; /* shut down when it is through */
-    pp_io_shutdown(c->client->options.loop, &c->send_op, c->fd, on_shut_down);
+    if (!pp_io_is_armed(&c->send_op)) /* otherwise when it is through */
+        pp_conn_shut_down(c);
 }
 
 void pp_client_disconnect(struct pp_client *client, bool politely)
 {
+    const bool stream = !client->plan->socket.dgram;
+
     client->disconnecting = true;
     if (client->open == 0)
         client->options.on_disconnected(client->options.owner);
     for (uint32_t i = 0; i < client->options.connections; i++) {
-        if (politely && pp_io_is_armed(&client->conns[i].recv_op))
+        if (politely && stream && pp_io_is_armed(&client->conns[i].recv_op))
             leave(&client->conns[i]);
         else
-            leave_now(&client->conns[i]);
+            pp_conn_leave_now(&client->conns[i]);
     }
 }
 
 /* ---- failing ---- */
 
-static const char *advice(int code)
+static const char *advice(const struct pp_client *client, int code)
 {
     switch (-code) {
     case ECONNREFUSED:
-        return "; is the server still there?";
+        return client->plan->job == PP_JOB_RUN ? "; is the server still there?"
+                                               : "; start one there with: pingpong serve ADDRESS";
     case EADDRNOTAVAIL:
-        return "; no free local port: fewer connections, or a wider net.ipv4.ip_local_port_range";
+        return client->plan->crr
+                   ? "; all local ports wait out their closed connections: fewer round trips, or "
+                     "a wider net.ipv4.ip_local_port_range"
+                   : "; no free local port: fewer connections, or a wider "
+                     "net.ipv4.ip_local_port_range";
+    case ENOENT:
+        return "; no server has made this socket: pingpong serve unix:/path";
+    case ETIMEDOUT:
+        return "; is something on the way dropping packets?";
+    case EMSGSIZE:
+        return "; the datagram is too large for the way: a smaller --size";
     default:
         return "";
     }
 }
 
-static const char *what_failed(const struct pp_client *client)
+/* The line that a user reads. */
+static void say_failed(struct pp_client *client, int code)
 {
-    return client->phase == PHASE_CONNECT ? "cannot connect" : "a connection broke";
-}
-
-/* c is of no more use. The others go on; when it was the last one, the measurement ends. */
-static void conn_fail(struct client_conn *c, int code)
-{
-    struct pp_client *client = c->client;
-    char text[PP_IO_ADDR_TEXT_BYTES];
+    const bool connecting = client->state == PHASE_CONNECT ||
+                            (client->plan->crr &&
+                             (code == -ECONNREFUSED || code == -EADDRNOTAVAIL));
     const char *why = code == -ENODATA ? "the server closed it" : strerror(-code);
+    char text[PP_IO_ADDR_TEXT_BYTES];
 
-    if (client->phase == PHASE_FINISHED || c->leaving)
+    (void)pp_io_addr_format(client->options.addr, text);
+    if (connecting)
+        (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "cannot connect to %s: %s%s", text,
+                           why, advice(client, code));
+    else
+        (void)pp_error_set(&client->error, PP_ERROR_RUN, code,
+                           "a connection broke after %" PRIu64 " round trips with %s: %s%s",
+                           client->counts.received, text, why, advice(client, code));
+}
+
+/* Messages of c whose answer will not come any more. */
+static void give_up_trips(struct conn *c)
+{
+    struct pp_client *client = c->client;
+
+    for (uint64_t n = c->oldest; n < c->number && c->under_way > 0; n++) {
+        struct trip *trip = pp_conn_trip(c, n);
+
+        if (trip->state != TRIP_UNDER_WAY)
+            continue;
+        trip->state = TRIP_DONE;
+        c->under_way--;
+        if (!trip->sent_ns)
+            continue;
+        client->under_way--;
+        client->counts.errors++;
+    }
+}
+
+/* Nothing more is to come over c: the server may hang up. */
+static bool has_done_its_part(const struct conn *c)
+{
+    const struct pp_client *client = c->client;
+    const bool all_sent = client->state == PHASE_READY || (is_active(client) && client->spent);
+
+    return client->phase.last && all_sent && c->under_way == 0;
+}
+
+void pp_conn_fail(struct conn *c, int code)
+{
+    struct pp_client *client = c->client;
+
+    if (client->state == PHASE_FINISHED || c->leaving || c->failed)
         return;
-    (void)pp_error_set(&client->error, PP_ERROR_RUN, code,
-                       "%s to %s after %" PRIu64 " of %" PRIu64 " round trips: %s%s",
-                       what_failed(client), pp_io_addr_format(client->options.addr, text),
-                       client->counts.received, client->options.count, why, advice(code));
+    if (has_done_its_part(c)) {
+        pp_conn_leave_now(c);
+        return;
+    }
+    say_failed(client, code);
+    c->failed = true;
     client->counts.failed_connections++;
-    client->counts.errors += c->waits;
-    c->waits = false;
+    give_up_trips(c);
     client->live--;
-    if (client->live == 0 || client->phase != PHASE_MEASURE ||
-        client->counts.received + client->counts.errors == client->options.count)
-        finish(client, pp_clock_now_ns());
-    leave_now(c);
+    if (client->live == 0 || !is_active(client))
+        finish(client);
+    else
+        finish_if_idle(client);
+    pp_conn_leave_now(c);
 }
 
-static void wrong_echo(struct client_conn *c, char got)
+void pp_client_wrong(struct pp_client *client, const char *format, ...)
 {
-    struct pp_client *client = c->client;
-    const struct pp_wire *wire = &client->options.wire;
+    char text[TEXT_BYTES];
+    va_list args;
 
-    (void)pp_error_set(
-        &client->error, PP_ERROR_WRONG_ECHO, -EBADMSG,
-        "wrong echo: byte %u of round trip %" PRIu64
-        " came back as 0x%02x instead of 0x%02x; what answers is not an echo server, "
-        "or bytes are damaged on the way",
-        c->at + 1, client->counts.received + 1, (unsigned char)got,
-        (unsigned char)wire->message[c->at]);
-    finish(client, pp_clock_now_ns());
-}
-
-void pp_client_fail(struct pp_client *client, enum pp_error_kind kind, int code, const char *text)
-{
-    if (client->phase == PHASE_FINISHED)
+    if (client->state == PHASE_FINISHED)
         return;
-    (void)pp_error_set(&client->error, kind, code, "%s", text);
-    finish(client, pp_clock_now_ns());
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)pp_error_set(&client->error, PP_ERROR_WRONG_ECHO, -EBADMSG, "%s", text);
+    finish(client);
 }
 
-void pp_client_interrupt(struct pp_client *client)
+/* ---- messages ---- */
+
+static bool refill_quota(struct pp_client *client)
 {
-    finish(client, pp_clock_now_ns());
+    struct pp_budget *budget = client->phase.budget;
+    uint64_t left = atomic_load_explicit(&budget->left, memory_order_relaxed);
+    uint64_t portion;
+
+    do {
+        portion = left < budget->portion ? left : budget->portion;
+    } while (portion > 0 && !atomic_compare_exchange_weak(&budget->left, &left, left - portion));
+    client->quota = portion;
+    client->spent = portion == 0;
+    return portion > 0;
 }
 
-/* ---- the round trip ---- */
-
-static enum pp_io_next on_ping_sent(struct pp_io_op *op)
+/* Whether one more message may be sent; it is counted off. */
+static bool take_quota(struct pp_client *client)
 {
-    struct client_conn *c = container_of(op, struct client_conn, send_op);
-
-    if (op->res < 0) {
-        conn_fail(c, op->res);
-        close_if_quiet(c);
-        return PP_IO_DISARM;
-    }
-    if (c->dropped) { /* the cancellation came too late: its own result came first */
-        close_if_quiet(c);
-        return PP_IO_DISARM;
-    }
-    if (!pp_io_advance(op))
-        return PP_IO_REARM; /* a short write: the rest of this ping */
-    if (c->leaving)
-        pp_io_shutdown(c->client->options.loop, op, c->fd, on_shut_down);
-    return PP_IO_DISARM;
+    if (client->quota == 0 && (client->spent || !refill_quota(client)))
+        return false;
+    client->quota--;
+    return true;
 }
 
-static void ping(struct client_conn *c, uint64_t now_ns)
+struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 {
     struct pp_client *client = c->client;
-    const struct pp_wire *wire = &client->options.wire;
+    struct trip *trip = pp_conn_trip(c, c->number++);
 
-    c->sent_ns = now_ns;
-    c->waits = true;
+    trip->sent_ns = now_ns;
+    trip->intended_ns = intended_ns;
+    trip->state = TRIP_UNDER_WAY;
+    c->under_way++;
+    client->under_way++;
     client->counts.sent++;
-    pp_io_send(client->options.loop, &c->send_op, c->fd, wire->message, wire->bytes, on_ping_sent);
-    c->send_op.lazy = true; /* its pong is news enough */
+    return trip;
 }
 
-/* A whole pong. */
-static void round_done(struct client_conn *c, uint64_t now_ns)
+void pp_trip_end(struct pp_client *client, const struct trip *trip, uint64_t now_ns)
 {
-    struct pp_client *client = c->client;
-
-    c->waits = false;
+    if (!trip->sent_ns)
+        return;
+    client->under_way--;
+    if (now_ns >= client->end_ns || client->state == PHASE_FINISHED)
+        return; /* too late for this phase: it was in flight when that ended */
     client->counts.received++;
+    client->counts.last_ns = now_ns;
+    atomic_store_explicit(&client->received, client->counts.received, memory_order_relaxed);
 #ifndef PP_UNMEASURED
-    pp_hist_record(client->options.rtt, now_ns - c->sent_ns);
+    pp_hist_record(client->options.rtt, now_ns - trip->sent_ns);
+    if (client->options.response)
+        pp_hist_record(client->options.response, now_ns - trip->intended_ns);
 #endif
-    if (client->counts.sent < client->options.count)
-        ping(c, now_ns);
-    else if (client->counts.received + client->counts.errors == client->options.count)
-        finish(client, pp_clock_now_ns());
 }
 
-/* What came: part of a pong, a pong, or something that nobody asked for. */
-static void look_at(struct client_conn *c, const char *data, uint32_t len, uint64_t now_ns)
-{
-    uint32_t wrong = 0;
-    const int pongs = pp_wire_check(&c->client->options.wire, &c->at, data, len, &wrong);
+/* ---- the open loop ---- */
 
-    if (pongs < 0)
-        wrong_echo(c, data[wrong]);
-    else if (pongs > 1 || (pongs == 1 && c->at > 0) || !c->waits)
-        pp_client_fail(c->client, PP_ERROR_WRONG_ECHO, -EBADMSG,
-                       "wrong echo: more came back than was sent; what answers is not an echo "
-                       "server");
-    else if (pongs == 1)
-        round_done(c, now_ns);
+static enum pp_io_next on_pace(struct pp_io_op *op);
+
+static void pace_timer(struct pp_client *client, uint64_t deadline_ns)
+{
+    if (!pp_io_is_armed(&client->pace_op))
+        pp_io_timer(client->options.loop, &client->pace_op, deadline_ns, on_pace);
 }
 
-static enum pp_io_next on_pong(struct pp_io_op *op)
+/* c may be chosen for one more message. They take turns. */
+static void queue_free(struct conn *c)
 {
-#ifndef PP_UNMEASURED
-    const uint64_t now_ns = pp_clock_now_ns(); /* first, so that nothing else is in the sample */
-#else
-    const uint64_t now_ns = 0;
-#endif
-    struct client_conn *c = container_of(op, struct client_conn, recv_op);
     struct pp_client *client = c->client;
 
-    if (op->res <= 0) {
-        conn_fail(c, op->res == 0 ? -ENODATA : op->res);
-        close_if_quiet(c);
-        return PP_IO_DISARM;
+    if (c->queued || c->failed || c->under_way >= client->plan->depth)
+        return;
+    c->queued = true;
+    c->next_free = NULL;
+    if (client->free_first)
+        client->free_last->next_free = c;
+    else
+        client->free_first = c;
+    client->free_last = c;
+}
+
+static struct conn *pop_free(struct pp_client *client)
+{
+    struct conn *c = client->free_first;
+
+    if (c) {
+        client->free_first = c->next_free;
+        c->queued = false;
     }
-    if (client->phase == PHASE_MEASURE || client->phase == PHASE_READY)
-        look_at(c, op->buf, (uint32_t)op->res, now_ns);
-    pp_io_buffer_put(client->options.loop, op->buf);
-    if (!c->dropped)
-        return PP_IO_REARM;
-    close_if_quiet(c);
+    return c;
+}
+
+/* Sends the messages that are due, as far as connections are free. The rest stays due, and its
+ * latency counts from when it was. */
+static void keep_schedule(struct pp_client *client, uint64_t now_ns)
+{
+    struct pp_pace *pace = &client->pace;
+
+    while (pace->next_ns <= now_ns && pace->next_ns < client->end_ns && client->free_first) {
+        struct conn *c = pop_free(client);
+
+        if (c->failed)
+            continue;
+        if (!take_quota(client))
+            break;
+        client->counts.lag_ns = now_ns - pace->next_ns;
+        client->transport->send(c, now_ns, pace->next_ns);
+        client->transport->flush(c);
+        pp_pace_step(pace);
+        queue_free(c);
+        now_ns = pp_clock_now_ns();
+    }
+    if (pace->next_ns > now_ns && pace->next_ns < client->end_ns && !client->spent)
+        pace_timer(client, pace->next_ns);
+}
+
+/* ---- thinking ---- */
+
+static void think(struct conn *c, uint32_t count, uint64_t now_ns)
+{
+    struct pp_client *client = c->client;
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t at = (client->thoughts_first + client->thoughts_count++) %
+                            client->thoughts_max;
+
+        client->thoughts[at] = (struct thought){ c, now_ns + client->plan->think_ns };
+    }
+    pace_timer(client, now_ns + client->plan->think_ns);
+}
+
+static void end_thoughts(struct pp_client *client, uint64_t now_ns)
+{
+    while (client->thoughts_count > 0) {
+        const struct thought *thought = &client->thoughts[client->thoughts_first];
+
+        if (thought->due_ns > now_ns) {
+            pace_timer(client, thought->due_ns);
+            return;
+        }
+        client->thoughts_first = (client->thoughts_first + 1) % client->thoughts_max;
+        client->thoughts_count--;
+        if (thought->conn->failed || !take_quota(client))
+            continue;
+        client->transport->send(thought->conn, now_ns, now_ns);
+        client->transport->flush(thought->conn);
+    }
+}
+
+static enum pp_io_next on_pace(struct pp_io_op *op)
+{
+    struct pp_client *client = container_of(op, struct pp_client, pace_op);
+    const uint64_t now_ns = pp_clock_now_ns();
+
+    if (client->state != PHASE_ACTIVE || op->res < 0)
+        return PP_IO_DISARM;
+    if (client->plan->rate > 0)
+        keep_schedule(client, now_ns);
+    else
+        end_thoughts(client, now_ns);
+    finish_if_idle(client);
     return PP_IO_DISARM;
 }
 
-void pp_client_start(struct pp_client *client)
+/* ---- the closed loop ---- */
+
+static void send_next(struct conn *c, uint32_t count, uint64_t now_ns)
 {
-    pp_assert(client->phase == PHASE_READY);
-    client->phase = PHASE_MEASURE;
-    client->counts.first_ns = pp_clock_now_ns();
+    const struct pp_transport *transport = c->client->transport;
+
+    while (count-- > 0 && take_quota(c->client))
+        transport->send(c, now_ns, now_ns);
+    transport->flush(c);
+}
+
+void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns)
+{
+    struct pp_client *client = c->client;
+
+    if (client->state == PHASE_ACTIVE && now_ns < client->end_ns && !c->failed) {
+        if (client->plan->rate > 0) {
+            queue_free(c);
+            keep_schedule(client, now_ns);
+        } else if (client->plan->think_ns) {
+            think(c, count, now_ns);
+        } else {
+            send_next(c, count, now_ns);
+        }
+    }
+    if (client->under_way == 0)
+        finish_if_idle(client);
+}
+
+/* ---- phases ---- */
+
+static enum pp_io_next on_end(struct pp_io_op *op)
+{
+    struct pp_client *client = container_of(op, struct pp_client, end_op);
+
+    if (op->res < 0)
+        return PP_IO_DISARM;
+    if (client->state == PHASE_CONNECT) {
+        pp_conn_fail(&client->conns[client->connected], -ETIMEDOUT);
+    } else if (client->state == PHASE_ACTIVE) {
+        note_lag(client, client->end_ns);
+        client->state = PHASE_DRAIN;
+        client->counts.last_ns = client->end_ns;
+        finish_if_idle(client);
+        if (client->state == PHASE_DRAIN)
+            pp_io_timer(client->options.loop, op, pp_clock_now_ns() + DRAIN_NS, on_end);
+    } else if (client->state == PHASE_DRAIN) {
+        phase_over(client, PHASE_READY);
+    }
+    return PP_IO_DISARM;
+}
+
+static enum pp_io_next on_loss(struct pp_io_op *op)
+{
+    struct pp_client *client = container_of(op, struct pp_client, loss_op);
+
+    if (!is_active(client) || op->res < 0)
+        return PP_IO_DISARM;
+    pp_dgram_watch(client, pp_clock_now_ns());
+    finish_if_idle(client);
+    if (!is_active(client))
+        return PP_IO_DISARM;
+    op->deadline_ns = pp_clock_now_ns() + LOSS_NS;
+    return PP_IO_REARM;
+}
+
+/* What an earlier phase has left under way, or given up for lost, is of no interest any more. */
+static void forget_trips(struct conn *c)
+{
+    for (uint64_t i = 0; i <= c->client->trip_mask; i++)
+        c->trips[i].sent_ns = 0;
+}
+
+static void begin_counting(struct pp_client *client)
+{
+    const uint32_t failed = client->counts.failed_connections;
+
+    client->counts = (struct pp_client_counts){ .failed_connections = failed };
+    atomic_store_explicit(&client->received, 0, memory_order_relaxed);
+    client->under_way = 0;
+    client->quota = 0;
+    client->spent = false;
+    client->thoughts_count = 0;
+    pp_hist_reset(client->options.rtt);
+    if (client->options.response)
+        pp_hist_reset(client->options.response);
+}
+
+void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
+{
+    const struct pp_plan *plan = client->plan;
+    struct pp_io_loop *loop = client->options.loop;
+
+    if (client->state != PHASE_READY) { /* it ended meanwhile: whoever waits is told again */
+        client->options.on_finished(client->options.owner);
+        return;
+    }
+    client->phase = *phase;
+    client->end_ns = phase->time_ns ? phase->start_ns + phase->time_ns : UINT64_MAX;
+    begin_counting(client);
     for (uint32_t i = 0; i < client->options.connections; i++)
-        if (client->counts.sent < client->options.count)
-            ping(&client->conns[i], pp_clock_now_ns());
+        forget_trips(&client->conns[i]);
+    client->state = PHASE_ACTIVE;
+    client->counts.last_ns = pp_clock_now_ns();
+    client->counts.first_ns = plan->rate > 0 ? phase->start_ns : client->counts.last_ns;
+    if (phase->time_ns)
+        pp_io_timer(loop, &client->end_op, client->end_ns, on_end);
+    if (plan->socket.dgram)
+        pp_io_timer(loop, &client->loss_op, client->counts.last_ns + LOSS_NS, on_loss);
+    if (plan->rate > 0)
+        pp_pace_begin(&client->pace, plan->arrivals,
+                      plan->rate * client->options.connections / plan->connections, phase->start_ns,
+                      client->options.share, client->options.shares,
+                      plan->seed + client->options.share);
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct conn *c = &client->conns[i];
+
+        if (plan->rate > 0)
+            queue_free(c);
+        else if (!c->failed)
+            send_next(c, plan->depth - c->under_way, pp_clock_now_ns());
+    }
+    if (plan->rate > 0)
+        keep_schedule(client, pp_clock_now_ns());
+    finish_if_idle(client);
 }
 
 /* ---- connecting ---- */
 
 static void connect_next(struct pp_client *client);
 
-static enum pp_io_next on_connected(struct pp_io_op *op)
+static void all_connected(struct pp_client *client)
 {
-    struct client_conn *c = container_of(op, struct client_conn, recv_op);
+    client->state = PHASE_READY;
+    pp_io_cancel(client->options.loop, &client->end_op);
+    client->options.on_connected(client->options.owner);
+}
+
+void pp_conn_ready(struct conn *c)
+{
     struct pp_client *client = c->client;
 
-    if (op->res < 0) {
-        conn_fail(c, op->res);
-        close_if_quiet(c);
-        return PP_IO_DISARM;
-    }
-    if (c->leaving || client->phase == PHASE_FINISHED) {
-        leave_now(c);
-        return PP_IO_DISARM;
-    }
-    pp_io_recv_pooled(client->options.loop, op, c->fd, on_pong);
     client->connected++;
-    if (client->connected == client->options.connections) {
-        client->phase = PHASE_READY;
-        client->options.on_connected(client->options.owner);
-    } else {
+    if (client->connected == client->options.connections)
+        all_connected(client);
+    else
         connect_next(client);
-    }
+}
+
+static enum pp_io_next on_connected(struct pp_io_op *op)
+{
+    struct conn *c = container_of(op, struct conn, recv_op);
+
+    if (c->leaving || c->client->state == PHASE_FINISHED)
+        pp_conn_leave_now(c);
+    else if (op->res < 0)
+        pp_conn_fail(c, op->res);
+    else if (pp_io_is_self_connected(c->fd))
+        pp_conn_fail(c, -ECONNREFUSED); /* its own port was the server's: nobody listens */
+    else
+        c->client->transport->greet(c);
+    pp_conn_close_if_quiet(c);
     return PP_IO_DISARM;
+}
+
+bool pp_conn_connect(struct conn *c, pp_io_cb *cb)
+{
+    struct pp_client *client = c->client;
+    const struct pp_client_options *options = &client->options;
+
+    c->fd = pp_io_socket(options->addr, &client->plan->socket, options->source, &client->error);
+    if (c->fd < 0) {
+        finish(client);
+        return false;
+    }
+    client->open++;
+    pp_io_connect(options->loop, &c->recv_op, c->fd, &options->addr->any, options->addr->len, cb);
+    return true;
 }
 
 static void connect_next(struct pp_client *client)
 {
-    struct client_conn *c = &client->conns[client->connecting];
-
-    if (client->connecting == client->options.connections || client->phase != PHASE_CONNECT)
+    if (client->connecting == client->options.connections || client->state != PHASE_CONNECT)
         return;
-    c->fd = pp_io_socket(client->options.addr, &client->error);
-    if (c->fd < 0) {
-        finish(client, pp_clock_now_ns());
-        return;
-    }
-    client->connecting++;
-    client->open++;
-    pp_io_connect(client->options.loop, &c->recv_op, c->fd, &client->options.addr->any,
-                  client->options.addr->len, on_connected);
+    if (pp_conn_connect(&client->conns[client->connecting], on_connected))
+        client->connecting++;
 }
 
 void pp_client_connect(struct pp_client *client)
 {
-    for (unsigned i = 0; i < CONNECTING_MAX; i++)
+    const unsigned at_once = CONNECTING_MAX / client->options.shares;
+
+    if (client->state != PHASE_CONNECT)
+        return;
+    if (client->plan->crr) {
+        all_connected(client);
+        return;
+    }
+    pp_io_timer(client->options.loop, &client->end_op,
+                pp_clock_now_ns() + client->plan->connect_timeout_ns, on_end);
+    for (unsigned i = 0; i < at_once || i == 0; i++)
         connect_next(client);
 }
 
 /* ---- opening and closing ---- */
+
+static uint64_t power_of_two_from(uint64_t n)
+{
+    uint64_t power = 1;
+
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+static uint64_t ring_length(const struct pp_plan *plan)
+{
+    const uint64_t remembered = (uint64_t)plan->depth * REMEMBERED;
+
+    if (!plan->socket.dgram)
+        return power_of_two_from(plan->depth);
+    return power_of_two_from(remembered < REMEMBERED_MIN ? REMEMBERED_MIN : remembered);
+}
+
+/* The tables of all connections. */
+static bool allocate(struct pp_client *client)
+{
+    const struct pp_plan *plan = client->plan;
+    const size_t connections = client->options.connections;
+    const size_t most = connections * plan->depth;
+
+    client->trips = pp_memory_alloc(connections * (client->trip_mask + 1), sizeof(struct trip));
+    if (plan->think_ns)
+        client->thoughts = pp_memory_alloc(most, sizeof(struct thought));
+    if (plan->answers && !plan->socket.dgram)
+        client->hellos = pp_memory_alloc(connections, PP_HELLO_BYTES);
+    if (plan->socket.dgram) {
+        client->outgoings = pp_memory_alloc(most, sizeof(struct outgoing));
+        client->datagrams = pp_memory_alloc(most, plan->request.max);
+    }
+    return client->trips && (!plan->think_ns || client->thoughts) &&
+           (!plan->answers || plan->socket.dgram || client->hellos) &&
+           (!plan->socket.dgram || (client->outgoings && client->datagrams));
+}
+
+/* The datagrams that c may have on their way out at once. */
+static void deal_outgoings(struct conn *c, uint32_t index)
+{
+    struct pp_client *client = c->client;
+    const uint32_t depth = client->plan->depth;
+
+    c->outgoings = client->outgoings + (size_t)index * depth;
+    for (uint32_t i = 0; i < depth; i++) {
+        struct outgoing *out = &c->outgoings[i];
+
+        out->conn = c;
+        out->data = client->datagrams + ((size_t)index * depth + i) * client->plan->request.max;
+        out->next = c->free_outgoing;
+        c->free_outgoing = out;
+    }
+}
+
+static void conn_init(struct pp_client *client, uint32_t index)
+{
+    const struct pp_plan *plan = client->plan;
+    const uint64_t number = client->options.first + index;
+    struct pp_random random = { .state = plan->seed ^ number << 32 };
+    struct conn *c = &client->conns[index];
+
+    c->client = client;
+    c->fd = -1;
+    c->trips = client->trips + (client->trip_mask + 1) * index;
+    c->request_sizes.state = pp_random_next(&random);
+    c->answer_sizes.state = pp_random_next(&random);
+    if (client->hellos)
+        c->hello = client->hellos + (size_t)index * PP_HELLO_BYTES;
+    if (plan->socket.dgram) {
+        c->base = c->number = c->oldest = c->highest = pp_random_next(&random) >> 1;
+        deal_outgoings(c, index);
+    } else if (plan->sizes_given) {
+        c->out_at = pp_random_below(&random, PP_PATTERN_RANDOM_PERIOD_MIN);
+        c->in_at = plan->answers ? pp_random_below(&random, PP_PATTERN_RANDOM_PERIOD_MIN)
+                                 : c->out_at;
+    }
+}
 
 int pp_client_open(struct pp_client **out, const struct pp_client_options *options,
                    struct pp_error *err)
@@ -359,11 +753,21 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u connections",
                             options->connections);
     client->options = *options;
+    client->plan = options->plan;
+    client->transport = options->plan->socket.dgram ? &pp_transport_dgram
+                        : options->plan->crr        ? &pp_transport_crr
+                                                    : &pp_transport_stream;
     client->live = options->connections;
-    for (uint32_t i = 0; i < options->connections; i++) {
-        client->conns[i].client = client;
-        client->conns[i].fd = -1;
+    client->trip_mask = ring_length(options->plan) - 1;
+    client->thoughts_max = options->connections * options->plan->depth;
+    if (!allocate(client)) {
+        pp_client_close(client);
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM,
+                            "no memory for %u connections with %u messages under way on each",
+                            options->connections, options->plan->depth);
     }
+    for (uint32_t i = 0; i < options->connections; i++)
+        conn_init(client, i);
     *out = client;
     return 0;
 }
@@ -371,6 +775,11 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
 const struct pp_client_counts *pp_client_counts(const struct pp_client *client)
 {
     return &client->counts;
+}
+
+uint64_t pp_client_received(const struct pp_client *client)
+{
+    return atomic_load_explicit(&client->received, memory_order_relaxed);
 }
 
 const struct pp_error *pp_client_error(const struct pp_client *client)
@@ -383,7 +792,12 @@ void pp_client_close(struct pp_client *client)
     if (!client)
         return;
     for (uint32_t i = 0; i < client->options.connections; i++)
-        if (client->conns[i].fd >= 0) /* the loop broke down */
+        if (client->conns[i].client && client->conns[i].fd >= 0) /* the loop broke down */
             (void)close(client->conns[i].fd);
+    pp_memory_free(client->trips);
+    pp_memory_free(client->thoughts);
+    pp_memory_free(client->hellos);
+    pp_memory_free(client->outgoings);
+    pp_memory_free(client->datagrams);
     pp_memory_free(client);
 }

@@ -1,13 +1,18 @@
-/* The client: one ping under way on each connection; each whole and correct pong is counted, timed,
- * and answered with the next ping, until the count is reached. */
+/* A client on one loop: its connections keep messages under way, in a closed loop or by a schedule;
+ * each answer that is whole and right is counted and timed. A measurement is made of phases, such
+ * as warm-up and measurement; between them nothing is sent. Several clients, each on a thread of
+ * its own, share nothing but the budget of a phase. */
 #ifndef PP_BENCH_CLIENT_H
 #define PP_BENCH_CLIENT_H
 
 #include "base/error.h"
-#include "bench/wire.h"
+#include "bench/pattern.h"
+#include "bench/plan.h"
 #include "io/io.h"
 #include "measure/hist.h"
 
+#include <stdalign.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,26 +20,51 @@ struct pp_client;
 
 struct pp_client_options {
     struct pp_io_loop *loop;
-    const struct pp_io_addr *addr; /* of the server; must outlive the client */
+    const struct pp_plan *plan;      /* decided; must outlive the client, as all that follows */
+    const struct pp_io_addr *addr;   /* of the server */
+    const struct pp_io_addr *source; /* to send from; NULL: any */
+    const struct pp_pattern *out;    /* what requests are made of */
+    const struct pp_pattern *in;     /* what answers are made of; NULL: they are not looked at */
     uint32_t connections;
-    uint64_t count; /* round trips in all */
-    struct pp_wire wire;
-    struct pp_hist *rtt; /* takes the samples */
-    void *owner;         /* for the callbacks */
+    uint32_t first;           /* number of the first connection, over all clients */
+    unsigned share, shares;   /* which of how many clients this is */
+    struct pp_hist *rtt;      /* takes the samples: from when a message was sent */
+    struct pp_hist *response; /* the same, from when it ought to have been sent; open loop only */
+    void *owner;              /* for the callbacks */
 
-    void (*on_connected)(void *owner); /* all connections stand: pp_client_start() may come */
-    void (*on_finished)(void *owner);  /* the measurement is over, by count, interrupt or error */
+    void (*on_connected)(void *owner);    /* all connections stand: pp_client_start() may come */
+    void (*on_finished)(void *owner);     /* the phase is over: count, time, interrupt or error */
     void (*on_disconnected)(void *owner); /* pp_client_disconnect() is through */
 };
 
-/* sent = received + errors + in flight, at all times. */
+/* How many messages may still be sent in a phase, by all clients together. They take from it in
+ * portions, so that it is touched seldom. */
+struct pp_budget {
+    alignas(64) _Atomic uint64_t left;
+    uint64_t portion;
+};
+
+struct pp_phase {
+    struct pp_budget *budget;
+    uint64_t start_ns; /* when it began, or will: the schedule of an open loop starts here */
+    uint64_t time_ns;  /* no message is sent so long after start_ns; 0: by the budget alone */
+    bool last;         /* none follows: a connection that has done its part may end */
+};
+
+/* sent = received + lost + errors + in flight, at all times. */
 struct pp_client_counts {
     uint64_t sent;
-    uint64_t received;
-    uint64_t errors; /* under way on a connection that failed */
+    uint64_t received;   /* whole, right, and before the phase ended */
+    uint64_t lost;       /* datagrams without an answer so far */
+    uint64_t errors;     /* under way on a connection that failed */
+    uint64_t late;       /* received ones that had been given up for lost */
+    uint64_t reordered;  /* received ones that came after the answer to a later message */
+    uint64_t duplicates; /* datagrams that came again; never counted as received */
+    uint64_t strays;     /* datagrams that were no answer at all */
     uint32_t failed_connections;
-    uint64_t first_ns; /* the first send */
-    uint64_t last_ns;  /* the last receive, or the moment of the interrupt */
+    uint64_t first_ns; /* the first send; in an open loop, the beginning of the schedule */
+    uint64_t last_ns;  /* the last receive, the end of the time, or the moment of the interrupt */
+    uint64_t lag_ns;   /* open loop: how far behind its schedule the last message was */
 };
 
 int pp_client_open(struct pp_client **out, const struct pp_client_options *options,
@@ -44,14 +74,12 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
  * pp_client_error(). */
 void pp_client_connect(struct pp_client *client);
 
-/* The first pings. */
-void pp_client_start(struct pp_client *client);
+/* Begins a phase, with all counts at zero and nothing in the histograms. After an error or an
+ * interrupt there is none to begin: all stays as it was, and on_finished is called at once. */
+void pp_client_start(struct pp_client *client, const struct pp_phase *phase);
 
-/* Ends the measurement now, if it still runs, and calls on_finished. */
+/* Ends what is going on now, and calls on_finished. */
 void pp_client_interrupt(struct pp_client *client);
-
-/* The same, because of an error that is not the client's own. */
-void pp_client_fail(struct pp_client *client, enum pp_error_kind kind, int code, const char *text);
 
 /* Once finished: closes every connection, and then calls on_disconnected: the client has nothing
  * armed any more. Politely means to shut down first and to wait until the server has closed its
@@ -59,6 +87,9 @@ void pp_client_fail(struct pp_client *client, enum pp_error_kind kind, int code,
 void pp_client_disconnect(struct pp_client *client, bool politely);
 
 const struct pp_client_counts *pp_client_counts(const struct pp_client *client);
+
+/* From any thread: how many answers this phase has brought so far. */
+uint64_t pp_client_received(const struct pp_client *client);
 
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_client_error(const struct pp_client *client);

@@ -3,169 +3,188 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
-#include "bench/client.h"
+#include "bench/clients.h"
+#include "bench/control.h"
 #include "bench/interrupt.h"
-#include "bench/server.h"
-#include "bench/worker.h"
+#include "bench/servers.h"
 #include "measure/host.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #define TICK_NS (100 * PP_NS_PER_MS)
 
-/* So many ticks without a single round trip, and the run is given up: 10 s. */
-#define STALLED_TICKS 100
+/* So long without a single round trip, and a run without a time limit is given up. */
+#define STALLED_NS (10 * PP_NS_PER_S)
 
 /* How long the server may take to close its side: it has nothing else to do. */
 #define LINGER_NS (2 * PP_NS_PER_S)
 
-/* Descriptors for all that is not a connection: engines, pipes, libraries. */
-#define SPARE_DESCRIPTORS 64
+/* An open loop has kept its schedule if at the end it was not further behind than this share of the
+ * time, or this time. */
+#define LAG_SHARE 0.001
+#define LAG_NS PP_NS_PER_MS
 
-#define BUFFERS_MIN 256
-#define BUFFERS_MAX 8192
-#define BUFFER_BYTES 256
+enum stage {
+    STAGE_CONNECT,
+    STAGE_WARM_UP,
+    STAGE_SAMPLE_FIRST, /* waiting for the servers to say what they have cost so far */
+    STAGE_MEASURE,
+    STAGE_SAMPLE_LAST,
+    STAGE_LEAVE
+};
 
 struct run {
     const struct pp_plan *plan;
     const struct pp_run_hooks *hooks;
     struct pp_result *result;
-    uint32_t descriptors; /* the limit of this process */
+    enum stage stage;
+    struct pp_error error; /* of the coordinator itself */
 
-    struct pp_io_loop *client_loop, *server_loop;
-    struct pp_client *client;
-    struct pp_server *server;
-    struct pp_worker worker;
+    struct pp_io_loop *loop;
+    struct pp_servers *servers; /* NULL: they are elsewhere */
+    struct pp_clients *clients;
+    struct pp_pattern out, in;
+    struct pp_io_addr source;
+    struct pp_control control;
+    struct pp_hello_reply peer_before;
 
-    struct pp_io_op reply_op; /* the worker has something to say */
+    struct pp_io_op reply_op; /* a server's thread has something to say */
     struct pp_io_op interrupt_op;
     struct pp_io_op tick_op;
     struct pp_io_op linger_op;
+    uint64_t started_ns; /* the measurement */
     uint64_t ticked_received;
-    unsigned quiet_ticks;
-
-    bool finished; /* the measurement is over */
-    bool over;     /* and everything is being closed */
-    struct pp_sample client_before, server_before;
+    uint64_t quiet_ns;
 };
 
-/* ---- before the run ---- */
+/* ---- the server's costs ---- */
 
-static int check_descriptors(struct run *run, struct pp_error *err)
+static void sides_fill(struct pp_result_side *side, const struct pp_sample *spent)
 {
-    const uint64_t needed = 2 * (uint64_t)run->plan->connections + SPARE_DESCRIPTORS;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return pp_error_set(err, PP_ERROR_RUN, -errno, "cannot read the limit on descriptors: %s",
-                            strerror(errno));
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < needed)
-        return pp_error_set(
-            err, PP_ERROR_RUN, -EMFILE,
-            "%u connections need %llu descriptors, both ends counted, and the limit "
-            "is %llu: raise it (ulimit -Hn) or ask for fewer with -c",
-            run->plan->connections, (unsigned long long)needed, (unsigned long long)limit.rlim_cur);
-    run->descriptors = limit.rlim_cur < PP_IO_FDS_MAX ? (uint32_t)limit.rlim_cur : PP_IO_FDS_MAX;
-    return 0;
+    side->usage = spent->usage;
+    side->io = spent->io;
 }
 
-static enum pp_io_next on_resolved(struct pp_io_op *op)
+/* A server elsewhere is asked with a call that blocks: nothing else is going on. */
+static void ask_peer(struct run *run)
 {
-    (void)op;
-    return PP_IO_DISARM;
-}
+    struct pp_result *result = run->result;
+    struct pp_hello_reply *says = &result->peer_says;
+    const struct pp_hello_reply *before = &run->peer_before;
 
-static bool parse_numeric(const struct pp_plan *plan, struct pp_io_addr *addr)
-{
-    *addr = (struct pp_io_addr){ .len = sizeof addr->in };
-    if (inet_pton(AF_INET, plan->host, &addr->in.sin_addr) == 1) {
-        addr->in.sin_family = AF_INET;
-        addr->in.sin_port = htons(plan->port);
-        return true;
+    if (result->peer != PP_PEER_PINGPONG || pp_control_ask(&run->control, says) < 0)
+        return;
+    if (run->stage != STAGE_SAMPLE_LAST) {
+        run->peer_before = *says;
+        return;
     }
-    *addr = (struct pp_io_addr){ .len = sizeof addr->in6 };
-    if (inet_pton(AF_INET6, plan->host, &addr->in6.sin6_addr) == 1) {
-        addr->in6.sin6_family = AF_INET6;
-        addr->in6.sin6_port = htons(plan->port);
-        return true;
-    }
-    return false;
-}
-
-static int resolve(struct run *run, struct pp_error *err)
-{
-    const struct pp_plan *plan = run->plan;
-    struct pp_io_resolve resolve = { 0 };
-    struct pp_io_workers *workers = NULL;
-    int ret;
-
-    if (parse_numeric(plan, &run->result->addr))
-        return 0;
-    ret = pp_io_workers_open(&workers, 1, err);
-    if (ret < 0)
-        return ret;
-    pp_io_resolve_start(workers, run->client_loop, &resolve, plan->host, plan->port, on_resolved);
-    ret = pp_io_loop_run(run->client_loop);
-    pp_io_workers_close(workers);
-    if (ret == 0)
-        ret = resolve.job.result;
-    if (ret < 0)
-        return pp_error_set(err, PP_ERROR_RUN, ret, "cannot resolve host \"%s\": %s", plan->host,
-                            resolve.why);
-    run->result->addr = resolve.addr;
-    return 0;
-}
-
-/* Opens a loop on the engine asked for, or on the best one that works here. */
-static int open_loop(struct run *run, const char *engine, struct pp_io_loop **out,
-                     struct pp_error *err)
-{
-    const struct pp_plan *plan = run->plan;
-    const uint32_t buffers = 2 * plan->connections;
-    struct pp_io_options options = {
-        .engine = engine,
-        .wait = plan->wait,
-        .spin_ns = plan->spin_ns,
-        .connections = plan->connections,
-        .buffers = buffers < BUFFERS_MIN   ? BUFFERS_MIN
-                   : buffers > BUFFERS_MAX ? BUFFERS_MAX
-                                           : buffers,
-        .buffer_bytes = BUFFER_BYTES,
+    result->server.usage = (struct pp_usage){
+        .user_ns = says->user_ns - before->user_ns,
+        .system_ns = says->system_ns - before->system_ns,
+        .context_switches = says->context_switches - before->context_switches,
     };
-    const char *names[PP_IO_ENGINES_MAX];
-    int ret = -ENOSYS;
-
-    if (strcmp(engine, "auto") != 0)
-        return pp_io_loop_open(out, &options, err);
-    pp_io_engine_list(plan->connections, names);
-    for (unsigned i = 0; names[i]; i++) {
-        struct pp_error why = { 0 };
-
-        options.engine = names[i];
-        ret = pp_io_loop_open(out, &options, &why);
-        if (ret >= 0)
-            return ret;
-        if (i == 0)
-            (void)snprintf(run->result->refused_engine, sizeof run->result->refused_engine, "%s",
-                           why.text);
-        if (!names[i + 1])
-            (void)pp_error_set(err, why.kind, ret, "no engine works here: %s", why.text);
-    }
-    return ret;
+    result->server.io.syscalls = says->syscalls - before->syscalls;
 }
 
-/* ---- during the run ---- */
+static void sampled(struct run *run);
 
-static const struct pp_client_counts *counts_of(const struct run *run)
+static void sample_servers(struct run *run, enum stage stage)
 {
-    return pp_client_counts(run->client);
+    run->stage = stage;
+    if (!run->servers) {
+        ask_peer(run);
+        sampled(run);
+    } else if (pp_servers_ended(run->servers)) {
+        sampled(run);
+    } else {
+        pp_servers_sample(run->servers);
+    }
+}
+
+/* ---- the stages ---- */
+
+static void leave(struct run *run)
+{
+    const bool server_lives = !run->servers || !pp_servers_ended(run->servers);
+
+    run->stage = STAGE_LEAVE;
+    pp_io_cancel(run->loop, &run->reply_op);
+    pp_io_cancel(run->loop, &run->interrupt_op);
+    pp_io_cancel(run->loop, &run->tick_op);
+    pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, run->linger_op.cb);
+    pp_clients_disconnect(run->clients, server_lives);
+}
+
+static void measure(struct run *run)
+{
+    if (run->servers)
+        pp_servers_begin(run->servers);
+    run->result->measured = true;
+    run->stage = STAGE_MEASURE;
+    run->started_ns = pp_clock_now_ns();
+    run->quiet_ns = 0;
+    pp_memory_seal(true);
+    pp_clients_start(run->clients, run->plan->count, run->plan->time_ns, true);
+}
+
+static void sampled(struct run *run)
+{
+    struct pp_sample spent;
+
+    if (run->stage == STAGE_SAMPLE_FIRST) {
+        measure(run);
+        return;
+    }
+    if (run->servers) {
+        spent = pp_servers_spent(run->servers);
+        sides_fill(&run->result->server, &spent);
+    }
+    leave(run);
+}
+
+static void fail(struct run *run, int code, const char *text)
+{
+    (void)pp_error_set(&run->error, PP_ERROR_RUN, code, "%s", text);
+    pp_clients_interrupt(run->clients);
+}
+
+static bool has_failed(const struct run *run)
+{
+    return run->error.code || pp_clients_error(run->clients)->code || pp_interrupt_signal();
+}
+
+static void on_connected(void *owner)
+{
+    struct run *run = owner;
+    const struct pp_plan *plan = run->plan;
+
+    if (has_failed(run)) /* on_finished is coming */
+        return;
+    run->hooks->on_begin(run->hooks->context, run->result);
+    if (plan->warmup_count || plan->warmup_ns) {
+        run->stage = STAGE_WARM_UP;
+        pp_clients_start(run->clients, plan->warmup_count, plan->warmup_ns, false);
+    } else {
+        sample_servers(run, STAGE_SAMPLE_FIRST);
+    }
+}
+
+static void on_finished(void *owner)
+{
+    struct run *run = owner;
+    const struct pp_sample spent = pp_clients_spent(run->clients);
+
+    pp_memory_seal(false);
+    if (run->stage == STAGE_MEASURE) {
+        sides_fill(&run->result->client, &spent);
+        sample_servers(run, STAGE_SAMPLE_LAST);
+    } else if (run->stage == STAGE_WARM_UP && !has_failed(run)) {
+        sample_servers(run, STAGE_SAMPLE_FIRST);
+    } else {
+        leave(run);
+    }
 }
 
 static enum pp_io_next on_lingered(struct pp_io_op *op)
@@ -173,7 +192,7 @@ static enum pp_io_next on_lingered(struct pp_io_op *op)
     struct run *run = container_of(op, struct run, linger_op);
 
     if (op->res == 0)
-        pp_client_disconnect(run->client, false);
+        pp_clients_disconnect(run->clients, false);
     return PP_IO_DISARM;
 }
 
@@ -181,19 +200,23 @@ static void on_disconnected(void *owner)
 {
     struct run *run = owner;
 
-    pp_io_cancel(run->client_loop, &run->linger_op);
+    pp_io_cancel(run->loop, &run->linger_op);
+    pp_clients_release(run->clients);
 }
 
-static void close_everything(struct run *run)
+/* A server's thread has sampled itself, or ended before its time. */
+static enum pp_io_next on_reply(struct pp_io_op *op)
 {
-    const bool server_lives = !atomic_load(&run->worker.ended);
+    struct run *run = container_of(op, struct run, reply_op);
 
-    run->over = true;
-    pp_io_cancel(run->client_loop, &run->reply_op);
-    pp_io_cancel(run->client_loop, &run->interrupt_op);
-    pp_io_cancel(run->client_loop, &run->tick_op);
-    pp_io_timer(run->client_loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, on_lingered);
-    pp_client_disconnect(run->client, server_lives);
+    if (op->res < 0)
+        return PP_IO_DISARM;
+    if (pp_servers_ended(run->servers))
+        fail(run, -EIO, "the server's event loop broke down");
+    if ((run->stage == STAGE_SAMPLE_FIRST || run->stage == STAGE_SAMPLE_LAST) &&
+        (pp_servers_sampled(run->servers) || pp_servers_ended(run->servers)))
+        sampled(run);
+    return run->stage == STAGE_LEAVE ? PP_IO_DISARM : PP_IO_REARM;
 }
 
 static enum pp_io_next on_interrupt(struct pp_io_op *op)
@@ -201,222 +224,306 @@ static enum pp_io_next on_interrupt(struct pp_io_op *op)
     struct run *run = container_of(op, struct run, interrupt_op);
 
     if (op->res == 0)
-        pp_client_interrupt(run->client);
+        pp_clients_interrupt(run->clients);
     return PP_IO_DISARM;
+}
+
+/* ---- progress ---- */
+
+static double share_done(const struct pp_plan *plan, uint64_t done, uint64_t elapsed_ns)
+{
+    const double by_count = plan->count ? (double)done / (double)plan->count : 0;
+    const double by_time = plan->time_ns ? (double)elapsed_ns / (double)plan->time_ns : 0;
+    const double share = by_count > by_time ? by_count : by_time;
+
+    return share < 1 ? share : 1;
+}
+
+/* How long no answer may come without anything being wrong. */
+static uint64_t patience_ns(const struct pp_plan *plan)
+{
+    const double interval_ns = plan->rate > 0 ? 10e9 / plan->rate : 0;
+
+    return STALLED_NS + plan->think_ns + (uint64_t)interval_ns;
 }
 
 static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
-    const struct pp_client_counts *counts = counts_of(run);
+    const uint64_t received = pp_clients_received(run->clients);
+    const bool stalls = run->stage == STAGE_MEASURE && !run->plan->time_ns;
+    uint64_t elapsed_ns;
 
-    if (run->over)
+    if (op->res < 0 || run->stage == STAGE_LEAVE)
         return PP_IO_DISARM;
-    if (run->result->measured && !run->finished)
-        run->hooks->on_progress(run->hooks->context, counts->received, run->plan->count,
-                                pp_clock_now_ns() - counts->first_ns);
-    run->quiet_ticks = counts->received == run->ticked_received ? run->quiet_ticks + 1 : 0;
-    run->ticked_received = counts->received;
-    if (run->quiet_ticks == STALLED_TICKS)
-        pp_client_fail(run->client, PP_ERROR_RUN, -ETIMEDOUT,
-                       "no round trip was completed for 10 s; is something on the way dropping "
-                       "packets?");
+    if (run->stage == STAGE_MEASURE) {
+        elapsed_ns = pp_clock_now_ns() - run->started_ns;
+        run->hooks->on_progress(run->hooks->context, received,
+                                share_done(run->plan, received, elapsed_ns), elapsed_ns);
+    }
+    run->quiet_ns = stalls && received == run->ticked_received ? run->quiet_ns + TICK_NS : 0;
+    run->ticked_received = received;
+    if (run->quiet_ns >= patience_ns(run->plan))
+        fail(run, -ETIMEDOUT,
+             "no round trip was completed for 10 s; is something on the way dropping packets?");
     op->deadline_ns += TICK_NS;
     return PP_IO_REARM;
 }
 
-static void measure_begin(struct run *run)
+/* ---- before the run ---- */
+
+/* The size of all messages; 0: there are several. With responses of another size, both ends have to
+ * use the same pattern without knowing more of each other: that of size 1. */
+static uint32_t size_of(const struct pp_plan *plan)
 {
-    run->hooks->on_begin(run->hooks->context, run->result);
-    run->result->measured = true;
-    run->server_before = run->worker.sample;
-    run->client_before = pp_sample_now(run->client_loop);
-    pp_memory_seal(true);
-    pp_client_start(run->client);
+    if (plan->answers)
+        return 1;
+    return plan->request.min == plan->request.max ? plan->request.max : 0;
 }
 
-static void side_fill(struct pp_result_side *side, const struct pp_sample *before,
-                      const struct pp_sample *after)
+/* What messages are made of. */
+static int open_patterns(struct run *run, struct pp_error *err)
 {
-    side->usage = pp_usage_between(&before->usage, &after->usage);
-    side->io = pp_io_stats_between(&before->io, &after->io);
-}
+    const struct pp_plan *plan = run->plan;
+    const bool by_text = plan->expect_how == PP_EXPECT_TEXT;
+    int ret;
 
-/* The server's thread has sampled itself, or ended before its time. */
-static enum pp_io_next on_reply(struct pp_io_op *op)
-{
-    struct run *run = container_of(op, struct run, reply_op);
-
-    if (run->over)
-        return PP_IO_DISARM;
-    if (atomic_load(&run->worker.ended) && !run->finished) {
-        pp_client_fail(run->client, PP_ERROR_RUN, -EIO, "the server's event loop broke down");
-        return PP_IO_REARM;
-    }
-    if (!run->finished) {
-        measure_begin(run);
-        return PP_IO_REARM;
-    }
-    if (run->result->measured)
-        side_fill(&run->result->server, &run->server_before, &run->worker.sample);
-    close_everything(run);
-    return PP_IO_DISARM;
-}
-
-static void on_connected(void *owner)
-{
-    pp_worker_sample(&((struct run *)owner)->worker);
-}
-
-static void on_finished(void *owner)
-{
-    struct run *run = owner;
-    const struct pp_sample after = pp_sample_now(run->client_loop);
-
-    pp_memory_seal(false);
-    run->finished = true;
-    if (run->result->measured)
-        side_fill(&run->result->client, &run->client_before, &after);
-    if (atomic_load(&run->worker.ended))
-        pp_io_wake(run->client_loop, &run->reply_op);
+    if (plan->send.bytes && !plan->socket.dgram)
+        ret = pp_pattern_open(&run->out, plan->send.text, plan->send.bytes, err);
     else
-        pp_worker_sample(&run->worker);
+        ret = pp_pattern_open_random(&run->out, size_of(plan), err);
+    if (ret == 0 && by_text)
+        ret = pp_pattern_open(&run->in, plan->expect.text, plan->expect.bytes, err);
+    return ret;
 }
 
-static int run_client(struct run *run, struct pp_error *err)
+/* What answers are compared with; NULL: nothing. */
+static const struct pp_pattern *pattern_in(const struct run *run)
+{
+    if (run->plan->verify != PP_VERIFY_FULL)
+        return NULL;
+    switch (run->plan->expect_how) {
+    case PP_EXPECT_ECHO:
+        return &run->out;
+    case PP_EXPECT_TEXT:
+        return &run->in;
+    case PP_EXPECT_BYTES:
+    case PP_EXPECT_UNTIL:
+        break;
+    }
+    return NULL;
+}
+
+static int find_server(struct run *run, struct pp_error *err)
+{
+    struct pp_result *result = run->result;
+
+    if (!run->servers)
+        return pp_address_find(&result->addr, &run->plan->target, false, err);
+    result->addr = *pp_servers_addr(run->servers);
+    return 0;
+}
+
+static const struct pp_io_addr *source_of(struct run *run, struct pp_error *err, int *ret)
+{
+    const struct pp_target *source = &run->plan->source;
+
+    if (!source->host[0] && !source->port)
+        return NULL;
+    *ret = pp_address_find(&run->source, source, true, err);
+    return &run->source;
+}
+
+/* The same address and any port: the one given is for the connection that is measured. */
+static struct pp_io_addr without_port(struct pp_io_addr addr)
+{
+    if (addr.any.sa_family == AF_INET)
+        addr.in.sin_port = 0;
+    else if (addr.any.sa_family == AF_INET6)
+        addr.in6.sin6_port = 0;
+    return addr;
+}
+
+/* Asks a server elsewhere who it is. Whatever goes wrong here, the connections will tell. */
+static void meet_peer(struct run *run, const struct pp_io_addr *source)
+{
+    const struct pp_io_addr from = source ? without_port(*source) : (struct pp_io_addr){ 0 };
+    struct pp_result *result = run->result;
+
+    result->peer = PP_PEER_OURS;
+    if (run->servers)
+        return;
+    result->peer = PP_PEER_UNKNOWN;
+    if (!run->plan->hello || run->plan->expect_how != PP_EXPECT_ECHO)
+        return;
+    if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL) == 0 &&
+        pp_control_ask(&run->control, &result->peer_says) == 0)
+        result->peer = PP_PEER_PINGPONG;
+}
+
+static void name_engine(struct pp_result_side *side, const char *description)
+{
+    (void)snprintf(side->engine, sizeof side->engine, "%s", description);
+    (void)snprintf(side->engine_name, sizeof side->engine_name, "%.*s",
+                   (int)strcspn(side->engine, ":"), side->engine);
+}
+
+static void name_engines(struct run *run)
+{
+    struct pp_result *result = run->result;
+
+    name_engine(&result->client, pp_io_loop_describe(run->loop));
+    if (run->servers)
+        name_engine(&result->server, pp_servers_describe(run->servers));
+    else if (result->peer == PP_PEER_PINGPONG)
+        name_engine(&result->server, result->peer_says.engine);
+}
+
+/* ---- the run ---- */
+
+static int run_loop(struct run *run, struct pp_error *err)
 {
     int ret;
 
-    (void)pp_worker_pin(run->plan->client_cpu); /* the plan has checked that it may be used */
-    pp_io_wake_wait(run->client_loop, &run->interrupt_op, on_interrupt);
-    pp_io_timer(run->client_loop, &run->tick_op, pp_clock_now_ns() + TICK_NS, on_tick);
-    pp_interrupt_attach(run->client_loop, &run->interrupt_op);
-    pp_client_connect(run->client);
-    ret = pp_io_loop_run(run->client_loop);
+    (void)pp_worker_pin(run->plan->client_cpus[0]); /* the plan has checked that it may be used */
+    run->linger_op.cb = on_lingered;
+    pp_io_wake_wait(run->loop, &run->interrupt_op, on_interrupt);
+    pp_io_timer(run->loop, &run->tick_op, pp_clock_now_ns() + TICK_NS, on_tick);
+    pp_interrupt_attach(run->loop, &run->interrupt_op);
+    pp_clients_connect(run->clients);
+    ret = pp_io_loop_run(run->loop);
     pp_interrupt_attach(NULL, NULL);
     pp_memory_seal(false);
+    if (ret < 0) /* the other threads wait for a word from this one */
+        pp_clients_release(run->clients);
+    if (pp_clients_join(run->clients) < 0 && ret == 0)
+        ret = -EIO;
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret, "engine %s broke down: %s",
                             run->result->client.engine_name, strerror(-ret));
     return 0;
 }
 
-/* ---- after the run ---- */
-
 static void fill_result(struct run *run)
 {
-    const struct pp_client_counts *counts = counts_of(run);
+    const struct pp_client_counts counts = pp_clients_counts(run->clients);
     struct pp_result *result = run->result;
+    uint64_t tolerated_ns;
 
-    result->sent = counts->sent;
-    result->received = counts->received;
-    result->errors = counts->errors;
-    result->in_flight = counts->sent - counts->received - counts->errors;
-    result->failed_connections = counts->failed_connections;
-    result->duration_ns = result->measured ? counts->last_ns - counts->first_ns : 0;
-    result->partial = counts->received < run->plan->count;
     result->signal = pp_interrupt_signal();
+    if (!result->measured) {
+        result->partial = true;
+        return;
+    }
+    result->counts = counts;
+    result->in_flight = counts.sent - counts.received - counts.lost - counts.errors;
+    result->duration_ns = counts.last_ns - counts.first_ns;
+    result->partial = result->signal || has_failed(run) ||
+                      (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
+    tolerated_ns = (uint64_t)((double)result->duration_ns * LAG_SHARE);
+    result->rate_missed = run->plan->rate > 0 &&
+                          counts.lag_ns > (tolerated_ns > LAG_NS ? tolerated_ns : LAG_NS);
+    pp_clients_merge(run->clients, &result->rtt, &result->response);
 }
 
-static int client_result(struct run *run, struct pp_error *err)
+static int error_of(const struct pp_error *error, struct pp_error *err)
 {
-    const struct pp_error *error = pp_client_error(run->client);
-
     if (!error->code)
         return 0;
     return pp_error_set(err, error->kind, error->code, "%s", error->text);
 }
 
-static void name_engine(struct pp_result_side *side, const struct pp_io_loop *loop)
+static int run_clients(struct run *run, struct pp_error *err)
 {
-    (void)snprintf(side->engine, sizeof side->engine, "%s", pp_io_loop_describe(loop));
-    (void)snprintf(side->engine_name, sizeof side->engine_name, "%.*s",
-                   (int)strcspn(side->engine, ":"), side->engine);
-}
-
-/* ---- the run ---- */
-
-static int measure(struct run *run, struct pp_error *err)
-{
-    struct pp_client_options options = {
-        .loop = run->client_loop,
+    int ret = 0;
+    const struct pp_io_addr *source = source_of(run, err, &ret);
+    const struct pp_clients_options options = {
+        .loop = run->loop,
+        .plan = run->plan,
         .addr = &run->result->addr,
-        .connections = run->plan->connections,
-        .count = run->plan->count,
-        .wire = run->plan->wire,
-        .rtt = &run->result->rtt,
+        .source = source,
+        .out = &run->out,
+        .in = pattern_in(run),
         .owner = run,
         .on_connected = on_connected,
         .on_finished = on_finished,
         .on_disconnected = on_disconnected,
     };
-    int server_ret;
-    int ret = pp_client_open(&run->client, &options, err);
 
     if (ret < 0)
         return ret;
-    pp_io_wake_wait(run->client_loop, &run->reply_op, on_reply);
-    ret = pp_worker_start(&run->worker, run->server_loop, run->plan->server_cpu, run->client_loop,
-                          &run->reply_op, err);
+    meet_peer(run, source);
+    name_engines(run);
+    ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)
         return ret;
-    ret = run_client(run, err);
-    pp_server_stop(run->server);
-    server_ret = pp_worker_join(&run->worker);
+    ret = run_loop(run, err);
     fill_result(run);
+    if (ret == 0)
+        ret = error_of(&run->error, err);
+    return ret == 0 ? error_of(pp_clients_error(run->clients), err) : ret;
+}
+
+static int run_with_servers(struct run *run, struct pp_error *err)
+{
+    int ret, server_ret;
+
+    pp_io_wake_wait(run->loop, &run->reply_op, on_reply);
+    ret = pp_servers_start(run->servers, run->loop, &run->reply_op, err);
+    if (ret == 0)
+        ret = run_clients(run, err);
+    server_ret = pp_servers_stop(run->servers);
     if (server_ret < 0)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, server_ret, "engine %s broke down: %s",
                             run->result->server.engine_name, strerror(-server_ret));
-    return ret < 0 ? ret : client_result(run, err);
+    return ret;
 }
 
-static int open_server(struct run *run, struct pp_error *err)
+static int open_all(struct run *run, struct pp_error *err)
 {
-    int listen_fd;
-    int ret = open_loop(run, run->plan->server_engine, &run->server_loop, err);
+    const struct pp_plan *plan = run->plan;
+    const int descriptors = pp_descriptors_raise(plan, err);
+    char *refused = run->result->refused_engine;
+    int ret = descriptors < 0 ? descriptors : open_patterns(run, err);
 
-    if (ret < 0)
-        return ret;
-    name_engine(&run->result->server, run->server_loop);
-    listen_fd = pp_io_listen(&run->result->addr, err);
-    if (listen_fd < 0)
-        return listen_fd;
-    return pp_server_open(&run->server, run->server_loop, listen_fd, run->descriptors,
-                          pp_io_loop_buffers(run->server_loop), err);
+    if (ret == 0)
+        ret = pp_loop_open(&run->loop, plan, plan->client_engine, plan->client_threads, refused,
+                           err);
+    if (ret == 0 && plan->job == PP_JOB_RUN)
+        ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, refused, err);
+    return ret == 0 ? find_server(run, err) : ret;
 }
 
-static int open_and_measure(struct run *run, struct pp_error *err)
+static void name_congestion_control(struct pp_result *result)
 {
-    int ret = check_descriptors(run, err);
+    const struct pp_plan *plan = &result->plan;
 
-    if (ret < 0)
-        return ret;
-    ret = open_loop(run, run->plan->client_engine, &run->client_loop, err);
-    if (ret < 0)
-        return ret;
-    name_engine(&run->result->client, run->client_loop);
-    ret = resolve(run, err);
-    if (ret < 0)
-        return ret;
-    ret = open_server(run, err);
-    if (ret < 0)
-        return ret;
-    return measure(run, err);
+    if (plan->socket.congestion[0])
+        (void)snprintf(result->congestion_control, PP_CONGESTION_CONTROL_BYTES, "%s",
+                       plan->socket.congestion);
+    else if (!plan->socket.dgram && !plan->target.path[0])
+        pp_host_congestion_control(result->congestion_control, PP_CONGESTION_CONTROL_BYTES);
 }
 
 int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct pp_result *result,
            struct pp_error *err)
 {
-    struct run run = { .plan = plan, .hooks = hooks, .result = result };
+    struct run run = { .hooks = hooks, .result = result, .control.fd = -1 };
     int ret;
 
     result->plan = *plan;
+    run.plan = &result->plan;
     pp_hist_reset(&result->rtt);
-    pp_host_congestion_control(result->congestion_control, PP_CONGESTION_CONTROL_BYTES);
-    ret = open_and_measure(&run, err);
-    pp_client_close(run.client);
-    pp_io_loop_close(run.client_loop);
-    pp_io_loop_close(run.server_loop);
-    pp_server_close(run.server);
+    pp_hist_reset(&result->response);
+    name_congestion_control(result);
+    ret = open_all(&run, err);
+    if (ret == 0)
+        ret = run.servers ? run_with_servers(&run, err) : run_clients(&run, err);
+    pp_control_close(&run.control);
+    pp_clients_close(run.clients);
+    pp_io_loop_close(run.loop);
+    pp_servers_close(run.servers);
+    pp_pattern_close(&run.out);
+    pp_pattern_close(&run.in);
     return ret;
 }

@@ -5,10 +5,15 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "base/pool.h"
+#include "bench/talk.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <unistd.h>
+
+/* Connections that began with a hello, at once. */
+#define TALKS_MAX 16384
 
 /* Buffers with unsent echoes after which a client is not read from until it reads. */
 #define UNSENT_MAX 8
@@ -26,7 +31,9 @@ enum conn_flag {
     CONN_PAUSED = 4, /* not read from: too much is unsent */
     CONN_BROKEN = 8, /* an error, or the server stops: drop everything */
     CONN_CLOSING = 16,
-    CONN_STUCK = 32 /* had unsent echoes at the last watch, and has sent none since */
+    CONN_STUCK = 32, /* had unsent echoes at the last watch, and has sent none since */
+    CONN_HEARD = 64, /* something has come: only what comes first can be a hello */
+    CONN_TALKS = 128 /* it was a hello: unsent is the number of its talk, counted from 1 */
 };
 
 /* A received buffer on its way back. */
@@ -47,14 +54,17 @@ struct conn {
 static_assert(sizeof(struct conn) == 48, "an idle connection costs one of these");
 
 struct pp_server {
+    struct pp_server_options options;
     struct pp_io_loop *loop;
     int listen_fd;
+    _Atomic uint64_t accepted;
     struct pp_io_op accept_op; /* accept, or the timer of a pause in accepting; then close */
     struct pp_io_op stop_op;
     struct pp_io_op watch_op;
     uint64_t starved_before; /* the loop's count at the last watch */
     bool stopping;
     struct pp_pool echoes;
+    struct pp_pool talks;
     struct pp_pool pool; /* over conns */
     struct conn conns[];
 };
@@ -68,7 +78,16 @@ static struct pp_server *server_of(const struct conn *conn)
 
 static struct echo *last_echo(const struct conn *conn)
 {
-    return conn->unsent ? pp_pool_at(&server_of(conn)->echoes, conn->unsent - 1) : NULL;
+    if (!conn->unsent || conn->op.tag & CONN_TALKS)
+        return NULL;
+    return pp_pool_at(&server_of(conn)->echoes, conn->unsent - 1);
+}
+
+static struct pp_talk *talk_of(const struct conn *conn)
+{
+    if (!(conn->op.tag & CONN_TALKS))
+        return NULL;
+    return pp_pool_at(&server_of(conn)->talks, conn->unsent - 1);
 }
 
 static uint32_t echo_number(const struct pp_server *server, const struct echo *echo)
@@ -118,7 +137,7 @@ static enum pp_io_next on_received(struct pp_io_op *op);
 
 static bool is_undisturbed(const struct conn *conn)
 {
-    return (conn->op.tag & ~CONN_STUCK) == CONN_LIVE;
+    return (conn->op.tag & ~(CONN_STUCK | CONN_HEARD | CONN_TALKS)) == CONN_LIVE;
 }
 
 /* The news that a send is done can wait, unless something else waits for that news. */
@@ -150,17 +169,38 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
+/* Whether it has sent all it owes, or never will: nothing is under way. */
+static bool is_through(const struct conn *conn)
+{
+    const bool broken = conn->op.tag & CONN_BROKEN;
+    const struct pp_talk *talk = talk_of(conn);
+    const struct echo *last = last_echo(conn);
+
+    if (talk)
+        return broken ? !pp_io_is_armed(&talk->op) : pp_talk_is_quiet(talk);
+    return !last || (broken && !pp_io_is_armed(&last->next->op));
+}
+
+static void drop_unsent(struct conn *conn)
+{
+    struct pp_talk *talk = talk_of(conn);
+
+    if (talk) {
+        pp_pool_give(&server_of(conn)->talks, talk);
+        conn->unsent = 0;
+        conn->op.tag &= (uint8_t)~CONN_TALKS;
+    }
+    while (conn->unsent)
+        echo_drop_first(conn);
+}
+
 /* Closes the connection once nothing is under way on it any more. */
 static void conn_close_if_over(struct conn *conn)
 {
-    struct echo *last = last_echo(conn);
-
-    if (!(conn->op.tag & (CONN_ENDED | CONN_BROKEN)) || pp_io_is_armed(&conn->op))
+    if (!(conn->op.tag & (CONN_ENDED | CONN_BROKEN)) || conn->op.tag & CONN_CLOSING ||
+        pp_io_is_armed(&conn->op) || !is_through(conn))
         return;
-    if (last && (!(conn->op.tag & CONN_BROKEN) || pp_io_is_armed(&last->next->op)))
-        return;
-    while (conn->unsent)
-        echo_drop_first(conn);
+    drop_unsent(conn);
     conn->op.tag |= CONN_CLOSING;
     pp_io_close(server_of(conn)->loop, &conn->op, conn->op.fd, on_closed);
 }
@@ -169,6 +209,7 @@ static void conn_break(struct conn *conn)
 {
     struct pp_io_loop *loop = server_of(conn)->loop;
     struct echo *last = last_echo(conn);
+    struct pp_talk *talk = talk_of(conn);
 
     if (conn->op.tag & CONN_CLOSING)
         return;
@@ -176,6 +217,8 @@ static void conn_break(struct conn *conn)
     pp_io_cancel(loop, &conn->op);
     if (last)
         pp_io_cancel(loop, &last->next->op);
+    if (talk)
+        pp_io_cancel(loop, &talk->op);
     conn_close_if_over(conn);
 }
 
@@ -221,12 +264,62 @@ static void echo_start(struct conn *conn, char *buf, uint32_t len)
         send_first(conn);
 }
 
+/* ---- talking ---- */
+
+static void on_talk_sent(struct pp_talk *talk, int res)
+{
+    struct conn *conn = talk->conn;
+
+    if (res < 0)
+        conn_break(conn);
+    else
+        conn_close_if_over(conn);
+}
+
+static void talk_start(struct conn *conn)
+{
+    struct pp_server *server = server_of(conn);
+    struct pp_talk *talk = pp_pool_take(&server->talks);
+
+    if (!talk) {
+        conn_break(conn);
+        return;
+    }
+    pp_talk_begin(talk, &server->options, conn->op.fd);
+    talk->conn = conn;
+    talk->on_sent = on_talk_sent;
+    conn->unsent = (uint32_t)(talk - (const struct pp_talk *)(const void *)server->talks.items) + 1;
+    conn->op.tag |= CONN_TALKS;
+}
+
+static void talk_take(struct conn *conn, char *buf, uint32_t len)
+{
+    if (!pp_talk_take(talk_of(conn), buf, len))
+        conn_break(conn);
+    pp_io_buffer_put(server_of(conn)->loop, buf);
+}
+
+static void take(struct conn *conn, char *buf, uint32_t len)
+{
+    if (!(conn->op.tag & CONN_HEARD)) {
+        conn->op.tag |= CONN_HEARD;
+        if (pp_hello_begins(buf, len))
+            talk_start(conn);
+    }
+    if (conn->op.tag & CONN_TALKS)
+        talk_take(conn, buf, len);
+    else if (conn->op.tag & CONN_BROKEN)
+        pp_io_buffer_put(server_of(conn)->loop, buf);
+    else
+        echo_start(conn, buf, len);
+}
+
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
     struct conn *conn = container_of(op, struct conn, op);
 
     if (op->res > 0) {
-        echo_start(conn, op->buf, (uint32_t)op->res);
+        take(conn, op->buf, (uint32_t)op->res);
         if (too_much_unsent(conn))
             op->tag |= CONN_PAUSED;
         set_lazy(conn);
@@ -257,6 +350,9 @@ static void conn_start(struct pp_server *server, int fd)
         (void)close(fd);
         return;
     }
+    atomic_store_explicit(&server->accepted,
+                          atomic_load_explicit(&server->accepted, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     *conn = (struct conn){ .number = (uint32_t)(conn - server->conns), .op.tag = CONN_LIVE };
     pp_io_recv_pooled(server->loop, &conn->op, fd, on_received);
 }
@@ -311,7 +407,7 @@ static void break_stuck(struct pp_server *server)
     for (uint32_t i = 0; i < server->pool.used_once; i++) {
         struct conn *conn = &server->conns[i];
 
-        if (!(conn->op.tag & CONN_LIVE) || !conn->unsent)
+        if (!(conn->op.tag & CONN_LIVE) || !last_echo(conn))
             continue;
         if (conn->op.tag & CONN_STUCK)
             conn_break(conn);
@@ -323,7 +419,7 @@ static void break_stuck(struct pp_server *server)
 static enum pp_io_next on_watch(struct pp_io_op *op)
 {
     struct pp_server *server = container_of(op, struct pp_server, watch_op);
-    const uint64_t starved = pp_io_loop_stats(server->loop)->starved;
+    const uint64_t starved = pp_io_loop_stats(server->loop).starved;
 
     if (server->stopping)
         return PP_IO_DISARM;
@@ -354,26 +450,38 @@ void pp_server_stop(struct pp_server *server)
     pp_io_wake(server->loop, &server->stop_op);
 }
 
-int pp_server_open(struct pp_server **out, struct pp_io_loop *loop, int listen_fd,
-                   uint32_t connections, uint32_t buffers, struct pp_error *err)
+int pp_server_open(struct pp_server **out, const struct pp_server_options *options,
+                   struct pp_error *err)
 {
+    const uint32_t connections = options->connections;
+    const uint32_t talks = connections < TALKS_MAX ? connections : TALKS_MAX;
     struct pp_server *server =
         pp_memory_alloc(1, sizeof *server + connections * sizeof server->conns[0]);
 
-    if (!server || pp_pool_init(&server->echoes, buffers, sizeof(struct echo)) < 0) {
+    if (!server ||
+        pp_pool_init(&server->echoes, pp_io_loop_buffers(options->loop), sizeof(struct echo)) < 0 ||
+        pp_pool_init(&server->talks, talks, sizeof(struct pp_talk)) < 0) {
+        if (server)
+            pp_pool_fini(&server->echoes);
         pp_memory_free(server);
-        (void)close(listen_fd);
+        (void)close(options->listen_fd);
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory to serve %u connections",
                             connections);
     }
     pp_pool_init_over(&server->pool, server->conns, connections, sizeof server->conns[0]);
-    server->loop = loop;
-    server->listen_fd = listen_fd;
-    pp_io_wake_wait(loop, &server->stop_op, on_stop);
-    pp_io_timer(loop, &server->watch_op, pp_clock_now_ns() + WATCH_NS, on_watch);
-    pp_io_accept(loop, &server->accept_op, listen_fd, on_accepted);
+    server->options = *options;
+    server->loop = options->loop;
+    server->listen_fd = options->listen_fd;
+    pp_io_wake_wait(server->loop, &server->stop_op, on_stop);
+    pp_io_timer(server->loop, &server->watch_op, pp_clock_now_ns() + WATCH_NS, on_watch);
+    pp_io_accept(server->loop, &server->accept_op, server->listen_fd, on_accepted);
     *out = server;
     return 0;
+}
+
+uint64_t pp_server_accepted(const struct pp_server *server)
+{
+    return atomic_load_explicit(&server->accepted, memory_order_relaxed);
 }
 
 void pp_server_close(struct pp_server *server)
@@ -382,6 +490,7 @@ void pp_server_close(struct pp_server *server)
         return;
     if (server->listen_fd >= 0) /* the loop never ran, or broke down */
         (void)close(server->listen_fd);
+    pp_pool_fini(&server->talks);
     pp_pool_fini(&server->echoes);
     pp_memory_free(server);
 }

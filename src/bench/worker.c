@@ -8,7 +8,23 @@
 
 struct pp_sample pp_sample_now(const struct pp_io_loop *loop)
 {
-    return (struct pp_sample){ .usage = pp_usage_of_thread(), .io = *pp_io_loop_stats(loop) };
+    return (struct pp_sample){ .usage = pp_usage_of_thread(), .io = pp_io_loop_stats(loop) };
+}
+
+void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
+                   const struct pp_sample *after)
+{
+    const struct pp_usage usage = pp_usage_between(&before->usage, &after->usage);
+    const struct pp_io_stats io = pp_io_stats_between(&before->io, &after->io);
+
+    sum->usage.user_ns += usage.user_ns;
+    sum->usage.system_ns += usage.system_ns;
+    sum->usage.context_switches += usage.context_switches;
+    sum->io.syscalls += io.syscalls;
+    sum->io.turns += io.turns;
+    sum->io.starved += io.starved;
+    sum->io.overflows += io.overflows;
+    sum->io.guard_trips += io.guard_trips;
 }
 
 int pp_worker_pin(int cpu)
@@ -29,6 +45,7 @@ static enum pp_io_next on_sample(struct pp_io_op *op)
     if (atomic_load(&worker->stopping))
         return PP_IO_DISARM;
     worker->sample = pp_sample_now(worker->loop);
+    atomic_store(&worker->sampled, true);
     pp_io_wake(worker->reply_loop, worker->reply_op);
     return PP_IO_REARM;
 }
@@ -63,6 +80,7 @@ int pp_worker_start(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
 
 void pp_worker_sample(struct pp_worker *worker)
 {
+    atomic_store(&worker->sampled, false);
     pp_io_wake(worker->loop, &worker->sample_op);
 }
 

@@ -18,6 +18,10 @@ struct pp_sample {
 /* Of the calling thread, which runs loop. */
 struct pp_sample pp_sample_now(const struct pp_io_loop *loop);
 
+/* Adds to sum what was spent between two readings. */
+void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
+                   const struct pp_sample *after);
+
 /* Embed it; it must not move while the thread runs. */
 struct pp_worker {
     struct pp_io_loop *loop;
@@ -27,7 +31,8 @@ struct pp_worker {
     atomic_bool stopping;
     atomic_bool ended; /* the loop has returned result */
     int result;
-    struct pp_sample sample; /* filled in before reply_op is woken */
+    atomic_bool sampled; /* since it was last asked: sample is filled in */
+    struct pp_sample sample;
     struct pp_io_loop *reply_loop;
     struct pp_io_op *reply_op;
 };
@@ -37,7 +42,7 @@ struct pp_worker {
 int pp_worker_start(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
                     struct pp_io_loop *reply_loop, struct pp_io_op *reply_op, struct pp_error *err);
 
-/* Asks the thread to fill in worker->sample. */
+/* Asks the thread to fill in worker->sample; worker->sampled tells when. */
 void pp_worker_sample(struct pp_worker *worker);
 
 /* Waits for the thread, whose other operations must be ending. What the loop returned. */

@@ -1,86 +1,432 @@
+/* The tables: what can be asked for, by which name, and what it does to the plan. */
 #include "cli/options.h"
 
-#include "base/assert.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/number.h"
+#include "cli/table.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SPIN_MAX_NS (60 * PP_NS_PER_S)
 #define YIELD_DEFAULT_NS (50 * PP_NS_PER_US)
+#define THINK_MAX_NS (60 * PP_NS_PER_S)
+#define BUSY_POLL_MAX_NS PP_NS_PER_S
+#define CONNECT_MAX_NS (3600 * PP_NS_PER_S)
+#define TIME_MAX_NS (UINT64_C(31536000) * PP_NS_PER_S) /* a year */
+#define COUNT_MAX UINT64_C(1000000000000)
+#define RATE_MIN 0.001
+#define RATE_MAX 1e9
+#define SOCKET_BUFFER_MAX (UINT64_C(1) << 30)
+#define CPU_MAX 1023
 
-/* Values of getopt for options without a letter begin here. */
-#define LONG_ONLY 256
+/* ---- what several options need ---- */
 
-struct option_spec {
-    char letter; /* 0: none */
-    const char *name;
-    const char *value; /* what the value is called; NULL: takes none */
-    const char *takes; /* completes "--name takes ..." */
-    const char *help;  /* may hold line breaks */
-    /* value is NULL for an option that takes none. Negative: the value is refused. */
-    int (*apply)(struct pp_cli *cli, const char *value);
-};
-
-/* ---- one function an option ---- */
-
-static int set_count(struct pp_cli *cli, const char *value)
+static int set_number(const char *value, uint64_t min, uint64_t max, uint32_t *out)
 {
-    return pp_number_parse_count(value, 1, UINT64_C(1000000000000), &cli->plan.count);
-}
-
-static int set_connections(struct pp_cli *cli, const char *value)
-{
-    uint64_t connections;
-    const int ret = pp_number_parse_count(value, 1, PP_PLAN_CONNECTIONS_MAX, &connections);
+    uint64_t number;
+    const int ret = pp_number_parse_count(value, min, max, &number);
 
     if (ret == 0)
-        cli->plan.connections = (uint32_t)connections;
+        *out = (uint32_t)number;
     return ret;
 }
 
-static int set_port(struct pp_cli *cli, const char *value)
+/* The index of value among names, or -EINVAL. */
+static int choose(const char *value, const char *const *names, unsigned count)
 {
-    uint64_t port;
-    const int ret = pp_number_parse_count(value, 0, UINT16_MAX, &port);
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(value, names[i]) == 0)
+            return (int)i;
+    return -EINVAL;
+}
 
-    if (ret == 0)
-        cli->plan.port = (uint16_t)port;
+static int set_text(const char *value, struct pp_plan_text *text, struct pp_error *err)
+{
+    const int ret = *value ? pp_escape_decode(value, text->text, sizeof text->text, &text->bytes)
+                           : -EINVAL;
+
+    if (ret == -E2BIG)
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "the text to send or expect has at most 4,096 bytes, not \"%.40s...\"",
+                            value);
     return ret;
 }
 
-static int set_host(struct pp_cli *cli, const char *value)
+/* ---- load: one function an option ---- */
+
+static int set_connections(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    if (!*value || strlen(value) > 253) /* the longest name that DNS allows */
+    (void)err;
+    return set_number(value, 1, PP_PLAN_CONNECTIONS_MAX, &cli->plan.connections);
+}
+
+static int set_threads(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return set_number(value, 1, PP_PLAN_THREADS_MAX, &cli->plan.client_threads);
+}
+
+static int set_server_threads(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return set_number(value, 1, PP_PLAN_THREADS_MAX, &cli->plan.server_threads);
+}
+
+static int set_depth(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return set_number(value, 1, PP_PLAN_DEPTH_MAX, &cli->plan.depth);
+}
+
+static int set_size(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const size_t bytes = strcspn(value, ",");
+    char request[PATH_MAX];
+    int ret;
+
+    if (bytes >= sizeof request)
         return -EINVAL;
-    cli->plan.host = value;
+    memcpy(request, value, bytes);
+    request[bytes] = '\0';
+    ret = pp_sizes_parse(&plan->request, request, err);
+    if (ret == 0 && value[bytes])
+        ret = pp_sizes_parse(&plan->response, value + bytes + 1, err);
+    else if (ret == 0)
+        plan->response = plan->request;
+    if (ret < 0)
+        return ret;
+    plan->sizes_given = true;
+    plan->answers = !pp_sizes_equal(&plan->request, &plan->response);
     return 0;
 }
+
+static int set_count(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    cli->given.count = true;
+    return pp_number_parse_count(value, 1, COUNT_MAX, &cli->plan.count);
+}
+
+static int set_time(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    cli->given.time = true;
+    return pp_number_parse_duration(value, PP_NS_PER_S, PP_NS_PER_MS, TIME_MAX_NS,
+                                    &cli->plan.time_ns);
+}
+
+/* Any number that is not a count has the unit of a time. */
+static int set_warmup(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+
+    (void)err;
+    plan->warmup_given = true;
+    plan->warmup_count = 0;
+    plan->warmup_ns = 0;
+    if (pp_number_parse_count(value, 0, COUNT_MAX, &plan->warmup_count) == 0)
+        return 0;
+    return pp_number_parse_duration(value, 1, 0, TIME_MAX_NS, &plan->warmup_ns);
+}
+
+static int set_rate(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return pp_number_parse_rate(value, RATE_MIN, RATE_MAX, &cli->plan.rate);
+}
+
+static int set_arrivals(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    static const char *const names[] = {
+        [PP_ARRIVALS_FIXED] = "fixed", [PP_ARRIVALS_POISSON] = "poisson"
+    };
+    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+
+    (void)err;
+    if (chosen < 0)
+        return chosen;
+    cli->plan.arrivals = (enum pp_arrivals)chosen;
+    return 0;
+}
+
+static int set_crr(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->plan.crr = true;
+    return 0;
+}
+
+static int set_think(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return pp_number_parse_duration(value, PP_NS_PER_US, 0, THINK_MAX_NS, &cli->plan.think_ns);
+}
+
+static int set_verify(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    static const char *const names[] = {
+        [PP_VERIFY_FULL] = "full", [PP_VERIFY_LEN] = "len", [PP_VERIFY_OFF] = "off"
+    };
+    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+
+    (void)err;
+    if (chosen < 0)
+        return chosen;
+    cli->plan.verify = (enum pp_verify)chosen;
+    return 0;
+}
+
+static int set_seed(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return pp_number_parse_count(value, 0, UINT64_MAX, &cli->plan.seed);
+}
+
+static int set_connect_timeout(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return pp_number_parse_duration(value, PP_NS_PER_S, PP_NS_PER_MS, CONNECT_MAX_NS,
+                                    &cli->plan.connect_timeout_ns);
+}
+
+static int set_strict(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->plan.strict = true;
+    return 0;
+}
+
+/* ---- transport ---- */
+
+/* A target is read at the end, when it is known what else was given. */
+static int set_host(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_target target = { 0 };
+
+    (void)err;
+    if (pp_target_parse(&target, value) < 0 || pp_cli_has_port(value))
+        return -EINVAL;
+    cli->given.host = value;
+    return 0;
+}
+
+static int set_port(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    uint32_t port = 0;
+    const int ret = set_number(value, 0, UINT16_MAX, &port);
+
+    (void)err;
+    if (ret < 0)
+        return ret;
+    cli->plan.target.port = (uint16_t)port;
+    cli->given.port = true;
+    return 0;
+}
+
+static int set_bind(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_target *source = &cli->plan.source;
+
+    (void)err;
+    if (pp_target_parse(source, value) < 0 || source->path[0])
+        return -EINVAL;
+    if (!pp_cli_has_port(value))
+        source->port = 0;
+    return 0;
+}
+
+static int set_udp(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->plan.socket.dgram = true;
+    return 0;
+}
+
+static int set_ipv4(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->given.ipv4 = true;
+    return 0;
+}
+
+static int set_ipv6(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->given.ipv6 = true;
+    return 0;
+}
+
+static int set_mptcp(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->plan.socket.mptcp = true;
+    return 0;
+}
+
+static int set_cc(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    const size_t bytes = strlen(value);
+
+    (void)err;
+    if (bytes == 0 || bytes >= sizeof cli->plan.socket.congestion)
+        return -EINVAL;
+    for (size_t i = 0; i < bytes; i++)
+        if (!isgraph((unsigned char)value[i]))
+            return -EINVAL;
+    memcpy(cli->plan.socket.congestion, value, bytes + 1);
+    return 0;
+}
+
+static int set_nodelay(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    static const char *const names[] = { "on", "off" };
+    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+
+    (void)err;
+    if (chosen < 0)
+        return chosen;
+    cli->plan.socket.nagle = chosen == 1;
+    return 0;
+}
+
+static int set_busy_poll(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    uint64_t ns;
+    const int ret = pp_number_parse_duration(value, PP_NS_PER_US, 0, BUSY_POLL_MAX_NS, &ns);
+
+    (void)err;
+    if (ret < 0 || ns % PP_NS_PER_US != 0)
+        return -EINVAL;
+    cli->plan.socket.busy_poll_us = (uint32_t)(ns / PP_NS_PER_US);
+    return 0;
+}
+
+static int set_buffer(const char *value, uint32_t *out)
+{
+    uint64_t bytes;
+    const int ret = pp_number_parse_size(value, 1, SOCKET_BUFFER_MAX, &bytes);
+
+    if (ret == 0)
+        *out = (uint32_t)bytes;
+    return ret;
+}
+
+static int set_sndbuf(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return set_buffer(value, &cli->plan.socket.sndbuf);
+}
+
+static int set_rcvbuf(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return set_buffer(value, &cli->plan.socket.rcvbuf);
+}
+
+static int hex_digit(char digit)
+{
+    if (isdigit((unsigned char)digit))
+        return digit - '0';
+    if (!isxdigit((unsigned char)digit))
+        return -1;
+    return tolower((unsigned char)digit) - 'a' + 10;
+}
+
+/* "0xb8", as such a byte is written everywhere, or "184". */
+static int set_tos(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    uint32_t tos = 0;
+
+    (void)err;
+    if (strncmp(value, "0x", 2) == 0) {
+        const int high = hex_digit(value[2]);
+        const int low = high < 0 ? -1 : hex_digit(value[3]);
+
+        if (high < 0 || (value[3] && (low < 0 || value[4])))
+            return -EINVAL;
+        tos = (uint32_t)(value[3] ? high * 16 + low : high);
+    } else if (set_number(value, 0, UINT8_MAX, &tos) < 0) {
+        return -EINVAL;
+    }
+    cli->plan.socket.tos = (uint8_t)tos;
+    cli->plan.socket.tos_given = true;
+    return 0;
+}
+
+/* ---- foreign servers ---- */
+
+static int set_send(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    return set_text(value, &cli->plan.send, err);
+}
+
+static int set_expect(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    cli->given.expect = true;
+    cli->plan.expect_how = PP_EXPECT_TEXT;
+    return set_text(value, &cli->plan.expect, err);
+}
+
+static int set_expect_bytes(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    cli->given.expect_bytes = true;
+    cli->plan.expect_how = PP_EXPECT_BYTES;
+    return pp_number_parse_size(value, 1, PP_SIZES_BYTES_MAX, &cli->plan.expect_bytes);
+}
+
+static int set_expect_until(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    cli->given.expect_until = true;
+    cli->plan.expect_how = PP_EXPECT_UNTIL;
+    return set_text(value, &cli->plan.expect, err);
+}
+
+static int set_no_hello(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)value;
+    (void)err;
+    cli->plan.hello = false;
+    return 0;
+}
+
+/* ---- how it runs ---- */
 
 static bool is_engine(const char *value)
 {
     return strcmp(value, "auto") == 0 || pp_io_engine_exists(value);
 }
 
-static int set_engine(struct pp_cli *cli, const char *value)
+static int set_engine(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
+    (void)err;
     if (!is_engine(value))
         return -EINVAL;
     cli->plan.client_engine = value;
-    if (!cli->server_engine_given)
+    if (!cli->given.server_engine)
         cli->plan.server_engine = value;
     return 0;
 }
 
-static int set_server_engine(struct pp_cli *cli, const char *value)
+static int set_server_engine(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
+    (void)err;
     if (!is_engine(value))
         return -EINVAL;
     cli->plan.server_engine = value;
-    cli->server_engine_given = true;
+    cli->given.server_engine = true;
     return 0;
 }
 
@@ -101,10 +447,11 @@ static bool is_word(const char *value, const char *word)
     return strlen(word) == bytes && memcmp(value, word, bytes) == 0;
 }
 
-static int set_wait(struct pp_cli *cli, const char *value)
+static int set_wait(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     struct pp_plan *plan = &cli->plan;
 
+    (void)err;
     plan->wait_auto = strcmp(value, "auto") == 0;
     plan->spin_ns = 0;
     plan->wait = PP_IO_WAIT_BLOCK;
@@ -123,261 +470,368 @@ static int set_wait(struct pp_cli *cli, const char *value)
     return -EINVAL;
 }
 
-static int set_placement(struct pp_cli *cli, const char *value)
+static int set_placement(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    static const char *const names[] = {
-        [PP_PLACEMENT_SAME] = "same", [PP_PLACEMENT_SPLIT] = "split", [PP_PLACEMENT_NONE] = "none"
-    };
+    static const char *const names[] = { [PP_PLACEMENT_SAME] = "same",
+                                         [PP_PLACEMENT_SPLIT] = "split",
+                                         [PP_PLACEMENT_PAIRS] = "pairs",
+                                         [PP_PLACEMENT_NONE] = "none" };
+    int chosen;
 
+    (void)err;
     cli->plan.placement_auto = strcmp(value, "auto") == 0;
     if (cli->plan.placement_auto)
         return 0;
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            cli->plan.placement = (enum pp_placement)i;
-            return 0;
-        }
-    }
-    return -EINVAL;
-}
-
-static int parse_cpu(const char *text, size_t bytes, int *cpu)
-{
-    char number[8];
-    uint64_t value;
-    int ret;
-
-    if (bytes >= sizeof number)
-        return -EINVAL;
-    memcpy(number, text, bytes);
-    number[bytes] = '\0';
-    ret = pp_number_parse_count(number, 0, 1023, &value);
-    if (ret == 0)
-        *cpu = (int)value;
-    return ret;
-}
-
-static int set_cpus(struct pp_cli *cli, const char *value)
-{
-    const size_t first = strcspn(value, ",");
-
-    if (!value[first] || parse_cpu(value, first, &cli->plan.client_cpu) < 0 ||
-        parse_cpu(value + first + 1, strlen(value + first + 1), &cli->plan.server_cpu) < 0)
-        return -EINVAL;
-    cli->plan.cpus_given = true;
+    chosen = choose(value, names, sizeof names / sizeof names[0]);
+    if (chosen < 0)
+        return chosen;
+    cli->plan.placement = (enum pp_placement)chosen;
     return 0;
 }
 
-static int set_quiet(struct pp_cli *cli, const char *value)
+/* Digits, as far as they go: what follows them, or NULL where there are none or too many. */
+static const char *parse_cpu(const char *text, int *cpu)
+{
+    int value = 0;
+
+    if (!isdigit((unsigned char)*text))
+        return NULL;
+    for (; isdigit((unsigned char)*text); text++) {
+        value = value * 10 + (*text - '0');
+        if (value > CPU_MAX)
+            return NULL;
+    }
+    *cpu = value;
+    return text;
+}
+
+/* Appends first to last. */
+static bool add_cpus(struct pp_cpus *cpus, int first, int last)
+{
+    if (last < first)
+        return false;
+    for (int cpu = first; cpu <= last; cpu++) {
+        if (cpus->count == PP_PLAN_THREADS_MAX)
+            return false;
+        cpus->cpus[cpus->count++] = cpu;
+    }
+    return true;
+}
+
+/* "0,2-3" up to end, one of the characters that may end it. */
+static int parse_cpus(struct pp_cpus *cpus, const char *text, const char **end)
+{
+    cpus->count = 0;
+    for (;; text++) {
+        int first, last;
+
+        text = parse_cpu(text, &first);
+        last = first;
+        if (text && *text == '-')
+            text = parse_cpu(text + 1, &last);
+        if (!text || !add_cpus(cpus, first, last))
+            return -EINVAL;
+        if (*text != ',')
+            break;
+    }
+    *end = text;
+    return 0;
+}
+
+/* "0,1", one CPU each. */
+static int parse_cpu_pair(struct pp_plan *plan, const char *value)
+{
+    plan->client_cpus_given.count = plan->server_cpus_given.count = 1;
+    value = parse_cpu(value, &plan->client_cpus_given.cpus[0]);
+    if (value && *value == ',')
+        value = parse_cpu(value + 1, &plan->server_cpus_given.cpus[0]);
+    else
+        value = NULL;
+    return value && !*value ? 0 : -EINVAL;
+}
+
+static int set_cpus_of_both(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const char *end;
+
+    (void)err;
+    if (!strchr(value, '/'))
+        return parse_cpu_pair(plan, value);
+    if (parse_cpus(&plan->client_cpus_given, value, &end) < 0 || *end != '/' ||
+        parse_cpus(&plan->server_cpus_given, end + 1, &end) < 0 || *end)
+        return -EINVAL;
+    return 0;
+}
+
+static int set_cpus(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const char *end;
+    const int ret = parse_cpus(plan->job == PP_JOB_SERVE ? &plan->server_cpus_given
+                                                         : &plan->client_cpus_given,
+                               value, &end);
+
+    (void)err;
+    return ret == 0 && *end ? -EINVAL : ret;
+}
+
+/* ---- output ---- */
+
+static int set_quiet(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
+    (void)err;
     cli->quiet = true;
     return 0;
 }
 
-static int set_verbose(struct pp_cli *cli, const char *value)
+static int set_verbose(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
+    (void)err;
     cli->verbose = true;
     return 0;
 }
 
-static int set_help(struct pp_cli *cli, const char *value)
+static int set_help(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
+    (void)err;
     cli->action = PP_CLI_HELP;
     return 0;
 }
 
-static int set_version(struct pp_cli *cli, const char *value)
+static int set_version(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
+    (void)err;
     cli->action = PP_CLI_VERSION;
     return 0;
 }
 
-/* ---- the table ---- */
+/* ---- the tables ---- */
 
-static const struct option_spec options[] = {
-    { 'n', "count", "N", "a whole number from 1 to 1,000,000,000,000, such as 500000, 500k or 1.5M",
-      "round trips to measure, over all connections (500k)", set_count },
-    { 'c', "connections", "N", "a whole number from 1 to 100,000; to choose a host there is --host",
-      "connections, all from the one client thread (1)", set_connections },
-    { 'p', "port", "PORT", "a port from 0 to 65535",
-      "TCP port of the server; 0 takes any free one (3131)", set_port },
-    { 0, "host", "HOST", "an address of this machine, or a name of it",
-      "address the server listens on and the client\nconnects to (127.0.0.1)", set_host },
-    { 0, "engine", "NAME", "auto, io_uring or epoll (or io_uring:no-FEATURE)",
-      "what does the I/O on both sides: io_uring, epoll, or\n"
-      "auto for the fastest that works here; one asked for by\n"
-      "name is never replaced. io_uring:no-FEATURE runs\n"
-      "without multishot, buffer-ring, defer or skip (auto)",
+#define ALL PP_CLI_ALL
+#define RUN PP_CLI_RUN
+#define CLIENT PP_CLI_CLIENT
+#define SERVE PP_CLI_SERVE
+
+#define ENGINES "auto, io_uring or epoll (or io_uring:no-FEATURE)"
+#define TEXT "text of 1 to 4,096 bytes; \\n, \\r, \\t, \\0, \\\\ and \\xHH are what they are in C"
+#define BUFFER "a size from 1 to 1GiB, such as 65536, 64k (64,000) or 64KiB"
+
+const struct pp_cli_option pp_cli_options[] = {
+    { 'c', "connections", "flows,parallel", "N", PP_CLI_LOAD, RUN | CLIENT,
+      "a whole number from 1 to 100,000", "connections, shared among the client threads (1)",
+      set_connections },
+    { 'T', "threads", NULL, "N", PP_CLI_LOAD, RUN | CLIENT, "a whole number from 1 to 256",
+      "client threads (1)", set_threads },
+    { 'S', "server-threads", NULL, "N", PP_CLI_LOAD, RUN | SERVE, "a whole number from 1 to 256",
+      "server threads (1)", set_server_threads },
+    { 'D', "depth", NULL, "N", PP_CLI_LOAD, RUN | CLIENT, "a whole number from 1 to 65,536",
+      "requests that one connection may have on the way at\n"
+      "once (1)",
+      set_depth },
+    { 'm', "size", NULL, "REQ[,RESP]", PP_CLI_LOAD, RUN | CLIENT,
+      "a size from 1 to 64MiB, such as 64, 1k or 4KiB, or uniform:LOW-HIGH or file:PATH; and after "
+      "a comma the response's, if it is another",
+      "size of a request, and of the response if it is no\n"
+      "echo: 64, 1k, 4KiB, uniform:64-1400, or file:PATH\n"
+      "with lines SIZE [WEIGHT] or LOW-HIGH [WEIGHT] (5)",
+      set_size },
+    { 'n', "count", NULL, "N", PP_CLI_LOAD, RUN | CLIENT,
+      "a whole number from 1 to 1,000,000,000,000, such as 500000, 500k or 1.5M",
+      "round trips to measure, over all connections\n"
+      "(run: 500k, unless there is a --time)",
+      set_count },
+    { 't', "time", "duration", "TIME", PP_CLI_LOAD, RUN | CLIENT,
+      "a time from 1ms to a year, such as 10 (seconds), 500ms or 5m",
+      "how long to measure, in seconds or as 500ms or 5m\n"
+      "(client: 10, unless there is a --count)",
+      set_time },
+    { 'w', "warmup", "omit", "TIME|COUNT", PP_CLI_LOAD, RUN | CLIENT,
+      "a time with its unit, such as 500ms or 1s, or a number of round trips, such as 10k; 0 for "
+      "none",
+      "what to leave out at first: a time, as 1s, or so many\n"
+      "round trips, as 10k; 0 is none (a tenth of the time,\n"
+      "at most 1s; with a --count, none)",
+      set_warmup },
+    { 'R', "rate", "mps,qps", "RATE", PP_CLI_LOAD, RUN | CLIENT,
+      "messages a second over all connections, such as 1000, 50k or 1.5M",
+      "messages a second over all connections, sent when\n"
+      "they are due whatever became of those before (as\n"
+      "fast as the answers come)",
+      set_rate },
+    { 0, "arrivals", NULL, "fixed|poisson", PP_CLI_LOAD, RUN | CLIENT, "fixed or poisson",
+      "with --rate: at equal or at random distances (fixed)", set_arrivals },
+    { 0, "crr", NULL, NULL, PP_CLI_LOAD, RUN | CLIENT, NULL,
+      "connect, request, response, close: a connection for\n"
+      "each round trip",
+      set_crr },
+    { 0, "think", NULL, "TIME", PP_CLI_LOAD, RUN | CLIENT,
+      "a time from 0 to 60s, such as 100 (microseconds) or 1ms",
+      "wait for so long between a response and the next\n"
+      "request, in \u00b5s or as 1ms (0)",
+      set_think },
+    { 0, "verify", NULL, "full|len|off", PP_CLI_LOAD, RUN | CLIENT, "full, len or off",
+      "check every byte of a response, or only how many\n"
+      "there are, or not even that (full)",
+      set_verify },
+    { 0, "seed", NULL, "N", PP_CLI_LOAD, RUN | CLIENT,
+      "a whole number from 0 to 18,446,744,073,709,551,615",
+      "of sizes and arrivals drawn at random: the same seed\n"
+      "draws the same (1)",
+      set_seed },
+    { 0, "connect-timeout", NULL, "TIME", PP_CLI_LOAD, RUN | CLIENT,
+      "a time from 1ms to an hour, such as 5 (seconds) or 500ms",
+      "give up connecting after so long, in seconds (5)", set_connect_timeout },
+    { 0, "strict", NULL, NULL, PP_CLI_LOAD, RUN | CLIENT, NULL,
+      "a --rate that was not held is a failure: status 3", set_strict },
+
+    { 'H', "host", NULL, "HOST", PP_CLI_TRANSPORT, ALL,
+      "a name, an address or unix:/path, without a port (that is --port)",
+      "where the server listens, and the client connects to;\n"
+      "or unix:/path (127.0.0.1)",
+      set_host },
+    { 'p', "port", NULL, "PORT", PP_CLI_TRANSPORT, ALL, "a port from 0 to 65535",
+      "port of the server; 0 takes any free one (3131)", set_port },
+    { 'u', "udp", NULL, NULL, PP_CLI_TRANSPORT, ALL, NULL, "datagrams instead of streams",
+      set_udp },
+    { '4', "ipv4", NULL, NULL, PP_CLI_TRANSPORT, ALL, NULL, "take a name's IPv4 address",
+      set_ipv4 },
+    { '6', "ipv6", NULL, NULL, PP_CLI_TRANSPORT, ALL, NULL,
+      "take a name's IPv6 address; ::1 where no host is given", set_ipv6 },
+    { 'B', "bind", NULL, "ADDRESS", PP_CLI_TRANSPORT, RUN | CLIENT,
+      "an address of this machine, such as 10.0.0.1, 10.0.0.1:5000 or [::1]:5000",
+      "connect from this address of this machine", set_bind },
+    { 0, "mptcp", NULL, NULL, PP_CLI_TRANSPORT, ALL, NULL, "Multipath TCP", set_mptcp },
+    { 0, "cc", NULL, "NAME", PP_CLI_TRANSPORT, ALL,
+      "the name of a congestion control, such as cubic or bbr, of at most 15 letters",
+      "congestion control: cubic, bbr, ... (the system's)", set_cc },
+    { 0, "nodelay", NULL, "on|off", PP_CLI_TRANSPORT, ALL, "on or off",
+      "off lets Nagle's algorithm hold back small messages\n"
+      "(on)",
+      set_nodelay },
+    { 0, "busy-poll", NULL, "TIME", PP_CLI_TRANSPORT, ALL,
+      "a time from 0 to 1s in whole microseconds, such as 50 (microseconds) or 1ms",
+      "let the kernel poll the network device for so long,\n"
+      "in \u00b5s (the system's)",
+      set_busy_poll },
+    { 0, "sndbuf", NULL, "SIZE", PP_CLI_TRANSPORT, ALL, BUFFER,
+      "size of a socket's send buffer (the system's)", set_sndbuf },
+    { 0, "rcvbuf", NULL, "SIZE", PP_CLI_TRANSPORT, ALL, BUFFER,
+      "size of a socket's receive buffer (the system's)", set_rcvbuf },
+    { 0, "tos", NULL, "N", PP_CLI_TRANSPORT, ALL, "a number from 0 to 255 or 0x0 to 0xff",
+      "the IP header's TOS or traffic class byte, as 0xb8", set_tos },
+
+    { 0, "send", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT,
+      "the request, as \"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"", set_send },
+    { 0, "expect", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT, "the response is this text",
+      set_expect },
+    { 0, "expect-bytes", NULL, "N", PP_CLI_FOREIGN, CLIENT,
+      "a size from 1 to 64MiB, such as 512, 1k (1,000) or 4KiB", "the response has so many bytes",
+      set_expect_bytes },
+    { 0, "expect-until", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT,
+      "the response ends with this text", set_expect_until },
+    { 0, "no-hello", NULL, NULL, PP_CLI_FOREIGN, CLIENT, NULL,
+      "do not ask the server whether it is a pingpong", set_no_hello },
+
+    { 0, "engine", NULL, "NAME", PP_CLI_HOW, ALL, ENGINES,
+      "what does the I/O: io_uring, epoll, or auto for the\n"
+      "fastest that works here; one asked for by name is\n"
+      "never replaced. io_uring:no-FEATURE runs without\n"
+      "multishot, buffer-ring, defer or skip (auto)",
       set_engine },
-    { 0, "server-engine", "NAME", "auto, io_uring or epoll (or io_uring:no-FEATURE)",
+    { 0, "server-engine", NULL, "NAME", PP_CLI_HOW, RUN | SERVE, ENGINES,
       "the same, for the server alone", set_server_engine },
-    { 0, "wait", "HOW", "auto, block, spin[:MICROSECONDS] or yield[:MICROSECONDS]",
+    { 0, "wait", NULL, "HOW", PP_CLI_HOW, ALL,
+      "auto, block, spin[:MICROSECONDS] or yield[:MICROSECONDS]",
       "what a thread does while there is nothing to do: block\n"
       "(sleep), spin (look again, never sleep), yield (give\n"
       "the CPU away, look again; sleep after 50 \u00b5s); with a\n"
       "time, as in spin:20, sleep after that many \u00b5s (auto)",
       set_wait },
-    { 0, "placement", "HOW", "auto, same, split or none",
-      "where client and server thread run: same CPU, split\n"
-      "over two, none (wherever the kernel likes) (auto)",
+    { 0, "placement", NULL, "auto|same|split|pairs|none", PP_CLI_HOW, ALL,
+      "auto, same, split, pairs or none",
+      "where threads run: all on the same CPU, split (the\n"
+      "server's on others than the client's), pairs (one of\n"
+      "each on a CPU), or none (wherever the kernel likes)\n"
+      "(auto)",
       set_placement },
-    { 'A', "cpus", "C,S", "two CPU numbers, such as 0,1: the client's and the server's",
-      "pin the client to CPU C and the server to CPU S", set_cpus },
-    { 'q', "quiet", NULL, NULL, "print the rate and the time, nothing else", set_quiet },
-    { 'v', "verbose", NULL, NULL, "print all there is", set_verbose },
-    { 'h', "help", NULL, NULL, "print this, and stop", set_help },
-    { 'V', "version", NULL, NULL, "print the version, and stop", set_version },
+    { 'A', "cpus", NULL, "C,S", PP_CLI_HOW, RUN,
+      "two CPU numbers, such as 0,1: the client's and the server's; or two lists, such as "
+      "0,2-3/4-6",
+      "pin the client to CPU C and the server to CPU S; or\n"
+      "LIST/LIST, as 0,2-3/4-6: a CPU for each thread",
+      set_cpus_of_both },
+    { 'A', "cpus", NULL, "LIST", PP_CLI_HOW, CLIENT | SERVE, "CPU numbers, such as 0 or 0,2-3",
+      "pin the threads to these CPUs, as 0,2-3", set_cpus },
+
+    { 'q', "quiet", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
+      "print the rate and the time, nothing else", set_quiet },
+    { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print all there is", set_verbose },
+    { 'h', "help", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print this, and stop", set_help },
+    { 'V', "version", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the version, and stop",
+      set_version },
 };
 
-#define OPTION_COUNT (sizeof options / sizeof options[0])
+const size_t pp_cli_option_count = sizeof pp_cli_options / sizeof pp_cli_options[0];
 
-/* ---- the parser ---- */
-
-struct tables {
-    char letters[2 + 2 * OPTION_COUNT + 1];
-    struct option longs[OPTION_COUNT + 1];
+const struct pp_cli_command pp_cli_commands[] = {
+    { "run", PP_CLI_JOB, PP_JOB_RUN, "[run]", "server and client in one process",
+      "Starts an echo server in this process and measures against it: 500,000 round\n"
+      "trips, unless --count or --time says otherwise." },
+    { "serve", PP_CLI_JOB, PP_JOB_SERVE, "serve [ADDRESS]", "an echo server, until a signal",
+      "Serves whoever connects, until a signal ends it. Without an ADDRESS it listens\n"
+      "on 127.0.0.1:3131, where only this machine reaches it; :3131 is all addresses." },
+    { "client", PP_CLI_JOB, PP_JOB_CLIENT, "[client] ADDRESS", "a client of a server elsewhere",
+      "Measures against a server that runs already, for 10 seconds, unless --count or\n"
+      "--time says otherwise." },
+    { "help", PP_CLI_HELP, PP_JOB_RUN, "help [COMMAND]", "this, or what a command takes", NULL },
+    { "version", PP_CLI_VERSION, PP_JOB_RUN, "version", "the version", NULL },
 };
 
-/* The same table as getopt_long(3) wants it. */
-static void make_tables(struct tables *tables)
-{
-    char *letter = tables->letters;
+const size_t pp_cli_command_count = sizeof pp_cli_commands / sizeof pp_cli_commands[0];
 
-    *letter++ = ':'; /* tell a missing value from an unknown option */
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        tables->longs[i] = (struct option){
-            .name = options[i].name,
-            .has_arg = options[i].value ? required_argument : no_argument,
-            .val = LONG_ONLY + (int)i,
-        };
-        if (!options[i].letter)
-            continue;
-        *letter++ = options[i].letter;
-        if (options[i].value)
-            *letter++ = ':';
-    }
-    *letter = '\0';
-    tables->longs[OPTION_COUNT] = (struct option){ 0 };
-}
-
-static const struct option_spec *spec_of(int got)
+const struct pp_cli_command *pp_cli_command_find(const char *name)
 {
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        if (got == LONG_ONLY + (int)i || (options[i].letter && got == options[i].letter))
-            return &options[i];
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        if (strcmp(name, pp_cli_commands[i].name) == 0)
+            return &pp_cli_commands[i];
     return NULL;
 }
 
-static int usage_error(struct pp_error *err, const char *what, const char *which)
+const char *pp_cli_job_name(enum pp_job job)
 {
-    return pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "%s %s; pingpong --help lists the options",
-                        what, which);
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        if (pp_cli_commands[i].action == PP_CLI_JOB && pp_cli_commands[i].job == job)
+            return pp_cli_commands[i].name;
+    return "";
 }
 
-/* getopt has refused the letter optopt, or the whole argument before optind. */
-static int refuse_option(char **argv, struct pp_error *err)
+const char *pp_cli_jobs_format(unsigned jobs, char text[PP_CLI_JOBS_TEXT_BYTES])
 {
-    const char letter[] = { '-', (char)optopt, '\0' };
+    size_t used = 0;
 
-    if (optopt < 0 || (optopt > 0 && optopt < LONG_ONLY))
-        return usage_error(err, "there is no option",
-                           optopt > 0 && isprint(optopt) ? letter : "of that letter");
-    return usage_error(err, optopt ? "this option takes no value:" : "there is no option",
-                       argv[optind - 1]);
-}
+    text[0] = '\0';
+    for (unsigned job = 0; jobs >> job; job++) {
+        const char *separator = jobs >> job == 1 ? " and " : ", ";
 
-static int apply(struct pp_cli *cli, const struct option_spec *spec, const char *value,
-                 struct pp_error *err)
-{
-    if (spec->apply(cli, value) < 0)
-        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "--%s takes %s, not \"%.80s\"",
-                            spec->name, spec->takes, value);
-    return 0;
-}
-
-static int check(const struct pp_cli *cli, struct pp_error *err)
-{
-    if (cli->plan.cpus_given && !cli->plan.placement_auto)
-        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                            "--cpus says where the threads run, so --placement cannot: give one "
-                            "of them");
-    if (cli->quiet && cli->verbose)
-        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                            "--quiet and --verbose exclude each other: give one of them");
-    return 0;
-}
-
-int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err)
-{
-    struct tables tables;
-    int got;
-
-    *cli = (struct pp_cli){ .plan = pp_plan_default() };
-    make_tables(&tables);
-    opterr = 0;
-    while ((got = getopt_long(argc, argv, tables.letters, tables.longs, NULL)) != -1) {
-        const struct option_spec *spec = spec_of(got == ':' ? optopt : got);
-        int ret;
-
-        if (!spec)
-            return refuse_option(argv, err);
-        if (got == ':')
-            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "--%s takes %s, and none was given",
-                                spec->name, spec->takes);
-        ret = apply(cli, spec, optarg, err);
-        if (ret < 0 || cli->action != PP_CLI_RUN)
-            return ret;
+        if (jobs >> job & 1)
+            used += (size_t)snprintf(text + used, PP_CLI_JOBS_TEXT_BYTES - used, "%s%s",
+                                     used ? separator : "", pp_cli_job_name((enum pp_job)job));
     }
-    if (optind < argc)
-        return usage_error(err, "nothing is known to do with", argv[optind]);
-    return check(cli, err);
+    return text;
 }
 
-/* ---- the help ---- */
-
-#define HELP_COLUMN 26
-
-/* Prints text from column HELP_COLUMN on, on every line. */
-static void print_indented(FILE *out, const char *text, int used)
+bool pp_cli_has_port(const char *address)
 {
-    while (*text) {
-        const size_t bytes = strcspn(text, "\n");
+    struct pp_target target = { 0 };
+    size_t bytes;
 
-        (void)fprintf(out, "%*s%.*s\n", used < HELP_COLUMN ? HELP_COLUMN - used : 1, "", (int)bytes,
-                      text);
-        text += bytes + (text[bytes] == '\n');
-        used = 0;
-    }
-}
-
-static void print_option(FILE *out, const struct option_spec *spec)
-{
-    int used = 0;
-
-    if (spec->letter)
-        used = fprintf(out, "  -%c, --%s", spec->letter, spec->name);
-    else
-        used = fprintf(out, "      --%s", spec->name);
-    if (spec->value)
-        used += fprintf(out, "=%s", spec->value);
-    print_indented(out, spec->help, used);
-}
-
-void pp_cli_print_help(FILE *out)
-{
-    (void)fputs("usage: pingpong [OPTION]...\n\n"
-                "Measures network round trips: how many per second, how long each takes, and\n"
-                "what each costs. Starts an echo server in a thread of its own, sends it\n"
-                "\"PING\\n\", waits for the echo, checks every byte, and sends the next.\n\n",
-                out);
-    for (size_t i = 0; i < OPTION_COUNT; i++)
-        print_option(out, &options[i]);
-    (void)fputs(
-        "\nexit status: 0 ok, 1 the run failed, 2 usage, 4 the engine cannot run here,\n"
-        "5 an echo came back wrong, 130 or 143 interrupted (what was measured is printed)\n",
-        out);
+    if (pp_target_parse(&target, address) < 0 || target.path[0])
+        return false;
+    bytes = strlen(target.host);
+    return strlen(address) > bytes + (*address == '[' ? 2 : 0);
 }

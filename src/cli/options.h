@@ -8,19 +8,41 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum pp_cli_action { PP_CLI_RUN, PP_CLI_HELP, PP_CLI_VERSION };
+/* Sets of jobs. */
+#define PP_CLI_RUN (1U << PP_JOB_RUN)
+#define PP_CLI_CLIENT (1U << PP_JOB_CLIENT)
+#define PP_CLI_SERVE (1U << PP_JOB_SERVE)
+#define PP_CLI_ALL (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
 
+enum pp_cli_action {
+    PP_CLI_JOB,    /* what plan.job says */
+    PP_CLI_HELP,   /* about help_jobs */
+    PP_CLI_VERSION /* print it */
+};
+
+/* What was given; the parser's own, kept to settle at the end what depends on several options. */
+struct pp_cli_given {
+    const char *address; /* as they were typed; NULL: not given */
+    const char *host;
+    bool port, ipv4, ipv6, count, time, server_engine;
+    bool expect, expect_bytes, expect_until;
+};
+
+/* 20 KB: pass it by pointer. */
 struct pp_cli {
     enum pp_cli_action action;
+    unsigned help_jobs; /* a set; PP_CLI_ALL: the help as a whole */
     struct pp_plan plan;
     bool quiet;
     bool verbose;
-    bool server_engine_given;
+    struct pp_cli_given given;
 };
 
-/* Fills in cli from the arguments, which must outlive it. 0, or -EINVAL with err set. */
+/* Fills in cli from the arguments, which must outlive it. 0, or a negative errno with err set: to
+ * -EINVAL, unless a file that an option names is at fault. */
 int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err);
 
-void pp_cli_print_help(FILE *out);
+/* About these jobs alone, or with PP_CLI_ALL about everything. */
+void pp_cli_print_help(FILE *out, unsigned jobs);
 
 #endif

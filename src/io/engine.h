@@ -7,6 +7,8 @@
 
 #define PP_IO_FEATURES_MAX 8
 
+struct pp_io_buffers;
+
 struct pp_io_engine {
     const char *name; /* as in --engine=NAME */
 
@@ -39,8 +41,8 @@ struct pp_io_engine {
      * nothing. A negative errno when the engine is broken for good. */
     int (*poll)(struct pp_io_loop *loop, uint64_t deadline_ns);
 
-    /* A pooled buffer comes back. */
-    void (*buffer_put)(struct pp_io_loop *loop, char *buf);
+    /* One of these buffers comes back. */
+    void (*buffer_put)(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf);
 };
 
 #define PP_IO_NO_WAIT UINT64_C(0)

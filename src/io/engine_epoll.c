@@ -2,14 +2,15 @@
  *
  * A descriptor is registered once, edge-triggered, for reading and writing. A request is tried when
  * the descriptor is not known to be dry (receive) or full (send), and waits for the next edge where
- * the kernel says EAGAIN or, for a receive, gave less than was asked for: the stream is dry then,
- * and one system call is saved.
+ * the kernel says EAGAIN or, for a receive on a stream, gave less than was asked for: the stream is
+ * dry then, and one system call is saved.
  *
  * While the loop spins and only a few receives wait, they are tried directly and epoll is left out.
  * A descriptor that is only ever tried so is not even registered, because the bookkeeping of the
  * epoll set costs each arriving message about 2 %. */
 #include "base/assert.h"
 #include "base/memory.h"
+#include "io/datagram.h"
 #include "io/loop.h"
 
 #include <errno.h>
@@ -35,7 +36,9 @@ enum fd_flag {
     FD_REGISTERED = 1,
     FD_READABLE = 2, /* may have something to read; without it, the next edge tells */
     FD_FULL = 4,     /* a send or connect has to wait for the next edge */
-    FD_HUNG_UP = 8   /* the end of the stream, or an error, is yet to be read: no more edges */
+    FD_HUNG_UP = 8,  /* the end of the stream, or an error, is yet to be read: no more edges */
+    FD_STREAM = 16,  /* what kind of socket it is; neither until somebody wanted to know */
+    FD_DATAGRAM = 32
 };
 
 /* Kept apart from each other so that an idle connection costs 9 bytes here. */
@@ -60,7 +63,7 @@ static struct epoll_state *state_of(struct pp_io_loop *loop)
 
 static bool is_receive(const struct pp_io_op *op)
 {
-    return op->kind == PP_IO_RECV || op->kind == PP_IO_RECV_POOLED;
+    return op->kind == PP_IO_RECV || op->kind == PP_IO_RECV_POOLED || op->kind == PP_IO_RECV_FROM;
 }
 
 /* ---- the system calls ---- */
@@ -71,34 +74,76 @@ static int32_t result_of(struct pp_io_loop *loop, ssize_t ret)
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
+/* Whether fd is a stream; the kernel is asked once. */
+static bool is_stream(struct pp_io_loop *loop, int fd)
+{
+    uint8_t *flags = &state_of(loop)->flags[fd];
+
+    if (!(*flags & (FD_STREAM | FD_DATAGRAM)))
+        *flags |= pp_io_is_stream(loop, fd) ? FD_STREAM : FD_DATAGRAM;
+    return *flags & FD_STREAM;
+}
+
+/* Whether a receive of len bytes that gave res has left nothing behind. A short datagram does not
+ * say so: the next one may stand behind it. */
+static bool has_run_dry(struct pp_io_loop *loop, int fd, int32_t res, uint32_t len)
+{
+    if (res == (int32_t)len || state_of(loop)->flags[fd] & FD_HUNG_UP)
+        return false;
+    return res == -EAGAIN || is_stream(loop, fd);
+}
+
 static int32_t try_recv_into(struct pp_io_loop *loop, int fd, char *buf, uint32_t len)
 {
-    struct epoll_state *st = state_of(loop);
     int32_t res;
 
     do
         res = result_of(loop, recv(fd, buf, len, MSG_DONTWAIT));
     while (res == -EINTR);
-    if (res != (int32_t)len && !(st->flags[fd] & FD_HUNG_UP))
-        st->flags[fd] &= (uint8_t)~FD_READABLE;
+    if (has_run_dry(loop, fd, res, len))
+        state_of(loop)->flags[fd] &= (uint8_t)~FD_READABLE;
     return res;
 }
 
+static int32_t try_recv_datagram(struct pp_io_loop *loop, int fd, char *buf, uint32_t len)
+{
+    int32_t res;
+
+    do
+        res = result_of(loop, pp_io_datagram_receive(fd, buf, len));
+    while (res == -EINTR);
+    if (res == -EAGAIN)
+        state_of(loop)->flags[fd] &= (uint8_t)~FD_READABLE;
+    return res;
+}
+
+/* Receives into a buffer of the loop's. An empty datagram is something, an empty stream is not. */
 static int32_t try_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    char *buf = pp_pool_take(&loop->buffers);
+    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
+    const uint32_t bytes = (uint32_t)buffers->pool.item_bytes;
+    const bool from = op->kind == PP_IO_RECV_FROM;
+    char *buf = pp_pool_take(&buffers->pool);
     int32_t res;
 
     if (!buf)
         return -ENOBUFS;
-    res = try_recv_into(loop, op->fd, buf, (uint32_t)loop->buffers.item_bytes);
-    if (res <= 0) {
-        pp_pool_give(&loop->buffers, buf);
+    res = from ? try_recv_datagram(loop, op->fd, buf, bytes)
+               : try_recv_into(loop, op->fd, buf, bytes);
+    if (res < 0 || (res == 0 && !from)) {
+        pp_pool_give(&buffers->pool, buf);
         return res;
     }
-    op->buf = buf;
-    loop->buffers_free--;
+    op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
+    buffers->free--;
     return res;
+}
+
+static ssize_t send_now(const struct pp_io_op *op)
+{
+    if (op->kind == PP_IO_SEND_BACK)
+        return pp_io_datagram_send_back(op);
+    return send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static int32_t try_send(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -106,9 +151,9 @@ static int32_t try_send(struct pp_io_loop *loop, struct pp_io_op *op)
     int32_t res;
 
     do
-        res = result_of(loop, send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL));
+        res = result_of(loop, send_now(op));
     while (res == -EINTR);
-    if (res == -EAGAIN)
+    if (res == -EAGAIN && op->kind == PP_IO_SEND) /* another datagram's receiver may have room */
         state_of(loop)->flags[op->fd] |= FD_FULL;
     return res;
 }
@@ -155,8 +200,10 @@ static int32_t op_try(struct pp_io_loop *loop, struct pp_io_op *op)
     case PP_IO_RECV:
         return try_recv_into(loop, op->fd, op->buf, op->len);
     case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
         return try_recv_pooled(loop, op);
     case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
         return try_send(loop, op);
     case PP_IO_SHUTDOWN:
         return result_of(loop, shutdown(op->fd, SHUT_WR));
@@ -182,10 +229,12 @@ static bool may_succeed(const struct epoll_state *st, const struct pp_io_op *op)
     case PP_IO_ACCEPT:
     case PP_IO_RECV:
     case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
     case PP_IO_WATCH:
         return flags & FD_READABLE;
     case PP_IO_CONNECT:
     case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
         return !(flags & FD_FULL);
     case PP_IO_SHUTDOWN:
     case PP_IO_CLOSE:
@@ -277,9 +326,11 @@ static void wait_begin(struct pp_io_loop *loop, struct pp_io_op *op)
 /* Completes op, which does not wait (any more), or puts it where it is retried. */
 static void settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    if (res == -EAGAIN)
+    if (res == -EAGAIN && pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
+    else if (res == -EAGAIN)
         wait_begin(loop, op);
-    else if (res == -ENOBUFS && op->kind == PP_IO_RECV_POOLED)
+    else if (res == -ENOBUFS && pp_io_takes_buffer(op))
         pp_io_starve(loop, op);
     else
         pp_io_complete(loop, op, res);
@@ -290,7 +341,7 @@ static void retry(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     const int32_t res = op_try(loop, op);
 
-    if (res == -EAGAIN)
+    if (res == -EAGAIN && op->kind != PP_IO_SEND_BACK)
         return;
     wait_end(state_of(loop), op);
     settle(loop, op, res);
@@ -303,8 +354,8 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
 
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         st->flags[fd] |= FD_READABLE;
-    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-        st->flags[fd] |= FD_HUNG_UP;
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && is_stream(loop, fd))
+        st->flags[fd] |= FD_HUNG_UP; /* to datagrams an error is a passing thing */
     if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         st->flags[fd] &= (uint8_t)~FD_FULL;
     for (struct pp_io_op *op = st->waiting[fd]; op; op = next) {
@@ -326,7 +377,10 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         pp_assert(!st->waiting[op->fd]);
         st->flags[op->fd] = 0; /* closing takes the descriptor out of the epoll set */
     }
-    settle(loop, op, may_succeed(st, op) ? op_try(loop, op) : -EAGAIN);
+    if (may_succeed(st, op))
+        settle(loop, op, op_try(loop, op));
+    else
+        wait_begin(loop, op);
 }
 
 static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -335,10 +389,11 @@ static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_complete(loop, op, -ECANCELED);
 }
 
-static void epoll_buffer_put(struct pp_io_loop *loop, char *buf)
+static void epoll_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf)
 {
-    pp_pool_give(&loop->buffers, buf);
-    loop->buffers_free++;
+    (void)loop;
+    pp_pool_give(&buffers->pool, buf);
+    buffers->free++;
 }
 
 /* The few receives there are, tried one by one. */

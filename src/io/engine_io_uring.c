@@ -1,9 +1,10 @@
 /* The io_uring engine, by way of liburing: completions from the kernel itself.
  *
  * One system call a turn submits what was started and waits. A pooled receive is a multishot
- * receive on a ring of provided buffers; an accept is a multishot accept. The kernel goes on with
- * these by itself, so what it brings while the owner is not asking is held, by descriptor, until it
- * asks again; nothing in the kernel ever points to the owner's operation.
+ * receive on a ring of provided buffers, one for the small and one for the large ones; an accept is
+ * a multishot accept. The kernel goes on with these by itself, so what it brings while the owner is
+ * not asking is held, by descriptor, until it asks again; nothing in the kernel ever points to the
+ * owner's operation.
  *
  * A send that goes out whole at once posts no completion ("skip"): the engine knows that it did
  * when the system call has returned and no failure was posted. Where a kernel lacks a feature, the
@@ -11,6 +12,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "io/datagram.h"
 #include "io/loop.h"
 
 #include <assert.h>
@@ -24,12 +26,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define BUFFER_GROUP 1
 #define SQ_ENTRIES_MIN 256
 #define SQ_ENTRIES_MAX 4096
 
 /* Kept free, before the loop runs, for cancellations. */
 #define SQ_ENTRIES_EARLY 32
+
+/* Completions in one turn up to which each is answered by a send(2) of its own; above, the system
+ * calls cost more than passing sends through the ring. */
+#define PLAIN_SENDS_MAX 4
 
 /* Results held for one descriptor before its multishot request is ended: the owner is not asking,
  * and must not take the buffers of all others. */
@@ -53,8 +58,12 @@ static_assert(TAG_IGNORE <= TAG_MASK, "a tag has three bits");
 
 enum multishot { MULTISHOT_NONE, MULTISHOT_LIVE, MULTISHOT_ENDING };
 
+/* What kind of socket it is, once somebody wanted to know. */
+enum type { TYPE_UNKNOWN, TYPE_STREAM, TYPE_DATAGRAM };
+
 /* What is known of one descriptor. A held result is a buffer, or an accepted connection; held and
- * held_last are its number plus one, so that a zeroed table is an empty one. */
+ * held_last are its number plus one, so that a zeroed table is an empty one. The large buffers are
+ * numbered after the small ones. */
 struct slot {
     struct pp_io_op *op; /* the receive or accept that waits for the next result */
     uint32_t held, held_last;
@@ -62,10 +71,19 @@ struct slot {
     uint32_t held_count;
     uint8_t multishot;  /* enum multishot */
     uint8_t generation; /* of the descriptor, so that late results of a closed one are known */
-    bool listens;       /* the results are connections, not buffers */
+    uint8_t kind;       /* enum pp_io_kind, of all that op ever was */
     bool ended;         /* end_res is the stream's end, still to be delivered */
     int16_t end_res;
+    uint8_t class; /* enum pp_io_class: the buffers that the multishot request fills */
+    uint8_t type;  /* enum type */
 };
+
+static_assert(sizeof(struct slot) == 32, "an idle connection costs a slot: keep it small");
+
+static_assert(sizeof(struct io_uring_recvmsg_out) == PP_IO_SENDER_NAME_OFFSET &&
+                  offsetof(struct io_uring_recvmsg_out, namelen) ==
+                      offsetof(struct pp_io_addr, len),
+              "a sender stands in its buffer as the kernel writes it");
 
 struct held_buffer {
     uint32_t bytes;
@@ -74,12 +92,15 @@ struct held_buffer {
 
 struct uring_state {
     struct io_uring ring;
-    struct io_uring_buf_ring *buf_ring;
-    struct held_buffer *held_buffers; /* by buffer number */
-    struct slot *slots;               /* by descriptor */
-    uint32_t slots_used;              /* the highest that was, plus one */
+    struct io_uring_buf_ring *buf_rings[PP_IO_CLASSES]; /* NULL: the loop's pool has them */
+    struct held_buffer *held_buffers;                   /* by buffer number */
+    struct msghdr sender_only; /* what a multishot recvmsg is to write besides the datagram */
+    struct slot *slots;        /* by descriptor */
+    uint32_t slots_used;       /* the highest that was, plus one */
     bool has[FEATURE_COUNT];
-    bool plain_sends; /* try send(2) first */
+    bool plain_sends; /* try send(2) first, while completions come few at a time */
+    unsigned batch;   /* how many completions came last */
+    bool sends_to;    /* IORING_OP_SEND takes an address */
     bool ring_enabled;
     struct pp_io_queue early; /* started before the loop runs, beyond what the queue holds */
     struct pp_io_queue sends; /* with skip, not yet known to have gone out */
@@ -135,11 +156,28 @@ static void sqe_tag(struct io_uring_sqe *sqe, const struct pp_io_op *op, enum ta
     sqe->user_data = (uint64_t)(uintptr_t)op | tag;
 }
 
+/* Of a multishot request: descriptor, class of its buffers, generation and tag. */
 static uint64_t slot_data(int fd, const struct slot *slot)
 {
-    const enum tag tag = slot->listens ? TAG_ACCEPT : TAG_RECV;
+    const enum tag tag = slot->kind == PP_IO_ACCEPT ? TAG_ACCEPT : TAG_RECV;
 
-    return (uint64_t)(uint32_t)fd << 32 | (uint64_t)slot->generation << 8 | tag;
+    return (uint64_t)(uint32_t)fd << 32 | (uint64_t)slot->class << 16 |
+           (uint64_t)slot->generation << 8 | tag;
+}
+
+static int data_fd(uint64_t user_data)
+{
+    return (int)(user_data >> 32);
+}
+
+static enum pp_io_class data_class(uint64_t user_data)
+{
+    return (enum pp_io_class)(user_data >> 16 & 0xFF);
+}
+
+static uint8_t data_generation(uint64_t user_data)
+{
+    return (uint8_t)(user_data >> 8);
 }
 
 static void cancel_data(struct pp_io_loop *loop, uint64_t user_data)
@@ -153,43 +191,67 @@ static void cancel_data(struct pp_io_loop *loop, uint64_t user_data)
 /* Submits op again when its descriptor is ready. */
 static void poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    const bool writes = op->kind == PP_IO_SEND || op->kind == PP_IO_CONNECT;
+    const bool writes = op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK ||
+                        op->kind == PP_IO_CONNECT;
     struct io_uring_sqe *sqe = sqe_get(loop);
 
     io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
     sqe_tag(sqe, op, TAG_POLLED);
 }
 
+/* Submits op again, to which the kernel has said EAGAIN, when it may succeed. */
+static void try_later(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
+    else
+        poll_first(loop, op);
+}
+
 /* ---- buffers ---- */
 
 static char *buffer_at(struct pp_io_loop *loop, uint32_t number)
 {
-    return pp_pool_at(&loop->buffers, number);
+    const struct pp_pool *small = &loop->buffers[PP_IO_SMALL].pool;
+
+    if (number < small->capacity)
+        return pp_pool_at(small, number);
+    return pp_pool_at(&loop->buffers[PP_IO_LARGE].pool, number - small->capacity);
 }
 
 /* The number of the buffer that the kernel has filled, which is not free any more. */
-static uint32_t buffer_taken(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+static uint32_t buffer_taken(struct pp_io_loop *loop, enum pp_io_class class,
+                             const struct io_uring_cqe *cqe)
 {
-    loop->buffers_free--;
-    return cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    const uint32_t number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+
+    loop->buffers[class].free--;
+    return class == PP_IO_SMALL ? number : number + loop->buffers[PP_IO_SMALL].pool.capacity;
 }
 
-static void uring_buffer_put(struct pp_io_loop *loop, char *buf)
+static void uring_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf)
 {
-    struct uring_state *st = state_of(loop);
-    const size_t bytes = loop->buffers.item_bytes;
-    const uint32_t count = loop->buffers.capacity;
+    struct io_uring_buf_ring *ring = state_of(loop)->buf_rings[buffers - loop->buffers];
+    const struct pp_pool *pool = &buffers->pool;
 
-    pp_assert(pp_pool_owns(&loop->buffers, buf));
-    loop->buffers_free++;
-    if (!st->buf_ring) {
-        pp_pool_give(&loop->buffers, buf);
+    pp_assert(pp_pool_owns(pool, buf));
+    buffers->free++;
+    if (!ring) {
+        pp_pool_give(&buffers->pool, buf);
         return;
     }
-    io_uring_buf_ring_add(st->buf_ring, buf, (unsigned)bytes,
-                          (unsigned short)((size_t)(buf - loop->buffers.items) / bytes),
-                          io_uring_buf_ring_mask(count), 0);
-    io_uring_buf_ring_advance(st->buf_ring, 1);
+    io_uring_buf_ring_add(ring, buf, (unsigned)pool->item_bytes,
+                          (unsigned short)((size_t)(buf - pool->items) / pool->item_bytes),
+                          io_uring_buf_ring_mask(pool->capacity), 0);
+    io_uring_buf_ring_advance(ring, 1);
+}
+
+static void buffer_put_number(struct pp_io_loop *loop, uint32_t number)
+{
+    const bool is_small = number < loop->buffers[PP_IO_SMALL].pool.capacity;
+
+    uring_buffer_put(loop, &loop->buffers[is_small ? PP_IO_SMALL : PP_IO_LARGE],
+                     buffer_at(loop, number));
 }
 
 /* ---- held results ---- */
@@ -197,7 +259,8 @@ static void uring_buffer_put(struct pp_io_loop *loop, char *buf)
 /* Where the number after a held one is kept. */
 static uint32_t *held_link(struct uring_state *st, const struct slot *slot, uint32_t number)
 {
-    return slot->listens ? &st->slots[number].held_next : &st->held_buffers[number].next;
+    return slot->kind == PP_IO_ACCEPT ? &st->slots[number].held_next
+                                      : &st->held_buffers[number].next;
 }
 
 static void hold(struct uring_state *st, struct slot *slot, uint32_t number)
@@ -225,11 +288,11 @@ static void deliver(struct pp_io_loop *loop, struct slot *slot, uint32_t number)
     struct pp_io_op *op = slot->op;
 
     slot->op = NULL;
-    if (slot->listens) {
+    if (slot->kind == PP_IO_ACCEPT) {
         pp_io_complete(loop, op, (int32_t)number);
         return;
     }
-    op->buf = buffer_at(loop, number);
+    op->buf = buffer_at(loop, number) + (slot->kind == PP_IO_RECV_FROM ? PP_IO_SENDER_BYTES : 0);
     pp_io_complete(loop, op, (int32_t)state_of(loop)->held_buffers[number].bytes);
 }
 
@@ -239,26 +302,37 @@ static void drop_held(struct pp_io_loop *loop, struct slot *slot)
     while (slot->held) {
         const uint32_t number = unhold(state_of(loop), slot);
 
-        if (slot->listens)
+        if (slot->kind == PP_IO_ACCEPT)
             (void)close((int)number);
         else
-            uring_buffer_put(loop, buffer_at(loop, number));
+            buffer_put_number(loop, number);
     }
 }
 
 /* ---- multishot requests ---- */
 
+static void select_buffers(struct io_uring_sqe *sqe, enum pp_io_class class)
+{
+    sqe->flags |= IOSQE_BUFFER_SELECT;
+    sqe->buf_group = (uint16_t) class;
+}
+
+/* For slot->op. */
 static void multishot_start(struct pp_io_loop *loop, int fd, struct slot *slot)
 {
+    const enum pp_io_class class = pp_io_class_of(loop, slot->op);
     struct io_uring_sqe *sqe = sqe_get(loop);
 
-    if (slot->listens) {
+    if (slot->kind == PP_IO_ACCEPT) {
         io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } else {
-        io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
-        sqe->flags |= IOSQE_BUFFER_SELECT;
-        sqe->buf_group = BUFFER_GROUP;
+        if (slot->kind == PP_IO_RECV_FROM)
+            io_uring_prep_recvmsg_multishot(sqe, fd, &state_of(loop)->sender_only, 0);
+        else
+            io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+        select_buffers(sqe, class);
     }
+    slot->class = (uint8_t) class;
     sqe->user_data = slot_data(fd, slot);
     slot->multishot = MULTISHOT_LIVE;
 }
@@ -271,16 +345,25 @@ static void multishot_stop(struct pp_io_loop *loop, int fd, struct slot *slot)
     cancel_data(loop, slot_data(fd, slot));
 }
 
-/* op asks for the next result of its descriptor. */
+/* Whether the live request fills other buffers than slot->op asks for. */
+static bool multishot_misfits(const struct pp_io_loop *loop, const struct slot *slot)
+{
+    return slot->class != pp_io_class_of(loop, slot->op);
+}
+
+/* op asks for the next result of its descriptor. Buffers of another class are what it gets until
+ * the request that fills these has ended: what was received comes in order. */
 static void multishot_ask(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct uring_state *st = state_of(loop);
     struct slot *slot = &st->slots[op->fd];
 
     slot->op = op;
-    slot->listens = op->kind == PP_IO_ACCEPT;
+    slot->kind = op->kind;
     if (st->slots_used <= (uint32_t)op->fd)
         st->slots_used = (uint32_t)op->fd + 1;
+    if (multishot_misfits(loop, slot))
+        multishot_stop(loop, op->fd, slot);
     if (slot->held) {
         deliver(loop, slot, unhold(st, slot));
     } else if (slot->ended) {
@@ -303,7 +386,7 @@ static void multishot_failed(struct pp_io_loop *loop, struct slot *slot, int32_t
         return;
     }
     slot->op = NULL;
-    if (res == -ENOBUFS && !slot->listens)
+    if (res == -ENOBUFS && pp_io_takes_buffer(op))
         pp_io_starve(loop, op);
     else if (res == -EAGAIN)
         poll_first(loop, op); /* an older kernel, and a non-blocking descriptor */
@@ -315,63 +398,78 @@ static void multishot_failed(struct pp_io_loop *loop, struct slot *slot, int32_t
 static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 {
     if (cqe->flags & IORING_CQE_F_BUFFER)
-        uring_buffer_put(loop, buffer_at(loop, buffer_taken(loop, cqe)));
+        buffer_put_number(loop, buffer_taken(loop, data_class(cqe->user_data), cqe));
     else if ((cqe->user_data & TAG_MASK) == TAG_ACCEPT && cqe->res >= 0)
         (void)close(cqe->res);
 }
 
-static uint32_t held_max(const struct pp_io_loop *loop)
+static uint32_t held_max(const struct pp_io_buffers *buffers)
 {
-    const uint32_t share = loop->buffers.capacity / HELD_MAX;
+    const uint32_t share = buffers->pool.capacity / HELD_MAX;
 
     return share < 1 ? 1 : share < HELD_MAX ? share : HELD_MAX;
+}
+
+/* Sets *number to the buffer that a multishot receive brought. False when there is nothing in it:
+ * an empty datagram is something if its sender is with it. */
+static bool multishot_filled(struct pp_io_loop *loop, const struct slot *slot,
+                             const struct io_uring_cqe *cqe, uint32_t *number)
+{
+    const bool from = slot->kind == PP_IO_RECV_FROM;
+    const int32_t bytes = from ? cqe->res - PP_IO_SENDER_BYTES : cqe->res;
+
+    if (!(cqe->flags & IORING_CQE_F_BUFFER))
+        return false;
+    *number = buffer_taken(loop, data_class(cqe->user_data), cqe);
+    if (bytes < 0 || (bytes == 0 && !from)) {
+        buffer_put_number(loop, *number);
+        return false;
+    }
+    state_of(loop)->held_buffers[*number].bytes = (uint32_t)bytes;
+    return true;
 }
 
 /* Takes in what a multishot request brought. False when it brought nothing but its end. */
 static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
                            const struct io_uring_cqe *cqe)
 {
-    struct uring_state *st = state_of(loop);
     uint32_t number = (uint32_t)cqe->res;
 
-    if (!slot->listens) {
-        if (!(cqe->flags & IORING_CQE_F_BUFFER))
-            return false;
-        number = buffer_taken(loop, cqe);
-        if (cqe->res <= 0) {
-            uring_buffer_put(loop, buffer_at(loop, number));
-            return false;
-        }
-        st->held_buffers[number].bytes = (uint32_t)cqe->res;
-    } else if (cqe->res < 0) {
+    if (slot->kind == PP_IO_ACCEPT ? cqe->res < 0 : !multishot_filled(loop, slot, cqe, &number))
         return false;
-    }
     if (slot->op)
         deliver(loop, slot, number);
     else
-        hold(st, slot, number);
-    if (slot->held_count >= held_max(loop))
+        hold(state_of(loop), slot, number);
+    if (slot->held_count >= held_max(&loop->buffers[slot->class]))
         multishot_stop(loop, fd, slot);
     return true;
 }
 
+/* Whether a request that brought nothing more has ended because we wanted another one. */
+static bool multishot_made_way(const struct pp_io_loop *loop, const struct slot *slot, int32_t res)
+{
+    if (res == -ECANCELED)
+        return slot->multishot == MULTISHOT_ENDING;
+    return res == -ENOBUFS && slot->op && multishot_misfits(loop, slot);
+}
+
 static void on_multishot(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 {
-    const int fd = (int)(cqe->user_data >> 32);
+    const int fd = data_fd(cqe->user_data);
     struct slot *slot = &state_of(loop)->slots[fd];
-    bool was_asked_to_end;
-    bool brought;
+    bool goes_on;
 
-    if (slot->generation != (uint8_t)(cqe->user_data >> 8)) {
+    if (slot->generation != data_generation(cqe->user_data)) {
         drop_late(loop, cqe);
         return;
     }
-    brought = multishot_take(loop, fd, slot, cqe);
+    goes_on = multishot_take(loop, fd, slot, cqe);
     if (cqe->flags & IORING_CQE_F_MORE)
         return;
-    was_asked_to_end = slot->multishot == MULTISHOT_ENDING && cqe->res == -ECANCELED;
+    goes_on = goes_on || multishot_made_way(loop, slot, cqe->res);
     slot->multishot = MULTISHOT_NONE;
-    if (!brought && !was_asked_to_end)
+    if (!goes_on)
         multishot_failed(loop, slot, cqe->res);
     else if (slot->op)
         multishot_start(loop, fd, slot);
@@ -379,11 +477,34 @@ static void on_multishot(struct pp_io_loop *loop, const struct io_uring_cqe *cqe
 
 /* ---- sends ---- */
 
+static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int flags)
+{
+    io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | flags);
+    if (op->kind == PP_IO_SEND_BACK) {
+        const struct pp_io_addr *sender = pp_io_sender(op->buf);
+
+        io_uring_prep_send_set_addr(sqe, &sender->any, (uint16_t)sender->len);
+    }
+}
+
+static bool is_datagram(struct pp_io_loop *loop, const struct pp_io_op *op)
+{
+    struct slot *slot = &state_of(loop)->slots[op->fd];
+
+    if (op->kind == PP_IO_SEND_BACK)
+        return true;
+    if (slot->type == TYPE_UNKNOWN)
+        slot->type = pp_io_is_stream(loop, op->fd) ? TYPE_STREAM : TYPE_DATAGRAM;
+    return slot->type == TYPE_DATAGRAM;
+}
+
+/* The kernel must not wait on behalf of a datagram: its second try may find that the first one has
+ * used up the bytes, and send an empty one (seen with Unix sockets in Linux 6.18). */
 static void send_submit_plain(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = sqe_get(loop);
 
-    io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL);
+    prep_send(sqe, op, is_datagram(loop, op) ? MSG_DONTWAIT : 0);
     sqe_tag(sqe, op, TAG_OP);
 }
 
@@ -393,27 +514,40 @@ static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = sqe_get(loop);
 
-    io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_WAITALL);
+    prep_send(sqe, op, MSG_DONTWAIT | MSG_WAITALL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     sqe_tag(sqe, op, TAG_SEND);
     op->res = 0;
     pp_io_queue_push(&state_of(loop)->sends, op);
 }
 
-static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+/* Tries it with a system call of its own. False if it has to wait. */
+static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    struct uring_state *st = state_of(loop);
     ssize_t ret;
 
-    if (st->plain_sends) {
-        pp_io_count_syscall(loop);
+    pp_io_count_syscall(loop);
+    if (op->kind == PP_IO_SEND_BACK)
+        ret = pp_io_datagram_send_back(op);
+    else
         ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (ret >= 0 || (errno != EAGAIN && errno != EINTR)) {
-            pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
-            return;
-        }
-    }
-    if (st->has[FEATURE_SKIP] && !st->plain_sends)
+    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+    return true;
+}
+
+static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const struct uring_state *st = state_of(loop);
+    const bool submittable = op->kind == PP_IO_SEND || st->sends_to;
+    const bool plain = st->plain_sends && st->batch <= PLAIN_SENDS_MAX;
+
+    if ((plain || !submittable) && send_now(loop, op))
+        return;
+    if (!submittable)
+        try_later(loop, op);
+    else if (st->has[FEATURE_SKIP] && !plain)
         send_submit_skip(loop, op);
     else
         send_submit_plain(loop, op);
@@ -450,20 +584,21 @@ static bool has_eager_send(const struct uring_state *st)
 static void recv_pooled_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     const struct uring_state *st = state_of(loop);
+    const enum pp_io_class class = pp_io_class_of(loop, op);
     struct io_uring_sqe *sqe;
 
-    if (st->has[FEATURE_MULTISHOT] && st->buf_ring) {
-        multishot_ask(loop, op);
-        return;
-    }
-    if (!st->buf_ring) { /* a buffer is taken when bytes have come, so wait for them first */
+    if (!st->buf_rings
+             [class]) { /* a buffer is taken when bytes have come, so wait for them first */
         poll_first(loop, op);
         return;
     }
+    if (st->has[FEATURE_MULTISHOT]) {
+        multishot_ask(loop, op);
+        return;
+    }
     sqe = sqe_get(loop);
-    io_uring_prep_recv(sqe, op->fd, NULL, loop->buffers.item_bytes, 0);
-    sqe->flags |= IOSQE_BUFFER_SELECT;
-    sqe->buf_group = BUFFER_GROUP;
+    io_uring_prep_recv(sqe, op->fd, NULL, loop->buffers[class].pool.item_bytes, 0);
+    select_buffers(sqe, class);
     sqe_tag(sqe, op, TAG_OP);
 }
 
@@ -516,9 +651,11 @@ static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         accept_submit(loop, op);
         return;
     case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
         recv_pooled_submit(loop, op);
         return;
     case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
         send_submit(loop, op);
         return;
     case PP_IO_CLOSE:
@@ -576,53 +713,24 @@ static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 
 /* ---- completions ---- */
 
-static bool may_poll_first(const struct pp_io_op *op, int32_t res)
+/* Whether op has come to nothing yet, with no fault of its own. */
+static bool has_to_wait(const struct pp_io_op *op, int32_t res)
 {
-    return res == -EAGAIN || (res == -EINPROGRESS && op->kind == PP_IO_CONNECT);
+    return res == -EAGAIN || (res == -EINPROGRESS && op->kind == PP_IO_CONNECT) ||
+           (res == -ENOBUFS && op->kind == PP_IO_RECV_POOLED);
 }
 
-static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_uring_cqe *cqe)
+static void wait_again(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    int32_t res = cqe->res;
-
-    if (may_poll_first(op, res) && op->state == PP_IO_ARMED) {
-        poll_first(loop, op);
-        return;
-    }
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        op->buf = buffer_at(loop, buffer_taken(loop, cqe));
-        if (res <= 0)
-            uring_buffer_put(loop, op->buf);
-    }
-    if (res == -ENOBUFS && op->kind == PP_IO_RECV_POOLED && op->state == PP_IO_ARMED)
+    if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
+    else if (res == -ENOBUFS)
         pp_io_starve(loop, op);
     else
-        pp_io_complete(loop, op, op->kind == PP_IO_WATCH && res > 0 ? 0 : res);
+        try_later(loop, op);
 }
 
-/* Bytes have come and there is no buffer ring to receive them by. */
-static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    char *buf = pp_pool_take(&loop->buffers);
-    ssize_t ret;
-
-    if (!buf) {
-        pp_io_starve(loop, op);
-        return;
-    }
-    pp_io_count_syscall(loop);
-    ret = recv(op->fd, buf, loop->buffers.item_bytes, MSG_DONTWAIT);
-    loop->buffers_free--;
-    if (ret > 0)
-        op->buf = buf;
-    else
-        uring_buffer_put(loop, buf);
-    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
-        poll_first(loop, op);
-    else
-        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
-}
-
+/* The kernel calls a connect done that an ICMP error has come for; the socket knows better. */
 static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     int error = 0;
@@ -634,13 +742,62 @@ static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_complete(loop, op, -error);
 }
 
+static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_uring_cqe *cqe)
+{
+    const int32_t res = cqe->res;
+
+    if (has_to_wait(op, res)) {
+        wait_again(loop, op, res);
+        return;
+    }
+    if (op->kind == PP_IO_CONNECT && res == 0) {
+        connect_result(loop, op);
+        return;
+    }
+    if (cqe->flags & IORING_CQE_F_BUFFER) {
+        const uint32_t number = buffer_taken(loop, pp_io_class_of(loop, op), cqe);
+
+        op->buf = buffer_at(loop, number);
+        if (res <= 0)
+            buffer_put_number(loop, number);
+    }
+    pp_io_complete(loop, op, op->kind == PP_IO_WATCH && res > 0 ? 0 : res);
+}
+
+/* Bytes have come and there is no buffer ring to receive them by. */
+static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
+    const size_t bytes = buffers->pool.item_bytes;
+    const bool from = op->kind == PP_IO_RECV_FROM;
+    char *buf = pp_pool_take(&buffers->pool);
+    ssize_t ret;
+
+    if (!buf) {
+        pp_io_starve(loop, op);
+        return;
+    }
+    pp_io_count_syscall(loop);
+    ret = from ? pp_io_datagram_receive(op->fd, buf, bytes)
+               : recv(op->fd, buf, bytes, MSG_DONTWAIT);
+    buffers->free--;
+    if (ret > 0 || (ret == 0 && from))
+        op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
+    else
+        uring_buffer_put(loop, buffers, buf);
+    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+        poll_first(loop, op);
+    else
+        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+}
+
 static void on_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
     if (res < 0 || op->state == PP_IO_CANCELING)
         pp_io_complete(loop, op, res < 0 ? res : -ECANCELED);
     else if (op->kind == PP_IO_CONNECT)
         connect_result(loop, op);
-    else if (op->kind == PP_IO_RECV_POOLED && !state_of(loop)->buf_ring)
+    else if (pp_io_takes_buffer(op) && !state_of(loop)->buf_rings[pp_io_class_of(loop, op)])
         recv_pooled_now(loop, op);
     else
         uring_submit(loop, op);
@@ -696,7 +853,9 @@ static void reap(struct pp_io_loop *loop)
     struct io_uring_cqe *cqe;
     unsigned head;
 
-    loop->stats.overflows += overflow;
+    st->batch = count;
+    if (overflow)
+        pp_io_count(&loop->counters.overflows);
     if (st->sends.head) {
         note_failed_sends(st, count);
         if (!overflow && io_uring_sq_ready(&st->ring) == 0)
@@ -837,7 +996,8 @@ static int ring_setup(struct uring_state *st, const struct pp_io_options *option
     return ret;
 }
 
-/* The kernel that brought zero-copy send (6.0) brought multishot receive, which no probe shows. */
+/* The kernel that brought zero-copy send (6.0) brought multishot receive, and the one that brought
+ * zero-copy sendmsg (6.1) sends to an address, which no probe shows. */
 static int ring_probe(struct uring_state *st)
 {
     struct io_uring_probe *probe = io_uring_get_probe_ring(&st->ring);
@@ -847,6 +1007,7 @@ static int ring_probe(struct uring_state *st)
         return -ENOSYS;
     usable = io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN);
     st->has[FEATURE_MULTISHOT] = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
+    st->sends_to = io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC);
     io_uring_free_probe(probe);
     if (!usable)
         return -ENOSYS;
@@ -863,12 +1024,20 @@ static size_t buf_ring_bytes(uint32_t count)
     return count * sizeof(struct io_uring_buf);
 }
 
-/* Hands all receive buffers to the kernel. Without it, they stay in the loop's pool. */
-static int buf_ring_setup(struct pp_io_loop *loop)
+static void buf_ring_unmap(struct pp_io_loop *loop, enum pp_io_class class)
 {
     struct uring_state *st = state_of(loop);
-    const uint32_t count = loop->buffers.capacity;
-    struct io_uring_buf_reg reg = { .ring_entries = count, .bgid = BUFFER_GROUP };
+
+    if (st->buf_rings[class])
+        (void)munmap(st->buf_rings[class], buf_ring_bytes(loop->buffers[class].pool.capacity));
+    st->buf_rings[class] = NULL;
+}
+
+static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class)
+{
+    struct uring_state *st = state_of(loop);
+    const uint32_t count = loop->buffers[class].pool.capacity;
+    struct io_uring_buf_reg reg = { .ring_entries = count, .bgid = (uint16_t) class };
     struct io_uring_buf_ring *buf_ring;
     int ret;
 
@@ -885,11 +1054,35 @@ static int buf_ring_setup(struct pp_io_loop *loop)
         (void)munmap(buf_ring, buf_ring_bytes(count));
         return ret;
     }
-    st->buf_ring = buf_ring;
-    loop->buffers_free = 0;
-    for (uint32_t i = 0; i < count; i++)
-        uring_buffer_put(loop, pp_pool_take(&loop->buffers));
+    st->buf_rings[class] = buf_ring;
     return 0;
+}
+
+static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
+{
+    buffers->free = 0;
+    for (uint32_t i = 0; i < buffers->pool.capacity; i++)
+        uring_buffer_put(loop, buffers, pp_pool_take(&buffers->pool));
+}
+
+/* Hands the receive buffers to the kernel. Without it, they stay in the loop's pools: so do large
+ * ones without multishot requests, because only these write down where a datagram came from. With
+ * them it is both or none, or a descriptor could not change over from one to the other. */
+static void buf_rings_setup(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    const bool both = st->has[FEATURE_MULTISHOT] && loop->buffers[PP_IO_LARGE].pool.capacity > 0;
+
+    if (buf_ring_setup(loop, PP_IO_SMALL) < 0)
+        return;
+    if (both && buf_ring_setup(loop, PP_IO_LARGE) < 0) {
+        (void)io_uring_unregister_buf_ring(&st->ring, PP_IO_SMALL);
+        buf_ring_unmap(loop, PP_IO_SMALL);
+        return;
+    }
+    buf_ring_fill(loop, &loop->buffers[PP_IO_SMALL]);
+    if (both)
+        buf_ring_fill(loop, &loop->buffers[PP_IO_LARGE]);
 }
 
 static void describe(struct pp_io_loop *loop)
@@ -899,7 +1092,7 @@ static void describe(struct pp_io_loop *loop)
 
     (void)snprintf(loop->description, sizeof loop->description, "io_uring: %s, %s, %s, %s",
                    multishot ? "multishot" : "single-shot",
-                   st->buf_ring ? "buffer ring" : "no buffer ring",
+                   st->buf_rings[PP_IO_SMALL] ? "buffer ring" : "no buffer ring",
                    st->has[FEATURE_DEFER] ? "deferred task work" : "task work at any time",
                    st->plain_sends         ? "plain sends"
                    : st->has[FEATURE_SKIP] ? "silent sends"
@@ -919,7 +1112,7 @@ static void close_accepted(struct pp_io_loop *loop)
             (void)close(cqe->res);
     }
     for (uint32_t fd = 0; st->slots && fd < st->slots_used; fd++)
-        if (st->slots[fd].listens)
+        if (st->slots[fd].kind == PP_IO_ACCEPT)
             drop_held(loop, &st->slots[fd]);
 }
 
@@ -929,8 +1122,8 @@ static void uring_close(struct pp_io_loop *loop)
 
     close_accepted(loop);
     io_uring_queue_exit(&st->ring);
-    if (st->buf_ring)
-        (void)munmap(st->buf_ring, buf_ring_bytes(loop->buffers.capacity));
+    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
+        buf_ring_unmap(loop, (enum pp_io_class)i);
     pp_memory_free(st->held_buffers);
     pp_memory_free(st->slots);
 }
@@ -942,6 +1135,7 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     int ret;
 
     st->timer_ns = PP_IO_NO_DEADLINE;
+    st->sender_only.msg_namelen = PP_IO_SENDER_NAME_BYTES;
     ret = ring_setup(st, options, !(without >> FEATURE_DEFER & 1));
     if (ret < 0)
         return refused(err, ret);
@@ -951,18 +1145,19 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
         goto fail;
     }
     st->slots = pp_memory_alloc(loop->fds_max, sizeof *st->slots);
-    st->held_buffers = pp_memory_alloc(loop->buffers.capacity, sizeof *st->held_buffers);
+    st->held_buffers = pp_memory_alloc(pp_io_loop_buffers(loop), sizeof *st->held_buffers);
     if (!st->slots || !st->held_buffers) {
         ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
                            loop->fds_max);
         goto fail;
     }
-    if (!(without >> FEATURE_BUFFER_RING & 1))
-        (void)buf_ring_setup(loop);
     for (unsigned i = 0; i < FEATURE_COUNT; i++)
         st->has[i] = st->has[i] && !(without >> i & 1);
-    /* While the loop looks again and again, messages are few, and a plain send is the shorter way;
-     * without deferred task work it would be interrupted by its own answer. */
+    st->sends_to = st->sends_to && st->has[FEATURE_SKIP];
+    if (!(without >> FEATURE_BUFFER_RING & 1))
+        buf_rings_setup(loop);
+    /* While the loop looks again and again, messages may be few, and a plain send is the shorter
+     * way; without deferred task work it would be interrupted by its own answer. */
     st->plain_sends = st->has[FEATURE_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
     describe(loop);
     return 0;

@@ -10,11 +10,13 @@
 #include "base/error.h"
 
 #include <netinet/in.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 struct pp_io_loop;
 struct pp_io_op;
@@ -35,7 +37,9 @@ enum pp_io_kind {
     PP_IO_CONNECT,
     PP_IO_RECV,
     PP_IO_RECV_POOLED,
+    PP_IO_RECV_FROM,
     PP_IO_SEND,
+    PP_IO_SEND_BACK,
     PP_IO_SHUTDOWN,
     PP_IO_CLOSE,
     PP_IO_TIMER,
@@ -67,6 +71,7 @@ struct pp_io_op {
     uint8_t state; /* enum pp_io_state, written by the loop alone */
     union {
         bool lazy;         /* send: see pp_io_send() */
+        bool large;        /* recv_pooled: see pp_io_recv_pooled() */
         atomic_bool woken; /* wake */
     };
     uint8_t tag; /* the owner's: the loop never touches it */
@@ -97,8 +102,23 @@ void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf,
  * is no buffer. When all buffers are out the receive waits for one, and nothing is lost. One
  * descriptor takes either kind of receive, not both in turn. After PP_IO_DISARM an engine may hold
  * what a peer goes on to send, in buffers that others then lack, until the owner asks for it or
- * closes the descriptor: whoever stops asking for long should watch pp_io_loop_is_starving(). */
+ * closes the descriptor: whoever stops asking for long should watch pp_io_loop_is_starving().
+ *
+ * There are small and large buffers. The loop sets op->large once a receive has filled a small one,
+ * and from then on this op takes large ones, where the loop has any. The owner may set it before
+ * starting: a datagram that does not fit its buffer is cut, and a stream's receive is one call. */
 void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
+
+/* The next datagram on a socket that is not connected, in a large buffer: op->buf holds its res
+ * bytes (0: an empty one, in a buffer too) and goes back with pp_io_buffer_put();
+ * pp_io_sender(op->buf) is where it came from. With res < 0 there is no buffer. The loop must have
+ * large buffers. */
+void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
+
+/* Sends the first len bytes of buf, one of pp_io_recv_from()'s, to where it came from; a datagram
+ * goes whole or not at all. op->lazy as for pp_io_send(). */
+void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char *buf, uint32_t len,
+                     pp_io_cb *cb);
 
 /* res may be less than len: pp_io_advance() and PP_IO_REARM send the rest.
  * The owner may set op->lazy after starting, and clear it while op is armed: the callback of a send
@@ -129,12 +149,13 @@ bool pp_io_advance(struct pp_io_op *op);
  * it is idle or done. */
 void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op);
 
-/* Gives back a buffer of pp_io_recv_pooled(). */
+/* Gives back a buffer of pp_io_recv_pooled() or pp_io_recv_from(). */
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf);
 
 /* ---- the loop ---------------------------------------------------------------------------- */
 
-/* What the loop does while nothing has completed. */
+/* What the loop does while nothing has completed. Those that look do so, too, for the last 50 us
+ * before a timer, however long they have slept: waking up would make it late. */
 enum pp_io_wait {
     PP_IO_WAIT_BLOCK, /* sleep in the kernel */
     PP_IO_WAIT_SPIN,  /* look again and again for spin_ns, then sleep */
@@ -152,9 +173,11 @@ struct pp_io_options {
     const char *engine; /* "epoll", "io_uring", "io_uring:no-multishot": see pp_io_engine_list() */
     enum pp_io_wait wait;
     uint64_t spin_ns;
-    uint32_t connections;  /* how many to be ready for: sizes rings and batches; more are served */
-    uint32_t buffers;      /* how many receive buffers; rounded up to a power of two */
-    uint32_t buffer_bytes; /* a multiple of 64 */
+    uint32_t connections;   /* how many to be ready for: sizes rings and batches; more are served */
+    uint32_t buffers;       /* how many small receive buffers; rounded up to a power of two */
+    uint32_t buffer_bytes;  /* a multiple of 64 */
+    uint32_t large_buffers; /* the same; 0: none, and small ones serve all */
+    uint32_t large_buffer_bytes;
 };
 
 /* Counted from the opening of the loop. */
@@ -188,9 +211,10 @@ int pp_io_loop_run_once(struct pp_io_loop *loop);
 /* The same without waiting. */
 int pp_io_loop_poll(struct pp_io_loop *loop);
 
-const struct pp_io_stats *pp_io_loop_stats(const struct pp_io_loop *loop);
+/* May be called from any thread while the loop is open. */
+struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop);
 
-/* How many receive buffers there are. */
+/* How many receive buffers there are, small and large. */
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
 
 /* Whether a receive is waiting for a buffer right now. */
@@ -212,26 +236,83 @@ bool pp_io_engine_exists(const char *name);
 
 /* ---- sockets ----------------------------------------------------------------------------- */
 
+/* Its layout is that of io_uring's struct io_uring_recvmsg_out with a name of up to 112 bytes after
+ * it, so that a datagram's sender can stand in its buffer as the kernel wrote it. */
 struct pp_io_addr {
     socklen_t len;
     union {
-        struct sockaddr any;
+        alignas(16) struct sockaddr any;
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
+        struct sockaddr_un un;
     };
 };
 
-#define PP_IO_ADDR_TEXT_BYTES 64
+#define PP_IO_ADDR_TEXT_BYTES 128
 
-/* "127.0.0.1:3131" or "[::1]:3131". Returns text. */
+/* "127.0.0.1:3131", "[::1]:3131", "[fe80::1%eth0]:3131", "unix:/path", "unix:@abstract name" or
+ * "unix:(unnamed)". Returns text. */
 const char *pp_io_addr_format(const struct pp_io_addr *addr, char text[PP_IO_ADDR_TEXT_BYTES]);
 
-/* A listening TCP socket on *addr, whose port is filled in where it was 0. Returns the descriptor,
- * the caller's, or a negative errno with err set. */
-int pp_io_listen(struct pp_io_addr *addr, struct pp_error *err);
+/* A Unix socket's address. 0; -ENAMETOOLONG: path does not fit; -EINVAL: it is empty. */
+int pp_io_addr_unix(struct pp_io_addr *addr, const char *path);
 
-/* A TCP socket to connect with: non-blocking, close-on-exec, no Nagle delay. Same return. */
-int pp_io_socket(const struct pp_io_addr *addr, struct pp_error *err);
+/* The sender of pp_io_recv_from()'s datagram. Valid while the buffer is the caller's. */
+#define PP_IO_SENDER_BYTES 128 /* what stands before the datagram in its buffer */
+const struct pp_io_addr *pp_io_sender(const char *buf);
+
+/* Zeroed, or NULL: what the system does by itself, and no Nagle delay. What makes no sense for a
+ * kind of socket is ignored there: congestion control for UDP, all but dgram and the sizes of the
+ * buffers for Unix sockets. What the kernel refuses is an error of kind PP_ERROR_UNAVAILABLE. */
+struct pp_io_socket_options {
+    bool dgram; /* UDP, or Unix datagrams */
+    bool mptcp; /* Multipath TCP */
+    bool nagle; /* leave Nagle's algorithm on */
+    bool tos_given;
+    uint8_t tos;
+    uint32_t sndbuf; /* bytes; the kernel may grant less, see pp_io_socket_granted() */
+    uint32_t rcvbuf;
+    uint32_t busy_poll_us; /* older kernels want CAP_NET_ADMIN for it */
+    char congestion[16];   /* "": the system's */
+};
+
+/* Sockets on *addr, whose port is filled in where it was 0: listening ones, or bound ones for
+ * datagrams. A port that anybody has is refused with -EADDRINUSE.
+ *
+ * With count > 1 they share the address, and a connection or a datagram goes to fds[i], where
+ * cpus[i] is the CPU that its packets arrive on: over the loopback, the sender's. Where several
+ * cpus[i] are that CPU, or with cpus NULL, it goes to any of fds, and always to the same for the
+ * same two ports; where none is, to fds[CPU % count]. That holds while all are open. Multipath TCP
+ * cannot be steered and goes to any. Unix sockets are one and the same.
+ *
+ * A Unix socket's file that nobody listens on any more is replaced; any other file is left alone
+ * and is -EEXIST. Returns 0, with count descriptors that are the caller's, or a negative errno with
+ * err set and *addr as it was. */
+int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                       const int *cpus, unsigned count, int *fds, struct pp_error *err);
+
+/* One such socket: the descriptor, or a negative errno with err set. */
+int pp_io_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                 struct pp_error *err);
+
+/* Removes the file that a Unix socket leaves behind; nothing to do for others. To be called by who
+ * listened on addr, before the last descriptor is closed: afterwards the file may be another's. */
+void pp_io_unlisten(const struct pp_io_addr *addr);
+
+/* A socket to connect to addr with: non-blocking, close-on-exec, bound to source, whose port may be
+ * 0, unless that is NULL. A Unix one for datagrams has a name, so that it can be answered. Same
+ * return. */
+int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                 const struct pp_io_addr *source, struct pp_error *err);
+
+/* Replaces sndbuf and rcvbuf, where they were given, by what the kernel has granted fd, which was
+ * opened with these options: without root, net.core.wmem_max and rmem_max are the most. (It
+ * reserves twice as much, and that is what getsockopt(2) says.) */
+void pp_io_socket_granted(int fd, struct pp_io_socket_options *options);
+
+/* Whether fd is connected to itself. A client of a port on this machine that nobody listens on can
+ * get that very port for its own end, and TCP then connects the two. */
+bool pp_io_is_self_connected(int fd);
 
 /* ---- work that blocks -------------------------------------------------------------------- */
 
@@ -263,12 +344,14 @@ void pp_io_workers_close(struct pp_io_workers *workers);
 void pp_io_work_start(struct pp_io_workers *workers, struct pp_io_loop *loop, struct pp_io_job *job,
                       pp_io_work *work, pp_io_cb *cb);
 
-/* Looks up a host name on a worker. At callback: job.op.res is 0 and addr is filled in, or a
- * negative errno and why says it in words. host must stay valid until then. */
+/* Looks up a host name, or an address as text ("fe80::1%eth0"), on a worker. At callback:
+ * job.op.res is 0 and addr is filled in, or a negative errno and why says it in words: "it has no
+ * IPv6 address". host must stay valid until then. */
 struct pp_io_resolve {
     struct pp_io_job job;
     const char *host;
     uint16_t port;
+    int family; /* AF_UNSPEC, AF_INET or AF_INET6; set it before starting */
     struct pp_io_addr addr;
     const char *why;
 };

@@ -6,9 +6,11 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
+#include "io/datagram.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -20,6 +22,9 @@ static_assert(sizeof(struct pp_io_op) == 40,
 /* Callbacks between two looks at the kernel: many enough that a look costs little, few enough that
  * one busy peer cannot keep the others waiting. */
 #define CALLBACKS_PER_LOOK 1024
+
+/* Between two tries of what no event announces. */
+#define RETRY_NS PP_NS_PER_MS
 
 /* The loop's own operation: its wake descriptor. */
 #define ARMED_BY_LOOP 1
@@ -77,14 +82,21 @@ static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
         loop->engine->submit(loop, op);
 }
 
+static bool has_filled_small(const struct pp_io_loop *loop, const struct pp_io_op *op)
+{
+    return op->res > 0 && (size_t)op->res == loop->buffers[PP_IO_SMALL].pool.item_bytes;
+}
+
 static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     op->state = PP_IO_IDLE;
     loop->armed--;
     if (op->kind == PP_IO_WAKE)
         atomic_store(&op->woken, false); /* a wake from here on asks for another callback */
-    else if (op->kind == PP_IO_SEND)
-        op->lazy = false;
+    else if (op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK)
+        op->lazy = false; /* it would turn into large */
+    else if (op->kind == PP_IO_RECV_POOLED && has_filled_small(loop, op))
+        op->large = true;
     if (op->cb(op) == PP_IO_REARM)
         op_arm(loop, op);
 }
@@ -140,6 +152,22 @@ void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf,
 void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
 {
     op_start(loop, op, PP_IO_RECV_POOLED, fd, cb);
+}
+
+void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
+{
+    pp_assert(loop->buffers[PP_IO_LARGE].pool.capacity > 0);
+    op->large = true;
+    op_start(loop, op, PP_IO_RECV_FROM, fd, cb);
+}
+
+void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char *buf, uint32_t len,
+                     pp_io_cb *cb)
+{
+    op->buf = buf;
+    op->len = len;
+    op->lazy = false;
+    op_start(loop, op, PP_IO_SEND_BACK, fd, cb);
 }
 
 void pp_io_send(struct pp_io_loop *loop, struct pp_io_op *op, int fd, const void *buf, uint32_t len,
@@ -207,7 +235,8 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
         timer_cancel(loop, op);
     } else if (op->kind == PP_IO_WAKE) {
         wake_cancel(loop, op);
-    } else if (pp_io_queue_remove(&loop->starved, op)) {
+    } else if (pp_io_queue_remove(&pp_io_buffers_of(loop, op)->starved, op) ||
+               pp_io_queue_remove(&loop->postponed, op)) {
         pp_io_complete(loop, op, -ECANCELED);
     } else {
         op->state = PP_IO_CANCELING;
@@ -265,20 +294,33 @@ static enum pp_io_next on_wake_fd(struct pp_io_op *op)
 
 void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    loop->stats.starved++;
-    pp_io_queue_push(&loop->starved, op);
+    pp_io_count(&loop->counters.starved);
+    pp_io_queue_push(&pp_io_buffers_of(loop, op)->starved, op);
 }
 
+/* A datagram does not stand at the beginning of its buffer, which is a large one. */
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 {
-    loop->engine->buffer_put(loop, buf);
+    struct pp_io_buffers *large = &loop->buffers[PP_IO_LARGE];
+    const size_t bytes = large->pool.item_bytes;
+    const uintptr_t offset = (uintptr_t)buf - (uintptr_t)large->pool.items;
+
+    if (offset < large->pool.capacity * bytes)
+        loop->engine->buffer_put(loop, large, buf - offset % bytes);
+    else
+        loop->engine->buffer_put(loop, &loop->buffers[PP_IO_SMALL], buf);
+}
+
+const struct pp_io_addr *pp_io_sender(const char *buf)
+{
+    return (const struct pp_io_addr *)(const void *)(buf - PP_IO_SENDER_BYTES);
 }
 
 /* As many receives as there are buffers try again: not all, or a crowd would come for each one. */
-static void feed_starved(struct pp_io_loop *loop)
+static void feed_starved(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
 {
-    for (uint32_t left = loop->buffers_free; left > 0; left--) {
-        struct pp_io_op *op = pp_io_queue_pop(&loop->starved);
+    for (uint32_t left = buffers->free; left > 0; left--) {
+        struct pp_io_op *op = pp_io_queue_pop(&buffers->starved);
 
         if (!op)
             return;
@@ -286,7 +328,59 @@ static void feed_starved(struct pp_io_loop *loop)
     }
 }
 
+/* ---- trying again ---- */
+
+bool pp_io_is_stream(struct pp_io_loop *loop, int fd)
+{
+    int type;
+    socklen_t len = sizeof type;
+
+    pp_io_count_syscall(loop);
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type == SOCK_STREAM;
+}
+
+static bool is_writable(struct pp_io_loop *loop, int fd)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+
+    pp_io_count_syscall(loop);
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* A socket that could send, and did not, was refused by the receiver's. */
+bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op)
+{
+    if (op->kind == PP_IO_CONNECT)
+        return op->addr->sa_family == AF_UNIX;
+    return op->kind == PP_IO_SEND_BACK && pp_io_sender(op->buf)->any.sa_family == AF_UNIX &&
+           is_writable(loop, op->fd);
+}
+
+void pp_io_postpone(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (!loop->postponed.head)
+        loop->retry_ns = pp_clock_now_ns() + RETRY_NS;
+    pp_io_queue_push(&loop->postponed, op);
+}
+
+static void retry_postponed(struct pp_io_loop *loop)
+{
+    struct pp_io_queue queue = loop->postponed;
+    struct pp_io_op *op;
+
+    loop->postponed.head = NULL; /* those that fail again are postponed anew */
+    while ((op = pp_io_queue_pop(&queue)))
+        loop->engine->submit(loop, op);
+}
+
 /* ---- turns ---- */
+
+static uint64_t next_deadline_ns(const struct pp_io_loop *loop)
+{
+    const uint64_t timer_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
+
+    return loop->postponed.head && loop->retry_ns < timer_ns ? loop->retry_ns : timer_ns;
+}
 
 static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
 {
@@ -298,16 +392,25 @@ static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
     }
 }
 
+/* What is due by now. */
+static void expire(struct pp_io_loop *loop, uint64_t now_ns)
+{
+    expire_timers(loop, now_ns);
+    if (loop->postponed.head && loop->retry_ns <= now_ns)
+        retry_postponed(loop);
+}
+
 /* The number of callbacks run, which may be none, or a negative errno. */
 static int loop_turn(struct pp_io_loop *loop, bool may_wait)
 {
-    const uint64_t deadline_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
+    const uint64_t deadline_ns = next_deadline_ns(loop);
     const bool looks = loop->waiter.policy != PP_IO_WAIT_BLOCK;
     bool waits;
     int ret;
 
-    if (loop->starved.head)
-        feed_starved(loop);
+    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
+        if (loop->buffers[i].starved.head)
+            feed_starved(loop, &loop->buffers[i]);
     waits = may_wait && !loop->done.head;
     if (waits)
         ret = pp_io_wait_until(loop, deadline_ns);
@@ -315,11 +418,11 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
     if (ret < 0)
         return ret;
-    loop->stats.turns++;
+    pp_io_count(&loop->counters.turns);
     if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
         drain_woken(loop);
-    if (loop->timers)
-        expire_timers(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
+    if (loop->timers || loop->postponed.head)
+        expire(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
     return run_done(loop);
 }
 
@@ -365,6 +468,24 @@ static uint32_t round_up_to_power_of_two(uint32_t n)
     return n <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(n - 1));
 }
 
+static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t bytes,
+                        struct pp_error *err)
+{
+    const int ret = pp_pool_init(&buffers->pool, round_up_to_power_of_two(count), bytes);
+
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
+                            count, bytes);
+    buffers->free = buffers->pool.capacity;
+    return 0;
+}
+
+static void buffers_fini(struct pp_io_loop *loop)
+{
+    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
+        pp_pool_fini(&loop->buffers[i].pool);
+}
+
 static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *options,
                       uint32_t without, struct pp_error *err)
 {
@@ -372,17 +493,18 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
 
     loop->fds_max = fds_limit();
     pp_io_waiter_init(&loop->waiter, options->wait, options->spin_ns);
-    ret = pp_pool_init(&loop->buffers, round_up_to_power_of_two(options->buffers),
-                       options->buffer_bytes);
+    pp_assert(options->large_buffers == 0 || options->large_buffer_bytes > PP_IO_SENDER_BYTES);
+    ret = buffers_init(&loop->buffers[PP_IO_SMALL], options->buffers, options->buffer_bytes, err);
+    if (ret == 0 && options->large_buffers > 0)
+        ret = buffers_init(&loop->buffers[PP_IO_LARGE], options->large_buffers,
+                           options->large_buffer_bytes, err);
     if (ret < 0)
-        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
-                            options->buffers, options->buffer_bytes);
-    loop->buffers_free = loop->buffers.capacity;
+        goto fail_buffers;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (loop->wake_fd < 0) {
         ret = pp_error_set(err, PP_ERROR_RUN, -errno, "cannot open an eventfd: %s",
                            strerror(errno));
-        goto fail_eventfd;
+        goto fail_buffers;
     }
     ret = loop->engine->open(loop, options, without, err);
     if (ret < 0)
@@ -392,8 +514,8 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
 
 fail_engine:
     (void)close(loop->wake_fd);
-fail_eventfd:
-    pp_pool_fini(&loop->buffers);
+fail_buffers:
+    buffers_fini(loop);
     return ret;
 }
 
@@ -436,13 +558,24 @@ void pp_io_loop_close(struct pp_io_loop *loop)
     close_accepted(loop);
     loop->engine->close(loop);
     (void)close(loop->wake_fd);
-    pp_pool_fini(&loop->buffers);
+    buffers_fini(loop);
     pp_memory_free(loop);
 }
 
-const struct pp_io_stats *pp_io_loop_stats(const struct pp_io_loop *loop)
+static uint64_t counted(const atomic_uint_least64_t *counter)
 {
-    return &loop->stats;
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop)
+{
+    return (struct pp_io_stats){
+        .syscalls = counted(&loop->counters.syscalls),
+        .turns = counted(&loop->counters.turns),
+        .starved = counted(&loop->counters.starved),
+        .overflows = counted(&loop->counters.overflows),
+        .guard_trips = counted(&loop->counters.guard_trips),
+    };
 }
 
 struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
@@ -459,12 +592,12 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
 
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
 {
-    return loop->buffers.capacity;
+    return loop->buffers[PP_IO_SMALL].pool.capacity + loop->buffers[PP_IO_LARGE].pool.capacity;
 }
 
 bool pp_io_loop_is_starving(const struct pp_io_loop *loop)
 {
-    return loop->starved.head;
+    return loop->buffers[PP_IO_SMALL].starved.head || loop->buffers[PP_IO_LARGE].starved.head;
 }
 
 const char *pp_io_loop_describe(const struct pp_io_loop *loop)

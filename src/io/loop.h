@@ -10,17 +10,35 @@
 
 #include <stdalign.h>
 
+enum pp_io_class { PP_IO_SMALL, PP_IO_LARGE, PP_IO_CLASSES };
+
+/* The receive buffers of one size. There may be no large ones. */
+struct pp_io_buffers {
+    struct pp_pool pool;        /* an engine may take them all for itself */
+    uint32_t free;              /* those that are neither an owner's nor held for one */
+    struct pp_io_queue starved; /* receives that wait for one */
+};
+
+/* struct pp_io_stats as it is being counted: written by the loop's thread alone, read by any. */
+struct pp_io_counters {
+    atomic_uint_least64_t syscalls;
+    atomic_uint_least64_t turns;
+    atomic_uint_least64_t starved;
+    atomic_uint_least64_t overflows;
+    atomic_uint_least64_t guard_trips;
+};
+
 struct pp_io_loop {
     const struct pp_io_engine *engine;
-    struct pp_io_queue done;    /* completed, callback still to run */
-    struct pp_io_queue starved; /* pooled receives that wait for a buffer */
-    struct pp_io_op *timers;    /* by deadline, soonest first */
-    uint32_t armed;             /* operations whose callback is still to come, wake_op included */
+    struct pp_io_queue done; /* completed, callback still to run */
+    struct pp_io_op *timers; /* by deadline, soonest first */
+    struct pp_io_queue postponed;
+    uint64_t retry_ns; /* when they are tried again */
+    uint32_t armed;    /* operations whose callback is still to come, wake_op included */
     struct pp_io_waiter waiter;
-    struct pp_io_stats stats;
-    uint32_t fds_max;       /* an engine's tables by descriptor are this long */
-    struct pp_pool buffers; /* the receive buffers; an engine may take them all for itself */
-    uint32_t buffers_free;  /* those that are neither an owner's nor held for one */
+    struct pp_io_counters counters;
+    uint32_t fds_max; /* an engine's tables by descriptor are this long */
+    struct pp_io_buffers buffers[PP_IO_CLASSES];
     _Atomic(struct pp_io_op *) woken; /* a stack, pushed by any thread */
     int wake_fd;
     struct pp_io_op wake_op;
@@ -28,15 +46,42 @@ struct pp_io_loop {
     alignas(64) char engine_state[];
 };
 
+/* There is one writer, so that no lock is needed. */
+static inline void pp_io_count(atomic_uint_least64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
 /* The engines and the waits count every system call that they make. Only the benchmark of what
  * measuring itself costs is built without. */
 static inline void pp_io_count_syscall(struct pp_io_loop *loop)
 {
 #ifndef PP_UNMEASURED
-    loop->stats.syscalls++;
+    pp_io_count(&loop->counters.syscalls);
 #else
     (void)loop;
 #endif
+}
+
+static inline bool pp_io_takes_buffer(const struct pp_io_op *op)
+{
+    return op->kind == PP_IO_RECV_POOLED || op->kind == PP_IO_RECV_FROM;
+}
+
+/* Which buffers op, a receive, takes. */
+static inline enum pp_io_class pp_io_class_of(const struct pp_io_loop *loop,
+                                              const struct pp_io_op *op)
+{
+    const bool has_large = loop->buffers[PP_IO_LARGE].pool.capacity > 0;
+
+    return op->large && has_large ? PP_IO_LARGE : PP_IO_SMALL;
+}
+
+static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
+                                                     const struct pp_io_op *op)
+{
+    return &loop->buffers[pp_io_class_of(loop, op)];
 }
 
 /* op has completed with res: its callback will run. */
@@ -44,5 +89,15 @@ void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
 
 /* There is no buffer for op: it is submitted again when one comes back. */
 void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op);
+
+/* Whether fd is a stream; asks the kernel. */
+bool pp_io_is_stream(struct pp_io_loop *loop, int fd);
+
+/* Whether no event says when op, to which the kernel has said EAGAIN, may succeed: another's Unix
+ * socket has no room for a connection, or for a datagram. */
+bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op);
+
+/* op is submitted again a little later. */
+void pp_io_postpone(struct pp_io_loop *loop, struct pp_io_op *op);
 
 #endif

@@ -14,16 +14,37 @@ static void set_port(struct pp_io_addr *addr, uint16_t port)
         addr->in.sin_port = htons(port);
 }
 
+/* The type is one of several that would give the same addresses: it keeps them from coming more
+ * than once. */
+static int ask(const char *host, int family, struct addrinfo **list)
+{
+    const struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
+
+    return getaddrinfo(host, NULL, &hints, list);
+}
+
+/* An address or a name that has none of the wanted family is reported in several ways, one of them
+ * that there is no such name: asking for any family tells which it is. */
+static const char *why_not(const struct pp_io_resolve *resolve, int error)
+{
+    struct addrinfo *list;
+
+    if (error == EAI_SYSTEM)
+        return strerror(errno);
+    if (resolve->family == AF_UNSPEC || ask(resolve->host, AF_UNSPEC, &list) != 0)
+        return gai_strerror(error);
+    freeaddrinfo(list);
+    return resolve->family == AF_INET6 ? "it has no IPv6 address" : "it has no IPv4 address";
+}
+
 static int look_up(struct pp_io_job *job)
 {
     struct pp_io_resolve *resolve = container_of(job, struct pp_io_resolve, job);
-    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
     struct addrinfo *list;
-    int error;
+    const int error = ask(resolve->host, resolve->family, &list);
 
-    error = getaddrinfo(resolve->host, NULL, &hints, &list);
     if (error) {
-        resolve->why = error == EAI_SYSTEM ? strerror(errno) : gai_strerror(error);
+        resolve->why = why_not(resolve, error);
         return -ENXIO;
     }
     memcpy(&resolve->addr.any, list->ai_addr, list->ai_addrlen);

@@ -5,6 +5,9 @@
 
 #include <sched.h>
 
+/* Waking up from sleep takes about this long. */
+#define WAKE_UP_NS (50 * PP_NS_PER_US)
+
 #define GUARD_SLOW_NS (300 * PP_NS_PER_US)
 #define GUARD_SLOW_POINTS 8
 #define GUARD_TRIP_POINTS 24
@@ -52,8 +55,14 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
     return ret;
 }
 
-/* Looks until something has happened, or for spin_ns, and then sleeps. The spell is counted from
- * the end of the last wait, so that one clock reading a wait is enough. */
+static uint64_t wake_up_ns(uint64_t deadline_ns)
+{
+    return deadline_ns == PP_IO_NO_DEADLINE ? deadline_ns : deadline_ns - WAKE_UP_NS;
+}
+
+/* Looks until something has happened, or for spin_ns, and then sleeps, but never just before the
+ * deadline: it would be missed. The spell is counted from the end of the last wait, so that one
+ * clock reading a wait is enough. */
 static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct pp_io_waiter *waiter = &loop->waiter;
@@ -70,13 +79,14 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
         now_ns = pp_clock_now_ns();
         over = ret < 0 || something_happened(loop) || now_ns >= deadline_ns;
-        if (!over && now_ns - waiter->last_ns < waiter->spin_ns)
+        if (!over &&
+            (now_ns - waiter->last_ns < waiter->spin_ns || deadline_ns - now_ns <= WAKE_UP_NS))
             continue;
         if (waiter->policy == PP_IO_WAIT_YIELD &&
             pp_io_guard_note(&waiter->guard, now_ns - waiter->last_ns))
-            loop->stats.guard_trips++;
+            pp_io_count(&loop->counters.guard_trips);
         waiter->last_ns = now_ns;
-        return over ? ret : sleep_until(loop, deadline_ns);
+        return over ? ret : sleep_until(loop, wake_up_ns(deadline_ns));
     }
 }
 

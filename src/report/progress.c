@@ -14,18 +14,17 @@ static unsigned bar_columns(unsigned columns)
     return columns - TEXT_COLUMNS < BAR_COLUMNS_MAX ? columns - TEXT_COLUMNS : BAR_COLUMNS_MAX;
 }
 
-void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, uint64_t count,
-                      uint64_t elapsed_ns)
+void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, double share, uint64_t elapsed_ns)
 {
     const unsigned bar = bar_columns(columns);
-    const unsigned full = (unsigned)((double)done / (double)count * bar);
+    const unsigned full = (unsigned)(share * bar);
     const double rate = elapsed_ns ? (double)done * 1e9 / (double)elapsed_ns : 0;
     char text[PP_FORMAT_BYTES];
 
     (void)fputs("\r\033[K[", out);
     for (unsigned i = 0; i < bar; i++)
         (void)fputs(i < full ? "=" : " ", out);
-    (void)fprintf(out, "] %3.0f %%  %s roundtrips/s", (double)done * 100 / (double)count,
+    (void)fprintf(out, "] %3.0f %%  %s roundtrips/s", share * 100,
                   pp_format_decimal(text, rate, 0));
     (void)fflush(out);
 }

@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, uint64_t count,
+/* done round trips in elapsed_ns; share of the whole, 0 to 1. */
+void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, double share,
                       uint64_t elapsed_ns);
 
 /* Leaves the line empty. */

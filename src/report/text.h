@@ -3,6 +3,7 @@
 #define PP_REPORT_TEXT_H
 
 #include "bench/result.h"
+#include "bench/serve.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +16,12 @@ struct pp_text_style {
 
 /* What is going to be measured. Nothing when quiet. */
 void pp_text_begin(FILE *out, const struct pp_text_style *style, const struct pp_result *result);
+
+/* A server: where it listens, and what it has done. The first line begins with "listening on". */
+void pp_text_serve_begin(FILE *out, const struct pp_text_style *style, const struct pp_plan *plan,
+                         const struct pp_serve_report *report);
+void pp_text_serve_end(FILE *out, const struct pp_text_style *style,
+                       const struct pp_serve_report *report);
 
 /* What came out. */
 void pp_text_end(FILE *out, const struct pp_text_style *style, const struct pp_result *result);

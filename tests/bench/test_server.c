@@ -1,246 +1,15 @@
 #include "bench/server.h"
 
 #include "base/clock.h"
-#include "support.h"
+#include "stream_server.h"
 
 #include <stdio.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
 
-#define CLIENTS_MAX 256
-#define BUFFERS 64 /* fewer than clients, and more than a slow one may hold */
-#define BUFFER_BYTES 256
 #define LONG_NS (150 * PP_NS_PER_MS)
 #define MIB ((size_t)1024 * 1024)
 
-/* Many more turns than anything here takes. */
-#define TURNS_MAX 20000
-
 /* Callbacks that a loop runs before it looks at the kernel again, and some. */
 #define MANY_CALLBACKS 1100
-
-/* The server's loop runs on a thread of its own, or is driven by the test, turn by turn. */
-struct fixture {
-    const char *engine;
-    struct pp_io_loop *loop;
-    struct pp_server *server;
-    struct pp_io_addr addr;
-    pthread_t thread;
-    bool threaded;
-    int loop_result;
-    struct rlimit files; /* as they were before the test */
-    int clients[CLIENTS_MAX];
-    unsigned client_count;
-};
-
-static void *run_loop(void *argument)
-{
-    struct fixture *f = argument;
-
-    f->loop_result = pp_io_loop_run(f->loop);
-    return NULL;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    if (!f || getrlimit(RLIMIT_NOFILE, &f->files) < 0)
-        return -1;
-    f->engine = *state;
-    *state = f;
-    hang_guard_start();
-    return 0;
-}
-
-static void stop_and_join(struct fixture *f)
-{
-    pp_server_stop(f->server);
-    (void)pthread_join(f->thread, NULL);
-    f->threaded = false;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    bool in_time;
-
-    (void)setrlimit(RLIMIT_NOFILE, &f->files);
-    if (f->threaded) {
-        stop_and_join(f);
-    } else if (f->server) {
-        pp_server_stop(f->server);
-        (void)pp_io_loop_run(f->loop);
-    }
-    in_time = hang_guard_stop();
-    for (unsigned i = 0; i < f->client_count; i++)
-        (void)close(f->clients[i]);
-    pp_io_loop_close(f->loop);
-    pp_server_close(f->server);
-    free(f);
-    return in_time ? 0 : -1;
-}
-
-/* ---- the server ---- */
-
-/* The sizes are those of the sockets; 0 leaves them to the kernel. */
-static void serve(struct fixture *f, uint32_t connections, uint32_t buffer_bytes, int socket_bytes)
-{
-    struct pp_error err = { 0 };
-    int listen_fd;
-
-    f->loop = open_loop(f->engine, BUFFERS, buffer_bytes);
-    f->addr = loopback();
-    listen_fd = pp_io_listen(&f->addr, &err);
-    assert_true(listen_fd >= 0);
-    if (socket_bytes) {
-        set_option(listen_fd, SOL_SOCKET, SO_SNDBUF, socket_bytes);
-        set_option(listen_fd, SOL_SOCKET, SO_RCVBUF, socket_bytes);
-    }
-    assert_int_equal(pp_server_open(&f->server, f->loop, listen_fd, connections,
-                                    pp_io_loop_buffers(f->loop), &err),
-                     0);
-}
-
-static void start_thread(struct fixture *f)
-{
-    assert_int_equal(pthread_create(&f->thread, NULL, run_loop, f), 0);
-    f->threaded = true;
-}
-
-static void serve_on_thread(struct fixture *f, uint32_t connections)
-{
-    serve(f, connections, BUFFER_BYTES, 0);
-    start_thread(f);
-}
-
-static void close_server(struct fixture *f)
-{
-    pp_io_loop_close(f->loop);
-    pp_server_close(f->server);
-    f->loop = NULL;
-    f->server = NULL;
-}
-
-static void stop(struct fixture *f)
-{
-    stop_and_join(f);
-    assert_int_equal(f->loop_result, 0);
-    close_server(f);
-}
-
-/* Some turns of a loop that has no thread. */
-static void drive(struct fixture *f)
-{
-    for (int i = 0; i < 8; i++)
-        assert_int_equal(pp_io_loop_poll(f->loop), 0);
-}
-
-/* ---- its clients ---- */
-
-static int client_socket(struct fixture *f)
-{
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0 && f->client_count < CLIENTS_MAX);
-    f->clients[f->client_count++] = fd;
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    return fd;
-}
-
-static void client_connect(struct fixture *f, int fd)
-{
-    assert_int_equal(connect(fd, &f->addr.any, f->addr.len), 0);
-}
-
-static int client(struct fixture *f)
-{
-    const int fd = client_socket(f);
-
-    client_connect(f, fd);
-    return fd;
-}
-
-/* One that takes in little at a time. */
-static int narrow_client(struct fixture *f)
-{
-    const int fd = client_socket(f);
-
-    set_option(fd, SOL_SOCKET, SO_RCVBUF, 4096);
-    client_connect(f, fd);
-    return fd;
-}
-
-/* The test closes fd itself. */
-static void disown(struct fixture *f, int fd)
-{
-    for (unsigned i = 0; i < f->client_count; i++)
-        if (f->clients[i] == fd)
-            f->clients[i] = f->clients[--f->client_count];
-}
-
-static void say(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-static void hear(int fd, const char *text)
-{
-    char got[256] = "";
-    const size_t bytes = strlen(text);
-
-    assert_true(bytes < sizeof got);
-    assert_int_equal(recv(fd, got, bytes, MSG_WAITALL), bytes);
-    assert_string_equal(got, text);
-}
-
-static void is_echoed(int fd, const char *text)
-{
-    say(fd, text);
-    hear(fd, text);
-}
-
-/* The same where nobody else turns the server's loop. */
-static void is_echoed_when_driven(struct fixture *f, int fd, const char *text)
-{
-    char got[256] = "";
-    size_t bytes = 0;
-
-    say(fd, text);
-    for (int turn = 0; turn < TURNS_MAX && bytes < strlen(text); turn++) {
-        const ssize_t part = recv(fd, got + bytes, sizeof got - bytes - 1, MSG_DONTWAIT);
-
-        bytes += part > 0 ? (size_t)part : 0;
-        assert_int_equal(pp_io_loop_poll(f->loop), 0);
-    }
-    assert_string_equal(got, text);
-}
-
-/* The server's side of fd is closed, or is just being closed. */
-static void is_closed(int fd)
-{
-    char byte;
-    const ssize_t got = recv(fd, &byte, 1, 0);
-
-    assert_true(got == 0 || (got < 0 && errno == ECONNRESET));
-}
-
-/* How much of what fd sent lies in the server's socket, unread. -1: nobody is at the other end. */
-static int unread_by_server(int fd)
-{
-    struct sockaddr_in own = { 0 }, other = { 0 };
-    socklen_t len = sizeof own;
-    int bytes = -1;
-
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &len), 0);
-    for (int i = 3; i < 1024; i++) {
-        len = sizeof other;
-        if (getpeername(i, (struct sockaddr *)&other, &len) == 0 &&
-            other.sin_port == own.sin_port && ioctl(i, FIONREAD, &bytes) == 0)
-            return bytes;
-    }
-    return -1;
-}
 
 /* A stream in which no place looks like the next. */
 static char stream_at(uint64_t position)
@@ -463,7 +232,7 @@ static void test_a_slow_reader_leaves_buffers_for_the_others(void **state)
     send_until_stuck(f, &slow);
     for (int i = 0; i < 100; i++)
         is_echoed_when_driven(f, other, "PING\n");
-    assert_int_equal(pp_io_loop_stats(f->loop)->starved, 0);
+    assert_int_equal(pp_io_loop_stats(f->loop).starved, 0);
     finish_stream(f, &slow);
     is_echoed_when_driven(f, other, "PING\n");
 }
@@ -520,6 +289,46 @@ static void test_clients_that_have_just_asked_are_not_taken_for_stuck(void **sta
     }
 }
 
+static void test_a_slow_reader_that_nobody_suffers_from_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct stream slow = { .bytes = 4 * MIB };
+    uint64_t until_ns;
+
+    serve(f, 4, BUFFER_BYTES, 8192);
+    slow.fd = narrow_client(f);
+    send_until_stuck(f, &slow);
+    until_ns = pp_clock_now_ns() + 2 * LONG_NS; /* two looks at who is stuck */
+    while (pp_clock_now_ns() < until_ns)
+        assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    finish_stream(f, &slow);
+}
+
+/* Together they have more unsent than there are buffers. */
+static void test_slow_readers_are_closed_once_others_need_their_buffers(void **state)
+{
+    struct fixture *f = *state;
+    struct stream slow[BUFFERS / 4];
+    unsigned open = 0;
+    char byte;
+    int other;
+
+    serve(f, COUNT_OF(slow) + 1, BUFFER_BYTES, 8192);
+    other = client(f);
+    for (size_t i = 0; i < COUNT_OF(slow); i++) {
+        slow[i] = (struct stream){ .fd = narrow_client(f), .bytes = 4 * MIB };
+        send_until_stuck(f, &slow[i]);
+    }
+    say(other, "PING\n");
+    while (recv(other, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    hear(other, "PING\n");
+    for (size_t i = 0; i < COUNT_OF(slow); i++)
+        open += end_at_server(slow[i].fd) >= 0;
+    assert_true(open < COUNT_OF(slow));
+    assert_true(pp_io_loop_stats(f->loop).starved > 0);
+}
+
 /* ---- errors ---- */
 
 static void test_a_reset_in_mid_message_leaves_the_others_alone(void **state)
@@ -559,18 +368,18 @@ static void test_a_slow_reader_that_resets_gives_its_buffers_back(void **state)
         drive(f);
         is_echoed_when_driven(f, other, "PING\n");
     }
-    assert_int_equal(pp_io_loop_stats(f->loop)->starved, 0);
+    assert_int_equal(pp_io_loop_stats(f->loop).starved, 0);
 }
 
 /* The next descriptor that a process gets is the lowest free one. */
-static void allow_no_more_descriptors(const struct fixture *f)
+static void allow_more_descriptors(const struct fixture *f, rlim_t more)
 {
     struct rlimit limit = f->files;
     const int next = fcntl(0, F_DUPFD, 0);
 
     assert_true(next >= 0);
     (void)close(next);
-    limit.rlim_cur = (rlim_t)next;
+    limit.rlim_cur = (rlim_t)next + more;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
@@ -582,7 +391,7 @@ static void test_when_descriptors_run_out_clients_are_accepted_later(void **stat
 
     serve(f, 4, BUFFER_BYTES, 0);
     fd = client_socket(f);
-    allow_no_more_descriptors(f);
+    allow_more_descriptors(f, 0);
     client_connect(f, fd);
     say(fd, "PING\n");
     drive(f);
@@ -593,6 +402,55 @@ static void test_when_descriptors_run_out_clients_are_accepted_later(void **stat
     hear(fd, "PING\n");
 }
 
+/* An accept that is under way goes by the limit of when it began. */
+static void use_up_descriptors(struct fixture *f)
+{
+    int fd;
+
+    while ((fd = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0) {
+        assert_true(f->client_count < CLIENTS_MAX);
+        f->clients[f->client_count++] = fd;
+    }
+    assert_int_equal(errno, EMFILE);
+}
+
+static void test_when_descriptors_run_out_old_clients_go_on(void **state)
+{
+    struct fixture *f = *state;
+    int old, fd;
+
+    serve(f, 4, BUFFER_BYTES, 0);
+    allow_more_descriptors(f, 50);
+    old = client(f);
+    is_echoed_when_driven(f, old, "PING\n");
+    fd = client_socket(f);
+    use_up_descriptors(f);
+    client_connect(f, fd);
+    drive(f);
+    for (int i = 0; i < 100; i++)
+        is_echoed_when_driven(f, old, "PING\n");
+    assert_int_equal(unread_by_server(fd), -1); /* not accepted */
+}
+
+/* A loop that waits takes few turns: one each time that it asks again. */
+static void test_when_descriptors_run_out_the_server_does_not_spin(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t turns, until_ns;
+    int fd;
+
+    serve(f, 4, BUFFER_BYTES, 0);
+    fd = client_socket(f);
+    allow_more_descriptors(f, 0);
+    client_connect(f, fd);
+    drive(f);
+    turns = pp_io_loop_stats(f->loop).turns;
+    until_ns = pp_clock_now_ns() + 2 * LONG_NS;
+    while (pp_clock_now_ns() < until_ns)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    assert_in_range(pp_io_loop_stats(f->loop).turns - turns, 1, 100);
+}
+
 static void test_a_server_that_waits_for_descriptors_can_be_stopped(void **state)
 {
     struct fixture *f = *state;
@@ -600,7 +458,7 @@ static void test_a_server_that_waits_for_descriptors_can_be_stopped(void **state
 
     serve(f, 4, BUFFER_BYTES, 0);
     fd = client_socket(f);
-    allow_no_more_descriptors(f);
+    allow_more_descriptors(f, 0);
     client_connect(f, fd);
     drive(f);
     assert_int_equal(unread_by_server(fd), -1);
@@ -740,9 +598,13 @@ int main(void)
         ON_EACH_ENGINE(test_a_slow_reader_that_has_sent_its_end_gets_all_and_then_the_end),
         ON_EACH_ENGINE(test_an_echo_that_goes_out_in_parts_arrives_whole),
         ON_EACH_ENGINE(test_clients_that_have_just_asked_are_not_taken_for_stuck),
+        ON_EACH_ENGINE(test_a_slow_reader_that_nobody_suffers_from_is_left_alone),
+        ON_EACH_ENGINE(test_slow_readers_are_closed_once_others_need_their_buffers),
         ON_EACH_ENGINE(test_a_reset_in_mid_message_leaves_the_others_alone),
         ON_EACH_ENGINE(test_a_slow_reader_that_resets_gives_its_buffers_back),
         ON_EACH_ENGINE(test_when_descriptors_run_out_clients_are_accepted_later),
+        ON_EACH_ENGINE(test_when_descriptors_run_out_old_clients_go_on),
+        ON_EACH_ENGINE(test_when_descriptors_run_out_the_server_does_not_spin),
         ON_EACH_ENGINE(test_a_server_that_waits_for_descriptors_can_be_stopped),
         ON_EACH_ENGINE(test_stopping_closes_every_connection_and_ends_the_loop),
         ON_EACH_ENGINE(test_a_stopped_server_refuses_clients),

@@ -230,17 +230,17 @@ void test_equal(const char *name, int64_t got, int64_t wanted)
 
 /* ---- sockets ----------------------------------------------------------------------------- */
 
-static struct pp_io_addr loopback_addr(int family)
+struct pp_io_addr test_loopback(int family)
 {
-    struct pp_io_addr addr = { 0 };
+    struct pp_io_addr addr = { .any.sa_family = (sa_family_t)family };
 
-    if (family == AF_INET6) {
+    if (family == AF_UNIX) {
+        addr.len = sizeof(addr.un.sun_family);
+    } else if (family == AF_INET6) {
         addr.len = sizeof(addr.in6);
-        addr.in6.sin6_family = AF_INET6;
         addr.in6.sin6_addr = in6addr_loopback;
     } else {
         addr.len = sizeof(addr.in);
-        addr.in.sin_family = AF_INET;
         addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     }
     return addr;
@@ -248,7 +248,7 @@ static struct pp_io_addr loopback_addr(int family)
 
 void test_needs_ipv6(void)
 {
-    const struct pp_io_addr addr = loopback_addr(AF_INET6);
+    const struct pp_io_addr addr = test_loopback(AF_INET6);
     const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const bool has = fd >= 0 && bind(fd, &addr.any, addr.len) == 0;
 
@@ -262,14 +262,23 @@ static void set_option(int fd, int level, int option, int value)
     assert_int_equal(setsockopt(fd, level, option, &value, sizeof(value)), 0);
 }
 
+int test_bound(int family, int type, struct pp_io_addr *addr)
+{
+    const int fd = socket(family, type | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    *addr = test_loopback(family);
+    assert_int_equal(bind(fd, &addr->any, addr->len), 0);
+    addr->len = sizeof(addr->un);
+    assert_int_equal(getsockname(fd, &addr->any, &addr->len), 0);
+    return fd;
+}
+
 int test_listen(int family, int backlog, struct pp_io_addr *addr)
 {
-    const int fd = test_socket(family);
+    const int fd = test_bound(family, SOCK_STREAM | SOCK_NONBLOCK, addr);
 
-    *addr = loopback_addr(family);
-    assert_int_equal(bind(fd, &addr->any, addr->len), 0);
     assert_int_equal(listen(fd, backlog), 0);
-    assert_int_equal(getsockname(fd, &addr->any, &addr->len), 0);
     return fd;
 }
 

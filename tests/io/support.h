@@ -77,6 +77,9 @@ void test_equal(const char *name, int64_t got, int64_t wanted);
 /* Skips the test where IPv6 is switched off. */
 void test_needs_ipv6(void);
 
+/* A Unix address has no name yet: the kernel finds one, which is no file's. */
+struct pp_io_addr test_loopback(int family);
+
 /* A connection over TCP on the loopback. */
 struct test_pair {
     int near; /* non-blocking: the loop's */
@@ -85,7 +88,10 @@ struct test_pair {
 
 struct test_pair test_pair(int family);
 
-/* Listens on an ephemeral port of the loopback, which it writes into addr. Non-blocking. */
+/* A socket on an ephemeral port of the loopback, which it writes into addr. */
+int test_bound(int family, int type, struct pp_io_addr *addr);
+
+/* Listens on one. Non-blocking. */
 int test_listen(int family, int backlog, struct pp_io_addr *addr);
 
 /* A connected, blocking socket. */

@@ -264,6 +264,131 @@ static void a_refused_connect_completes_with_econnrefused_over_ipv6(void **state
     check_refused(*state, AF_INET6);
 }
 
+/* ---- where there is no room -------------------------------------------------------------- */
+
+#define CROWD 20
+
+/* A Unix socket that one connection waits at already, and that has room for no more: no event says
+ * when it has. */
+struct full {
+    struct pp_io_addr addr;
+    int listen_fd;
+    int first; /* who waits */
+};
+
+static int unix_socket(int flags)
+{
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static struct full full_listener(void)
+{
+    struct full full;
+
+    full.listen_fd = test_listen(AF_UNIX, 0, &full.addr);
+    full.first = unix_socket(0);
+    assert_int_equal(connect(full.first, &full.addr.any, full.addr.len), 0);
+    return full;
+}
+
+static struct test_probe *start_connect(struct fixture *f, struct pp_io_loop *loop,
+                                        const struct full *full)
+{
+    struct test_probe *probe = test_probe(f);
+
+    pp_io_connect(loop, &probe->op, unix_socket(SOCK_NONBLOCK), &full->addr.any, full->addr.len,
+                  test_probe_once);
+    return probe;
+}
+
+static void a_connect_to_a_full_unix_socket_waits_for_room(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    const struct full full = full_listener();
+    const struct test_probe *probe = start_connect(f, loop, &full);
+
+    test_poll(loop);
+    assert_int_equal(probe->calls, 0);
+    assert_true(accept(full.listen_fd, NULL, NULL) >= 0);
+    test_run(loop);
+    assert_int_equal(probe->calls, 1);
+    assert_int_equal(probe->res, 0);
+    test_write(probe->op.fd, "ping", 4);
+    test_read_text(accept(full.listen_fd, NULL, NULL), "ping");
+}
+
+static void a_crowd_gets_through_a_full_unix_socket(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    const struct full full = full_listener();
+    const struct test_probe *probes[CROWD];
+    const struct acceptor *acceptor;
+
+    for (size_t i = 0; i < CROWD; i++)
+        probes[i] = start_connect(f, loop, &full);
+    test_poll(loop);
+    acceptor = acceptor_start(f, loop, full.listen_fd, CROWD + 1);
+    test_run(loop);
+    assert_int_equal(acceptor->count, CROWD + 1);
+    for (size_t i = 0; i < CROWD; i++)
+        assert_int_equal(probes[i]->res, 0);
+}
+
+static void a_connect_that_waits_for_room_can_be_canceled(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    const struct full full = full_listener();
+    struct test_probe *probes[] = { start_connect(f, loop, &full), start_connect(f, loop, &full) };
+
+    test_poll(loop);
+    for (size_t i = 0; i < COUNT_OF(probes); i++)
+        pp_io_cancel(loop, &probes[i]->op);
+    test_run(loop);
+    for (size_t i = 0; i < COUNT_OF(probes); i++) {
+        assert_int_equal(probes[i]->calls, 1);
+        assert_int_equal(probes[i]->res, -ECANCELED);
+    }
+}
+
+static void a_connect_that_waits_for_room_is_refused_when_the_server_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    const struct full full = full_listener();
+    const struct test_probe *probe = start_connect(f, loop, &full);
+
+    test_poll(loop);
+    assert_int_equal(close(full.listen_fd), 0);
+    test_run(loop);
+    assert_int_equal(probe->calls, 1);
+    assert_int_equal(probe->res, -ECONNREFUSED);
+}
+
+/* A try each millisecond is fine, and as many as there can be is not. */
+static void a_loop_whose_connect_waits_for_room_sleeps(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    const struct full full = full_listener();
+    const uint64_t start_ns = pp_clock_now_ns();
+    struct test_probe *timer = test_probe(f);
+    const struct test_probe *probe = start_connect(f, loop, &full);
+
+    pp_io_timer(loop, &timer->op, start_ns + 20 * PP_NS_PER_MS, test_probe_once);
+    test_run_until(loop, &timer->calls, 1);
+    assert_int_equal(probe->calls, 0);
+    assert_in_range(pp_io_loop_stats(loop).syscalls, 1,
+                    20 + 10 * (pp_clock_now_ns() - start_ns) / PP_NS_PER_MS);
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
 /* Client and server on one loop: connect, and then talk from the callback on. */
 struct dialler {
     struct pp_io_op op;
@@ -338,6 +463,11 @@ int main(int argc, char **argv)
         TEST(connect_connects_over_ipv6),
         TEST(a_refused_connect_completes_with_econnrefused),
         TEST(a_refused_connect_completes_with_econnrefused_over_ipv6),
+        TEST(a_connect_to_a_full_unix_socket_waits_for_room),
+        TEST(a_crowd_gets_through_a_full_unix_socket),
+        TEST(a_connect_that_waits_for_room_can_be_canceled),
+        TEST(a_connect_that_waits_for_room_is_refused_when_the_server_ends),
+        TEST(a_loop_whose_connect_waits_for_room_sleeps),
         TEST(client_and_server_of_one_loop_connect_talk_and_part),
     };
 

@@ -269,6 +269,7 @@ static void no_callback_runs_inside_another(void **state)
 static void start_on_fd(struct pp_io_loop *loop, struct test_probe *probe, enum pp_io_kind kind,
                         int fd, const struct pp_io_addr *addr)
 {
+    static alignas(struct pp_io_addr) char datagram[PP_IO_SENDER_BYTES + 4];
     struct pp_io_op *op = &probe->op;
 
     switch (kind) {
@@ -284,8 +285,14 @@ static void start_on_fd(struct pp_io_loop *loop, struct test_probe *probe, enum 
     case PP_IO_RECV_POOLED:
         pp_io_recv_pooled(loop, op, fd, test_probe_once);
         break;
+    case PP_IO_RECV_FROM:
+        pp_io_recv_from(loop, op, fd, test_probe_once);
+        break;
     case PP_IO_SEND:
         pp_io_send(loop, op, fd, "ping", 4, test_probe_once);
+        break;
+    case PP_IO_SEND_BACK:
+        pp_io_send_back(loop, op, fd, datagram + PP_IO_SENDER_BYTES, 4, test_probe_once);
         break;
     case PP_IO_SHUTDOWN:
         pp_io_shutdown(loop, op, fd, test_probe_once);
@@ -304,9 +311,10 @@ static const struct {
     const char *name;
     enum pp_io_kind kind;
 } fd_kinds[] = {
-    { "accept", PP_IO_ACCEPT }, { "connect", PP_IO_CONNECT },
-    { "recv", PP_IO_RECV },     { "recv pooled", PP_IO_RECV_POOLED },
-    { "send", PP_IO_SEND },     { "shutdown", PP_IO_SHUTDOWN },
+    { "accept", PP_IO_ACCEPT },       { "connect", PP_IO_CONNECT },
+    { "recv", PP_IO_RECV },           { "recv pooled", PP_IO_RECV_POOLED },
+    { "recv from", PP_IO_RECV_FROM }, { "send", PP_IO_SEND },
+    { "send back", PP_IO_SEND_BACK }, { "shutdown", PP_IO_SHUTDOWN },
     { "close", PP_IO_CLOSE },
 };
 
@@ -315,7 +323,8 @@ static const struct {
 
 static void check_that_all_fail(struct fixture *f, int fd, size_t kind_count, int32_t wanted)
 {
-    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_loop *loop =
+        test_loop_with(f, (struct pp_io_options){ .large_buffers = 1, .large_buffer_bytes = 1024 });
     struct pp_io_addr addr;
 
     (void)test_listen(AF_INET, 1, &addr);

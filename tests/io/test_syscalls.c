@@ -97,16 +97,15 @@ static void child_run(struct fixture *f, struct pp_io_options options,
 {
     struct pp_io_loop *loop = test_loop_with(f, options);
     void *context = workload->prepare(f, loop);
-    const struct pp_io_stats *stats = pp_io_loop_stats(loop);
     uint64_t before;
 
     assert_true(traces(PTRACE_TRACEME, 0));
     (void)raise(SIGSTOP);
-    before = stats->syscalls;
+    before = pp_io_loop_stats(loop).syscalls;
     (void)syscall(MARK);
     workload->run(loop, context);
     (void)syscall(MARK);
-    count->told = stats->syscalls - before;
+    count->told = pp_io_loop_stats(loop).syscalls - before;
     count->finished = true;
 }
 

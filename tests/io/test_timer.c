@@ -74,9 +74,8 @@ static void a_deadline_in_the_past_completes_at_once(void **state)
 
 /* Started in an order that mixes early and late ones; neighbours share a deadline when step is
  * 0. */
-static void check_order(struct fixture *f, uint64_t step_ns)
+static void check_order(struct fixture *f, struct pp_io_loop *loop, uint64_t step_ns)
 {
-    struct pp_io_loop *loop = test_loop(f);
     struct tick *ticks = ticks_new(f, TIMERS);
     const uint64_t first_ns = pp_clock_now_ns() + PP_NS_PER_MS;
 
@@ -94,17 +93,17 @@ static void check_order(struct fixture *f, uint64_t step_ns)
 
 static void timers_complete_in_the_order_of_their_deadlines(void **state)
 {
-    check_order(*state, 20 * PP_NS_PER_US);
+    check_order(*state, test_loop(*state), 20 * PP_NS_PER_US);
 }
 
 static void timers_that_are_all_due_complete_in_the_order_of_their_deadlines(void **state)
 {
-    check_order(*state, 1);
+    check_order(*state, test_loop(*state), 1);
 }
 
 static void equal_deadlines_complete_in_the_order_of_starting(void **state)
 {
-    check_order(*state, 0);
+    check_order(*state, test_loop(*state), 0);
 }
 
 static void rearm_with_a_moved_deadline_repeats(void **state)
@@ -132,6 +131,53 @@ static void rearm_with_the_same_deadline_completes_again(void **state)
     pp_io_timer(loop, &tick->op, pp_clock_now_ns(), on_tick);
     test_run(loop);
     assert_int_equal(tick->calls, 10);
+}
+
+/* ---- looked for -------------------------------------------------------------------------- */
+
+static const struct pp_io_options looking[] = {
+    { .wait = PP_IO_WAIT_SPIN, .spin_ns = 1 },
+    { .wait = PP_IO_WAIT_SPIN, .spin_ns = 50 * PP_NS_PER_US },
+    { .wait = PP_IO_WAIT_SPIN, .spin_ns = PP_IO_SPIN_FOREVER },
+    { .wait = PP_IO_WAIT_YIELD, .spin_ns = 50 * PP_NS_PER_US },
+};
+
+static void timers_that_are_looked_for_come_in_order_and_not_early(void **state)
+{
+    for (size_t i = 0; i < COUNT_OF(looking); i++) {
+        check_order(*state, test_loop_with(*state, looking[i]), 20 * PP_NS_PER_US);
+        check_order(*state, test_loop_with(*state, looking[i]), 200 * PP_NS_PER_US);
+    }
+}
+
+/* How many turns it takes to wait for a timer. */
+static uint64_t turns_of_a_timer(struct pp_io_loop *loop, struct tick *tick, uint64_t ns)
+{
+    const uint64_t before = pp_io_loop_stats(loop).turns;
+
+    tick->calls = 0;
+    pp_io_timer(loop, &tick->op, pp_clock_now_ns() + ns, on_tick);
+    test_run(loop);
+    assert_ticked(tick);
+    return pp_io_loop_stats(loop).turns - before;
+}
+
+/* The loop wakes up before the timer and looks for the rest of the time, in a turn of its own. On a
+ * busy machine it may be too late for that, so it has more than one chance. */
+static void a_loop_that_looks_is_awake_when_a_timer_comes(void **state)
+{
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT_OF(looking); i++) {
+        struct pp_io_loop *loop = test_loop_with(f, looking[i]);
+        struct tick *tick = ticks_new(f, 1);
+        int tries = 5000;
+
+        if (looking[i].spin_ns == PP_IO_SPIN_FOREVER)
+            continue;
+        while (turns_of_a_timer(loop, tick, PP_NS_PER_MS) == 1)
+            assert_true(--tries > 0);
+    }
 }
 
 /* ---- beside other things ----------------------------------------------------------------- */
@@ -234,10 +280,10 @@ static void short_waits_before_a_long_one_leave_nothing_behind(void **state)
         test_run_until(loop, &probe->calls, i + 1);
     }
     test_run_until(loop, &ticks[0].calls, 1);
-    turns = pp_io_loop_stats(loop)->turns;
+    turns = pp_io_loop_stats(loop).turns;
     pp_io_timer(loop, &ticks[2].op, pp_clock_now_ns() + 10 * PP_NS_PER_MS, on_tick);
     test_run(loop);
-    assert_in_range(pp_io_loop_stats(loop)->turns - turns, 1, 10);
+    assert_in_range(pp_io_loop_stats(loop).turns - turns, 1, 10);
 }
 
 /* A conversation that never stops by itself must not keep a timer from coming. */
@@ -310,6 +356,8 @@ int main(int argc, char **argv)
         TEST(equal_deadlines_complete_in_the_order_of_starting),
         TEST(rearm_with_a_moved_deadline_repeats),
         TEST(rearm_with_the_same_deadline_completes_again),
+        TEST(timers_that_are_looked_for_come_in_order_and_not_early),
+        TEST(a_loop_that_looks_is_awake_when_a_timer_comes),
         TEST(a_timer_ends_the_wait_for_a_silent_peer),
         TEST(an_earlier_timer_started_later_comes_first),
         TEST(a_deadline_that_never_comes_disturbs_nobody),

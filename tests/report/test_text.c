@@ -27,7 +27,9 @@ static int setup(void **state)
 
     memset(&result, 0, sizeof result);
     pp_hist_reset(&result.rtt);
-    result.plan = pp_plan_default();
+    pp_hist_reset(&result.response);
+    pp_plan_default(&result.plan, PP_JOB_RUN);
+    result.plan.depth = 1; /* as pp_plan_decide() makes it */
     *state = &result;
     return 0;
 }
@@ -38,8 +40,8 @@ static struct pp_result *begun(void **state)
     struct pp_result *result = *state;
 
     result->plan.placement = PP_PLACEMENT_SAME;
-    result->plan.client_cpu = 1;
-    result->plan.server_cpu = 1;
+    result->plan.client_cpus[0] = 1;
+    result->plan.server_cpus[0] = 1;
     result->plan.wait = PP_IO_WAIT_YIELD;
     result->plan.spin_ns = 50000;
     result->addr.len = sizeof result->addr.in;
@@ -62,8 +64,8 @@ static struct pp_result *measured(void **state)
     for (uint64_t us = 1; us <= 1999; us++)
         pp_hist_record(&result->rtt, us * 1000);
     result->plan.count = 1999;
-    result->sent = 1999;
-    result->received = 1999;
+    result->counts.sent = 1999;
+    result->counts.received = 1999;
     result->duration_ns = 2000000000;
     result->measured = true;
     result->client.usage =
@@ -259,12 +261,12 @@ static void test_each_placement_has_its_words(void **state)
     struct pp_plan *plan = &result->plan;
 
     check_field(result, "placement auto: same core (cpu 1)");
-    plan->cpus_given = true;
+    plan->client_cpus_given.count = 1;
     check_field(result, "placement same core (cpu 1)");
     plan->placement = PP_PLACEMENT_SPLIT;
-    plan->server_cpu = 12;
+    plan->server_cpus[0] = 12;
     check_field(result, "placement split (cpu 1, server 12)");
-    plan->cpus_given = false;
+    plan->client_cpus_given.count = 0;
     check_field(result, "placement auto: split (cpu 1, server 12)");
     plan->placement_auto = false;
     check_field(result, "placement split (cpu 1, server 12)");
@@ -308,7 +310,7 @@ static void test_verbose_is_all_there_is(void **state)
               "\u00b7 0 waits for a buffer \u00b7 0 queue overflows \u00b7 3 yield guard trips\n"
               "server  CPU 0 ms user + 29 ms system \u00b7 0 turns \u00b7 3,996 system calls "
               "\u00b7 12 waits for a buffer \u00b7 1 queue overflows \u00b7 0 yield guard trips\n"
-              "sent 1999 = received 1999 + errors 0 + in flight 0\n");
+              "sent 1999 = received 1999 + lost 0 + errors 0 + in flight 0\n");
 }
 
 static void test_the_figures_are_folded_between_fields(void **state)
@@ -323,7 +325,7 @@ static void test_one_round_trip_is_singular(void **state)
     struct pp_result *result = begun(state);
 
     result->plan.count = 1;
-    result->received = 1;
+    result->counts.received = 1;
     check_has(pp_text_end, &plain, result, "1 round trip, every byte checked\n");
 }
 
@@ -356,11 +358,11 @@ static void test_the_books_of_a_partial_result_are_printed_whole(void **state)
     struct pp_result *result = measured(state);
 
     result->partial = true;
-    result->sent = 2010;
-    result->errors = 4;
+    result->counts.sent = 2010;
+    result->counts.errors = 4;
     result->in_flight = 7;
     check_has(pp_text_end, &verbose, result,
-              "\nsent 2010 = received 1999 + errors 4 + in flight 7\n");
+              "\nsent 2010 = received 1999 + lost 0 + errors 4 + in flight 7\n");
 }
 
 static void test_a_quantile_is_a_number_only_with_ten_samples_beyond_it(void **state)
@@ -384,7 +386,7 @@ static void test_without_samples_there_is_no_rtt_and_no_cost(void **state)
 
     result->plan.count = 500000;
     result->partial = true;
-    result->sent = 1;
+    result->counts.sent = 1;
     result->in_flight = 1;
     result->duration_ns = 1234000000;
     check_end(&plain, result,
@@ -405,7 +407,7 @@ static void test_large_rates_have_commas(void **state)
 {
     struct pp_result *result = begun(state);
 
-    result->received = 500000;
+    result->counts.received = 500000;
     result->duration_ns = 2500000000;
     check_end(&quiet, result, "200,000.00 roundtrips/s\n2.50 seconds total\n");
 }

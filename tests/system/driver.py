@@ -126,7 +126,7 @@ class Result:
 
     @property
     def identity(self):
-        match = self.find(r"^sent (\d+) = received (\d+) \+ errors (\d+) \+ in flight (\d+)$")
+        match = self.find(r"^sent (\d+) = received (\d+) \+ lost 0 \+ errors (\d+) \+ in flight (\d+)$")
         return tuple(int(group) for group in match.groups())
 
     @property

@@ -184,7 +184,7 @@ def test_clients_that_never_read_do_not_hold_up_the_end_of_the_run(run):
 
 def test_out_of_descriptors_the_run_goes_on_and_later_clients_are_served(pingpong, engine):
     args = ("--engine", engine, "--wait", "block")
-    with pingpong.endless(*args, prefix=("prlimit", "--nofile=80:80")) as run:
+    with pingpong.endless(*args, prefix=("prlimit", "--nofile=100:100")) as run:
         run.wait_for_round_trips()
         socks = [connect(run) for _ in range(150)]
         wait_until(lambda: run.descriptors() >= 78, "the descriptors do not run out")
@@ -199,7 +199,7 @@ def test_out_of_descriptors_the_run_goes_on_and_later_clients_are_served(pingpon
 def test_out_of_descriptors_the_server_does_not_spin(pingpong, engine):
     """A server that asks again and again makes many more system calls than its client."""
     args = ("--engine", engine, "--wait", "block")
-    with pingpong.endless(*args, prefix=("prlimit", "--nofile=80:80")) as run:
+    with pingpong.endless(*args, prefix=("prlimit", "--nofile=100:100")) as run:
         socks = [connect(run) for _ in range(150)]
         wait_until(lambda: run.descriptors() >= 78, "the descriptors do not run out")
         run.wait_for_round_trips(5000)

@@ -61,7 +61,7 @@ def test_verbose_adds_lines_and_takes_none_away(verbose):
     more = [p.replace("  max", rf"  p99\.99 {RTT}  max") for p in TAIL]
     sides = [r"client (?:epoll|io_uring): .+", r"server (?:epoll|io_uring): .+"]
     ends = [rf"client  {SIDE}", rf"server  {SIDE}"]
-    identity = [r"sent 20000 = received 20000 \+ errors 0 \+ in flight 0"]
+    identity = [r"sent 20000 = received 20000 \+ lost 0 \+ errors 0 \+ in flight 0"]
     assert_lines(verbose, HEAD + sides + more + ends + identity)
 
 

@@ -1,0 +1,411 @@
+#include "bench/clients.h"
+
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/memory.h"
+
+#include <errno.h>
+
+/* A thread takes so many portions from the budget, on average: few enough to be rare, many enough
+ * that all end together. */
+#define PORTIONS 64
+#define PORTION_MAX 1024
+
+/* What the coordinator tells a thread; several may be told at once, and are done in this order. */
+enum command {
+    COMMAND_CONNECT = 1,
+    COMMAND_START = 2,
+    COMMAND_INTERRUPT = 4,
+    COMMAND_LEAVE = 8,
+    COMMAND_DROP = 16,
+    COMMAND_END = 32
+};
+
+/* What a thread tells the coordinator. */
+enum event { EVENT_CONNECTED = 1, EVENT_FINISHED = 2, EVENT_DISCONNECTED = 4 };
+
+struct client_thread {
+    struct pp_clients *clients;
+    struct pp_io_loop *loop;
+    struct pp_client *client;
+    struct pp_worker worker; /* not of the first thread */
+    bool started;
+    struct pp_io_op command_op;
+    atomic_uint commands;
+    atomic_uint events;
+    bool connected, finished, disconnected; /* as far as the coordinator knows */
+    struct pp_sample before, after;
+    struct pp_hist rtt, response;
+};
+
+struct pp_clients {
+    struct pp_clients_options options;
+    struct pp_io_op event_op;
+    struct pp_phase phase;
+    struct pp_budget budget;
+    bool connecting; /* on_connected is still to come */
+    bool running;    /* on_finished is still to come */
+    bool leaving;    /* on_disconnected is still to come */
+    bool released;
+    unsigned count;
+    struct client_thread threads[];
+};
+
+/* ---- on a client's thread ---- */
+
+static void tell(struct client_thread *thread, enum event event)
+{
+    (void)atomic_fetch_or(&thread->events, event);
+    pp_io_wake(thread->clients->options.loop, &thread->clients->event_op);
+}
+
+static void on_connected(void *owner)
+{
+    tell(owner, EVENT_CONNECTED);
+}
+
+static void on_finished(void *owner)
+{
+    struct client_thread *thread = owner;
+
+    thread->after = pp_sample_now(thread->loop);
+    tell(thread, EVENT_FINISHED);
+}
+
+static void on_disconnected(void *owner)
+{
+    tell(owner, EVENT_DISCONNECTED);
+}
+
+static enum pp_io_next on_command(struct pp_io_op *op)
+{
+    struct client_thread *thread = container_of(op, struct client_thread, command_op);
+    const unsigned commands = atomic_exchange(&thread->commands, 0);
+
+    if (commands & COMMAND_CONNECT)
+        pp_client_connect(thread->client);
+    if (commands & COMMAND_START) {
+        thread->before = pp_sample_now(thread->loop);
+        pp_client_start(thread->client, &thread->clients->phase);
+    }
+    if (commands & COMMAND_INTERRUPT)
+        pp_client_interrupt(thread->client);
+    if (commands & (COMMAND_LEAVE | COMMAND_DROP))
+        pp_client_disconnect(thread->client, !(commands & COMMAND_DROP));
+    return commands & COMMAND_END ? PP_IO_DISARM : PP_IO_REARM;
+}
+
+/* ---- on the coordinator's thread ---- */
+
+static void command(struct client_thread *thread, enum command what)
+{
+    (void)atomic_fetch_or(&thread->commands, what);
+    pp_io_wake(thread->loop, &thread->command_op);
+}
+
+static void command_all(struct pp_clients *clients, enum command what)
+{
+    for (unsigned i = 0; i < clients->count; i++)
+        command(&clients->threads[i], what);
+}
+
+static void note_events(struct client_thread *thread)
+{
+    const unsigned events = atomic_exchange(&thread->events, 0);
+
+    thread->connected |= (events & EVENT_CONNECTED) != 0;
+    thread->finished |= (events & EVENT_FINISHED) != 0;
+    thread->disconnected |= (events & EVENT_DISCONNECTED) != 0;
+}
+
+static bool has_failed(const struct client_thread *thread)
+{
+    return thread->finished && pp_client_error(thread->client)->code != 0;
+}
+
+static void note_all_events(struct pp_clients *clients)
+{
+    bool failed = false;
+
+    for (unsigned i = 0; i < clients->count; i++) {
+        const bool was_finished = clients->threads[i].finished;
+
+        note_events(&clients->threads[i]);
+        failed = failed || (!was_finished && has_failed(&clients->threads[i]));
+    }
+    if (failed)
+        pp_clients_interrupt(clients);
+}
+
+/* Whether all threads have come so far: clears *pending the first time. */
+static bool reached(const struct pp_clients *clients, size_t flag_offset, bool *pending)
+{
+    if (!*pending)
+        return false;
+    for (unsigned i = 0; i < clients->count; i++)
+        if (!*((const bool *)&clients->threads[i] + flag_offset))
+            return false;
+    *pending = false;
+    return true;
+}
+
+static enum pp_io_next on_event(struct pp_io_op *op)
+{
+    struct pp_clients *clients = container_of(op, struct pp_clients, event_op);
+    const struct pp_clients_options *options = &clients->options;
+
+    note_all_events(clients);
+    if (reached(clients, offsetof(struct client_thread, connected), &clients->connecting))
+        options->on_connected(options->owner);
+    if (reached(clients, offsetof(struct client_thread, finished), &clients->running))
+        options->on_finished(options->owner);
+    if (reached(clients, offsetof(struct client_thread, disconnected), &clients->leaving))
+        options->on_disconnected(options->owner);
+    return clients->released ? PP_IO_DISARM : PP_IO_REARM;
+}
+
+void pp_clients_connect(struct pp_clients *clients)
+{
+    clients->connecting = true;
+    clients->running = true; /* it may end here */
+    command_all(clients, COMMAND_CONNECT);
+}
+
+void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last)
+{
+    const uint64_t portion = count / clients->count / PORTIONS;
+
+    atomic_store(&clients->budget.left, count ? count : UINT64_MAX);
+    clients->budget.portion = clients->count == 1 && count      ? count
+                              : !count || portion > PORTION_MAX ? PORTION_MAX
+                              : portion                         ? portion
+                                                                : 1;
+    clients->phase = (struct pp_phase){
+        .budget = &clients->budget, .start_ns = pp_clock_now_ns(), .time_ns = time_ns, .last = last
+    };
+    clients->running = true;
+    for (unsigned i = 0; i < clients->count; i++)
+        clients->threads[i].finished = false;
+    command_all(clients, COMMAND_START);
+}
+
+void pp_clients_interrupt(struct pp_clients *clients)
+{
+    command_all(clients, COMMAND_INTERRUPT);
+}
+
+void pp_clients_disconnect(struct pp_clients *clients, bool politely)
+{
+    clients->leaving = true;
+    command_all(clients, politely ? COMMAND_LEAVE : COMMAND_DROP);
+}
+
+uint64_t pp_clients_received(const struct pp_clients *clients)
+{
+    uint64_t received = 0;
+
+    for (unsigned i = 0; i < clients->count; i++)
+        received += pp_client_received(clients->threads[i].client);
+    return received;
+}
+
+void pp_clients_release(struct pp_clients *clients)
+{
+    clients->released = true;
+    command_all(clients, COMMAND_END);
+    pp_io_cancel(clients->options.loop, &clients->event_op);
+}
+
+int pp_clients_join(struct pp_clients *clients)
+{
+    int first = 0;
+
+    for (unsigned i = 1; i < clients->count; i++) {
+        struct client_thread *thread = &clients->threads[i];
+        const int ret = thread->started ? pp_worker_join(&thread->worker) : 0;
+
+        thread->started = false;
+        if (first == 0)
+            first = ret;
+    }
+    return first;
+}
+
+/* ---- results ---- */
+
+struct pp_client_counts pp_clients_counts(const struct pp_clients *clients)
+{
+    struct pp_client_counts sum = { .first_ns = UINT64_MAX };
+
+    for (unsigned i = 0; i < clients->count; i++) {
+        const struct pp_client_counts *counts = pp_client_counts(clients->threads[i].client);
+
+        sum.sent += counts->sent;
+        sum.received += counts->received;
+        sum.lost += counts->lost;
+        sum.errors += counts->errors;
+        sum.late += counts->late;
+        sum.reordered += counts->reordered;
+        sum.duplicates += counts->duplicates;
+        sum.strays += counts->strays;
+        sum.failed_connections += counts->failed_connections;
+        if (counts->first_ns < sum.first_ns)
+            sum.first_ns = counts->first_ns;
+        if (counts->last_ns > sum.last_ns)
+            sum.last_ns = counts->last_ns;
+        if (counts->lag_ns > sum.lag_ns)
+            sum.lag_ns = counts->lag_ns;
+    }
+    return sum;
+}
+
+struct pp_sample pp_clients_spent(const struct pp_clients *clients)
+{
+    struct pp_sample sum = { 0 };
+
+    for (unsigned i = 0; i < clients->count; i++)
+        pp_sample_add(&sum, &clients->threads[i].before, &clients->threads[i].after);
+    return sum;
+}
+
+void pp_clients_merge(const struct pp_clients *clients, struct pp_hist *rtt,
+                      struct pp_hist *response)
+{
+    for (unsigned i = 0; i < clients->count; i++) {
+        pp_hist_merge(rtt, &clients->threads[i].rtt);
+        if (clients->options.plan->rate > 0)
+            pp_hist_merge(response, &clients->threads[i].response);
+    }
+}
+
+const struct pp_error *pp_clients_error(const struct pp_clients *clients)
+{
+    const struct pp_error *error = pp_client_error(clients->threads[0].client);
+
+    for (unsigned i = 1; i < clients->count && !error->code; i++)
+        error = pp_client_error(clients->threads[i].client);
+    return error;
+}
+
+/* ---- opening and closing ---- */
+
+/* The connections of thread i: the first ones get one more where they do not divide evenly. */
+static uint32_t share_of(const struct pp_plan *plan, unsigned i)
+{
+    const unsigned threads = plan->client_threads;
+
+    return plan->connections / threads + (i < plan->connections % threads);
+}
+
+static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, struct pp_error *err)
+{
+    const struct pp_plan *plan = clients->options.plan;
+    struct client_thread *thread = &clients->threads[i];
+    struct pp_client_options options = {
+        .plan = plan,
+        .addr = clients->options.addr,
+        .source = clients->options.source,
+        .out = clients->options.out,
+        .in = clients->options.in,
+        .connections = share_of(plan, i),
+        .first = first,
+        .share = i,
+        .shares = clients->count,
+        .rtt = &thread->rtt,
+        .response = plan->rate > 0 ? &thread->response : NULL,
+        .owner = thread,
+        .on_connected = on_connected,
+        .on_finished = on_finished,
+        .on_disconnected = on_disconnected,
+    };
+    char refused[PP_REFUSED_BYTES];
+    int ret = 0;
+
+    thread->clients = clients;
+    if (i > 0)
+        ret = pp_loop_open(&thread->loop, plan, plan->client_engine, clients->count, refused, err);
+    else
+        thread->loop = clients->options.loop;
+    options.loop = thread->loop;
+    if (ret == 0)
+        ret = pp_client_open(&thread->client, &options, err);
+    pp_hist_reset(&thread->rtt);
+    pp_hist_reset(&thread->response);
+    return ret;
+}
+
+static int threads_open(struct pp_clients *clients, struct pp_error *err)
+{
+    uint32_t first = 0;
+    int ret = 0;
+
+    for (unsigned i = 0; i < clients->count && ret == 0; i++) {
+        ret = thread_open(clients, i, first, err);
+        first += share_of(clients->options.plan, i);
+    }
+    return ret;
+}
+
+static int threads_start(struct pp_clients *clients, struct pp_error *err)
+{
+    int ret = 0;
+
+    pp_io_wake_wait(clients->options.loop, &clients->event_op, on_event);
+    for (unsigned i = 0; i < clients->count && ret == 0; i++) {
+        struct client_thread *thread = &clients->threads[i];
+
+        pp_io_wake_wait(thread->loop, &thread->command_op, on_command);
+        if (i > 0) {
+            ret = pp_worker_start(&thread->worker, thread->loop,
+                                  clients->options.plan->client_cpus[i], clients->options.loop,
+                                  &clients->event_op, err);
+            thread->started = ret == 0;
+        }
+    }
+    return ret;
+}
+
+/* Some threads may not run, or have no loop yet. */
+static void give_up(struct pp_clients *clients)
+{
+    for (unsigned i = 1; i < clients->count; i++)
+        if (clients->threads[i].started)
+            command(&clients->threads[i], COMMAND_END);
+    (void)pp_clients_join(clients);
+    pp_clients_close(clients);
+}
+
+int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *options,
+                    struct pp_error *err)
+{
+    const unsigned count = options->plan->client_threads;
+    struct pp_clients *clients =
+        pp_memory_alloc(1, sizeof *clients + count * sizeof clients->threads[0]);
+    int ret;
+
+    if (!clients)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u client threads", count);
+    clients->options = *options;
+    clients->count = count;
+    ret = threads_open(clients, err);
+    if (ret == 0)
+        ret = threads_start(clients, err);
+    if (ret < 0) {
+        give_up(clients);
+        return ret;
+    }
+    *out = clients;
+    return 0;
+}
+
+void pp_clients_close(struct pp_clients *clients)
+{
+    if (!clients)
+        return;
+    for (unsigned i = 0; i < clients->count; i++) {
+        pp_client_close(clients->threads[i].client);
+        if (i > 0)
+            pp_io_loop_close(clients->threads[i].loop);
+    }
+    pp_memory_free(clients);
+}

@@ -1,0 +1,61 @@
+/* The client threads: each with a loop and a share of the connections of its own. The first runs on
+ * the loop, and so on the thread, of whoever coordinates the run; all that is said here happens on
+ * that thread. */
+#ifndef PP_BENCH_CLIENTS_H
+#define PP_BENCH_CLIENTS_H
+
+#include "bench/client.h"
+#include "bench/loops.h"
+#include "bench/worker.h"
+
+struct pp_clients;
+
+struct pp_clients_options {
+    struct pp_io_loop *loop;         /* the coordinator's */
+    const struct pp_plan *plan;      /* must outlive the clients, as all that follows */
+    const struct pp_io_addr *addr;   /* of the server */
+    const struct pp_io_addr *source; /* to send from; NULL: any */
+    const struct pp_pattern *out;
+    const struct pp_pattern *in; /* NULL: answers are not looked at */
+    void *owner;                 /* for the callbacks */
+
+    void (*on_connected)(void *owner);    /* all of them */
+    void (*on_finished)(void *owner);     /* the phase is over for all of them */
+    void (*on_disconnected)(void *owner); /* all of them */
+};
+
+/* Opens the loops of the other threads and starts these. After an error the coordinator's loop is
+ * good for nothing but to be closed. */
+int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *options,
+                    struct pp_error *err);
+
+/* As the functions of the same name in client.h, for all clients. When one of them fails, the
+ * others are interrupted. */
+void pp_clients_connect(struct pp_clients *clients);
+void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last);
+void pp_clients_interrupt(struct pp_clients *clients);
+void pp_clients_disconnect(struct pp_clients *clients, bool politely);
+
+/* How many answers the phase has brought so far. */
+uint64_t pp_clients_received(const struct pp_clients *clients);
+
+/* Once disconnected: lets the loops end. */
+void pp_clients_release(struct pp_clients *clients);
+
+/* After the coordinator's loop has ended. 0, or what the first loop that broke down returned. */
+int pp_clients_join(struct pp_clients *clients);
+
+/* After a phase. The sums of all clients; their histograms are added to rtt and, in an open loop,
+ * to response. */
+struct pp_client_counts pp_clients_counts(const struct pp_clients *clients);
+struct pp_sample pp_clients_spent(const struct pp_clients *clients);
+void pp_clients_merge(const struct pp_clients *clients, struct pp_hist *rtt,
+                      struct pp_hist *response);
+
+/* What went wrong first; code 0: nothing. */
+const struct pp_error *pp_clients_error(const struct pp_clients *clients);
+
+/* May be NULL. */
+void pp_clients_close(struct pp_clients *clients);
+
+#endif

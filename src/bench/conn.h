@@ -1,0 +1,179 @@
+/* The inside of a client: one connection of it, and what client.c (phases, connecting, schedules),
+ * stream.c (messages in a stream) and dgram.c (messages as datagrams) need of each other. */
+#ifndef PP_BENCH_CONN_H
+#define PP_BENCH_CONN_H
+
+#include "base/random.h"
+#include "bench/client.h"
+#include "bench/hello.h"
+
+enum trip_state {
+    TRIP_FREE,
+    TRIP_UNDER_WAY,
+    TRIP_OVERDUE, /* given up for lost; its answer may still come */
+    TRIP_DONE
+};
+
+/* One message under way, and its answer. */
+struct trip {
+    uint64_t sent_ns; /* 0: of an earlier phase, not counted any more */
+    uint64_t intended_ns;
+    uint32_t answer_bytes;
+    uint32_t state; /* enum trip_state; datagrams only */
+};
+
+/* A datagram on its way out. */
+struct outgoing {
+    struct pp_io_op op;
+    struct conn *conn;
+    struct outgoing *next; /* free ones */
+    char *data;
+};
+
+struct conn {
+    struct pp_io_op recv_op; /* connect, then receive, then close */
+    struct pp_io_op send_op; /* send, then shutdown */
+    struct pp_client *client;
+    struct trip *trips; /* a ring, by the number of the message */
+    int fd;             /* -1: none */
+    bool leaving;       /* being closed */
+    bool dropped;       /* without waiting for the server to close its side */
+    bool failed;        /* of no more use */
+    bool queued;        /* among those that the schedule may use next */
+    uint32_t under_way; /* messages whose answer is awaited */
+    uint64_t number;    /* of the next message */
+    uint64_t oldest;    /* of the oldest message that may still be under way */
+    struct conn *next_free;
+    struct pp_random request_sizes, answer_sizes;
+
+    /* streams */
+    uint64_t unsent; /* bytes of requests that are not yet with send_op */
+    uint32_t out_at; /* where in its pattern the next send begins */
+    uint32_t in_at;  /* where in its pattern the next answer goes on */
+    uint32_t left;   /* bytes of the answer that is due; or how much was seen of the text that
+                        ends it */
+    char *hello;     /* PP_HELLO_BYTES, where answers have sizes of their own */
+
+    /* datagrams */
+    uint64_t base;               /* number of the first message */
+    uint64_t highest;            /* number of the latest one answered, plus one */
+    uint64_t srtt_ns, rttvar_ns; /* smoothed RTT and its variation (RFC 6298); 0: no sample yet */
+    struct outgoing *outgoings;  /* as many as the depth */
+    struct outgoing *free_outgoing;
+    uint32_t flying; /* outgoings that are with the loop */
+};
+
+enum phase_state {
+    PHASE_CONNECT,
+    PHASE_READY, /* connected, or between two phases */
+    PHASE_ACTIVE,
+    PHASE_DRAIN,   /* nothing more is sent: waiting for what is under way */
+    PHASE_FINISHED /* for good: whatever still comes is not looked at */
+};
+
+/* A connection that thinks before it sends again. */
+struct thought {
+    struct conn *conn;
+    uint64_t due_ns;
+};
+
+struct pp_client {
+    struct pp_client_options options;
+    const struct pp_plan *plan;
+    const struct pp_transport *transport;
+    struct pp_client_counts counts;
+    _Atomic uint64_t received; /* counts.received, for other threads */
+    uint64_t under_way;        /* messages of this phase whose answer is awaited */
+    enum phase_state state;
+    struct pp_phase phase;
+    uint64_t end_ns;    /* of the phase; UINT64_MAX: by the budget alone */
+    uint64_t quota;     /* of the budget: messages that this client may still send */
+    bool spent;         /* the budget is */
+    uint64_t trip_mask; /* length of a ring of trips, minus one */
+
+    uint32_t connecting; /* connects started so far */
+    uint32_t connected;
+    uint32_t live; /* connections that can still carry messages */
+    uint32_t open; /* connections that are not closed yet */
+    bool disconnecting;
+
+    struct pp_io_op end_op;  /* the end of connecting, of a phase's time, of its drain */
+    struct pp_io_op pace_op; /* the next message of a schedule, or the next thought's end */
+    struct pp_io_op loss_op; /* looks for lost datagrams */
+    struct pp_pace pace;
+    struct conn *free_first, *free_last; /* connections that could carry one more message */
+    struct thought *thoughts;            /* a ring, in order of time */
+    uint32_t thoughts_first, thoughts_count, thoughts_max;
+
+    struct trip *trips; /* of all connections, as what follows */
+    char *hellos;
+    struct outgoing *outgoings;
+    char *datagrams; /* the buffers of outgoings */
+    struct pp_error error;
+    struct conn conns[];
+};
+
+/* ---- client.c, for the transports ---- */
+
+/* c is of no more use; code is a negative errno. The others go on. */
+void pp_conn_fail(struct conn *c, int code);
+
+/* c stands and can carry messages. */
+void pp_conn_ready(struct conn *c);
+
+/* The answer is wrong, and with it the whole measurement: ends it. The text is for the user. */
+__attribute__((format(printf, 2, 3))) void pp_client_wrong(struct pp_client *client,
+                                                           const char *format, ...);
+
+/* Drops the connection as it stands, or closes it once neither direction has anything under way. */
+void pp_conn_leave_now(struct conn *c);
+void pp_conn_close_if_quiet(struct conn *c);
+
+/* Ends our side of a stream: its send_op must be idle. */
+void pp_conn_shut_down(struct conn *c);
+
+/* Begins to connect c; on_connected runs on c->recv_op. False: it failed, and that was said. */
+bool pp_conn_connect(struct conn *c, pp_io_cb *on_connected);
+
+/* The trip of a new message, which is counted as sent. */
+struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
+
+/* The answer to trip has come, at now_ns: counts and times it. */
+void pp_trip_end(struct pp_client *client, const struct trip *trip, uint64_t now_ns);
+
+/* count trips of c are over: it may carry as many new ones. */
+void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns);
+
+static inline struct trip *pp_conn_trip(const struct conn *c, uint64_t number)
+{
+    return &c->trips[number & c->client->trip_mask];
+}
+
+/* ---- the transports ---- */
+
+/* How messages travel. All runs on the client's loop. */
+struct pp_transport {
+    /* Makes c ready, which has just been connected, and calls pp_conn_ready(). */
+    void (*greet)(struct conn *c);
+
+    /* One more message, which was due at intended_ns. There is room for it, by the depth. */
+    void (*send)(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
+
+    /* No more messages come for now: hands on those that were not yet. */
+    void (*flush)(struct conn *c);
+};
+
+extern const struct pp_transport pp_transport_stream;
+extern const struct pp_transport pp_transport_crr;
+extern const struct pp_transport pp_transport_dgram;
+
+/* stream.c, for crr.c: takes in bytes of answers, and returns how many answers they ended;
+ * negative: it is all over. */
+int pp_stream_take(struct conn *c, const char *data, uint32_t len, uint64_t now_ns);
+void pp_stream_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
+void pp_stream_flush(struct conn *c);
+
+/* Declares messages lost whose time is over. */
+void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,164 @@
+#include "bench/control.h"
+
+#include "base/clock.h"
+#include "bench/datagram.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PATIENCE_NS (500 * PP_NS_PER_MS)
+
+/* A datagram may be lost on its way. */
+#define TRIES 3
+
+/* Waits until fd is ready for events, or deadline_ns. */
+static int wait_for(int fd, short events, uint64_t deadline_ns)
+{
+    struct pollfd poll_fd = { .fd = fd, .events = events };
+    int ret;
+
+    do {
+        const uint64_t now_ns = pp_clock_now_ns();
+
+        if (now_ns >= deadline_ns)
+            return -ETIMEDOUT;
+        ret = poll(&poll_fd, 1, (int)((deadline_ns - now_ns) / PP_NS_PER_MS) + 1);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : ret == 0 ? -ETIMEDOUT : 0;
+}
+
+static int finish_connecting(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    int ret = wait_for(fd, POLLOUT, pp_clock_now_ns() + PATIENCE_NS);
+
+    if (ret == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        ret = -errno;
+    return ret < 0 ? ret : -error;
+}
+
+int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
+                    const struct pp_io_addr *addr, const struct pp_io_addr *source)
+{
+    int ret = 0;
+
+    control->dgram = plan->socket.dgram;
+    control->fd = pp_io_socket(addr, &plan->socket, source, NULL);
+    if (control->fd < 0)
+        return control->fd;
+    if (connect(control->fd, &addr->any, addr->len) < 0)
+        ret = errno == EINPROGRESS ? finish_connecting(control->fd) : -errno;
+    if (ret < 0)
+        pp_control_close(control);
+    return ret;
+}
+
+/* Sends all of data, or as much as goes out before the deadline. */
+static int send_all(int fd, const char *data, size_t bytes, uint64_t deadline_ns)
+{
+    while (bytes > 0) {
+        const ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int ret;
+
+        if (sent >= 0) {
+            data += sent;
+            bytes -= (size_t)sent;
+            continue;
+        }
+        ret = errno == EAGAIN ? wait_for(fd, POLLOUT, deadline_ns) : -errno;
+        if (ret < 0 && ret != -EINTR)
+            return ret;
+    }
+    return 0;
+}
+
+/* One piece of what comes: how many bytes, 0 at the end of the stream, or a negative errno. */
+static int receive(int fd, char *data, size_t bytes, uint64_t deadline_ns)
+{
+    for (;;) {
+        const int ret = wait_for(fd, POLLIN, deadline_ns);
+        ssize_t got;
+
+        if (ret < 0)
+            return ret;
+        got = recv(fd, data, bytes, MSG_DONTWAIT);
+        if (got >= 0)
+            return (int)got;
+        if (errno != EAGAIN && errno != EINTR)
+            return -errno;
+    }
+}
+
+static int ask_stream(int fd, char data[PP_HELLO_BYTES])
+{
+    const uint64_t deadline_ns = pp_clock_now_ns() + PATIENCE_NS;
+    int ret = send_all(fd, data, PP_HELLO_BYTES, deadline_ns);
+
+    for (size_t have = 0; ret >= 0 && have < PP_HELLO_BYTES; have += (size_t)ret) {
+        ret = receive(fd, data + have, PP_HELLO_BYTES - have, deadline_ns);
+        if (ret == 0)
+            return -EPROTO; /* it has hung up on what it did not understand */
+        if (ret > 0 && !pp_hello_reply_may_begin(data, (uint32_t)have + (uint32_t)ret))
+            return -EPROTO; /* an echo, or another service's error: nothing more to wait for */
+    }
+    return ret < 0 ? ret : 0;
+}
+
+static int ask_once_by_datagram(int fd, char data[PP_HELLO_BYTES])
+{
+    const struct pp_datagram header = { .kind = PP_DATAGRAM_HELLO,
+                                        .reply_bytes = PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES };
+    char message[PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES];
+    struct pp_datagram got_header;
+    int got;
+
+    pp_datagram_write(&header, message);
+    memcpy(message + PP_DATAGRAM_HEADER_BYTES, data, PP_HELLO_BYTES);
+    if (send(fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return -errno;
+    got = receive(fd, message, sizeof message, pp_clock_now_ns() + PATIENCE_NS / TRIES);
+    if (got < 0)
+        return got;
+    if (got != sizeof message || !pp_datagram_read(&got_header, message, (uint32_t)got) ||
+        got_header.kind != PP_DATAGRAM_HELLO_REPLY)
+        return -EPROTO;
+    memcpy(data, message + PP_DATAGRAM_HEADER_BYTES, PP_HELLO_BYTES);
+    return 0;
+}
+
+static int ask_by_datagram(int fd, char data[PP_HELLO_BYTES])
+{
+    int ret = -ETIMEDOUT;
+
+    for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
+        ret = ask_once_by_datagram(fd, data);
+    return ret;
+}
+
+int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply)
+{
+    const struct pp_hello hello = { 0 };
+    char data[PP_HELLO_BYTES];
+    int ret;
+
+    if (control->fd < 0)
+        return -ENOTCONN;
+    (void)pp_hello_write(&hello, data);
+    ret = control->dgram ? ask_by_datagram(control->fd, data) : ask_stream(control->fd, data);
+    if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
+        ret = -EPROTO;
+    if (ret < 0)
+        pp_control_close(control);
+    return ret;
+}
+
+void pp_control_close(struct pp_control *control)
+{
+    if (control->fd >= 0)
+        (void)close(control->fd);
+    control->fd = -1;
+}

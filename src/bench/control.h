@@ -1,0 +1,25 @@
+/* A connection of its own on which a server is asked who it is and what it has cost: before and
+ * after what is measured, never meanwhile, with calls that block for half a second at most. */
+#ifndef PP_BENCH_CONTROL_H
+#define PP_BENCH_CONTROL_H
+
+#include "bench/hello.h"
+#include "bench/plan.h"
+
+struct pp_control {
+    int fd; /* -1: there is none */
+    bool dgram;
+};
+
+/* Connects. Whether the server is pingpong is not known yet. 0, or a negative errno without a text:
+ * the real connections will meet the same error, and say it. */
+int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
+                    const struct pp_io_addr *addr, const struct pp_io_addr *source);
+
+/* 0 with reply filled in; -EPROTO: the server is something else than pingpong; or another negative
+ * errno. After an error the connection is closed. */
+int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply);
+
+void pp_control_close(struct pp_control *control);
+
+#endif

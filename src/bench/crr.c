@@ -1,0 +1,66 @@
+/* Connect, request, response, close: a round trip is a connection of its own. Its time counts from
+ * the beginning of connecting to the last byte of the response. */
+#include "base/clock.h"
+#include "base/container.h"
+#include "bench/conn.h"
+
+#include <errno.h>
+
+static enum pp_io_next on_received(struct pp_io_op *op)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+    struct conn *c = container_of(op, struct conn, recv_op);
+    int answers = 0;
+
+    if (op->res <= 0) {
+        pp_conn_fail(c, op->res == 0 ? -ENODATA : op->res);
+        pp_conn_close_if_quiet(c);
+        return PP_IO_DISARM;
+    }
+    if (c->client->state != PHASE_FINISHED && !c->dropped)
+        answers = pp_stream_take(c, op->buf, (uint32_t)op->res, now_ns);
+    pp_io_buffer_put(c->client->options.loop, op->buf);
+    if (answers == 0 && !c->dropped)
+        return PP_IO_REARM;
+    pp_conn_leave_now(c); /* the next round trip begins when this connection is closed */
+    return PP_IO_DISARM;
+}
+
+static enum pp_io_next on_connected(struct pp_io_op *op)
+{
+    struct conn *c = container_of(op, struct conn, recv_op);
+
+    if (op->res < 0)
+        pp_conn_fail(c, op->res);
+    if (op->res < 0 || c->leaving) {
+        pp_conn_leave_now(c);
+        return PP_IO_DISARM;
+    }
+    pp_io_recv_pooled(c->client->options.loop, op, c->fd, on_received);
+    pp_stream_flush(c);
+    return PP_IO_DISARM;
+}
+
+static void crr_greet(struct conn *c)
+{
+    pp_conn_ready(c);
+}
+
+static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
+{
+    c->unsent = 0;
+    pp_stream_send(c, now_ns, intended_ns);
+    (void)pp_conn_connect(c, on_connected);
+}
+
+/* The request waits for its connection. */
+static void crr_flush(struct conn *c)
+{
+    (void)c;
+}
+
+const struct pp_transport pp_transport_crr = {
+    .greet = crr_greet,
+    .send = crr_send,
+    .flush = crr_flush,
+};

@@ -1,0 +1,255 @@
+/* Messages as datagrams: each has a number, by which its answer is known, whatever was lost,
+ * doubled or overtaken. A message without an answer is given up after a time that follows the RTT,
+ * and the next one is sent in its place; should its answer come after all, it counts, and is called
+ * late. */
+#include "base/clock.h"
+#include "base/container.h"
+#include "bench/conn.h"
+#include "bench/datagram.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* How long to wait for an answer: before the first sample, and within which bounds after it. */
+#define WAIT_FIRST_NS PP_NS_PER_S
+#define WAIT_MIN_NS (10 * PP_NS_PER_MS)
+#define WAIT_MAX_NS PP_NS_PER_S
+
+static enum pp_io_next on_received(struct pp_io_op *op);
+
+/* ---- sending ---- */
+
+static enum pp_io_next on_sent(struct pp_io_op *op)
+{
+    struct outgoing *out = container_of(op, struct outgoing, op);
+    struct conn *c = out->conn;
+
+    out->next = c->free_outgoing;
+    c->free_outgoing = out;
+    c->flying--;
+    if (op->res < 0 && op->res != -ECANCELED && op->res != -ENOBUFS)
+        pp_conn_fail(c, op->res);
+    pp_conn_close_if_quiet(c);
+    return PP_IO_DISARM;
+}
+
+/* What follows the header of message number. */
+static uint32_t body_at(const struct pp_pattern *pattern, uint64_t number)
+{
+    return (uint32_t)(number % pattern->period);
+}
+
+static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
+{
+    const struct pp_client *client = c->client;
+    const struct pp_plan *plan = client->plan;
+    const struct pp_pattern *pattern = client->options.out;
+    const uint32_t bytes = pp_sizes_next(&plan->request, &c->request_sizes);
+    struct pp_datagram header = { .kind = PP_DATAGRAM_REQUEST, .number = c->number };
+    struct trip *trip = pp_trip_begin(c, now_ns, intended_ns);
+    struct outgoing *out = c->free_outgoing;
+
+    trip->answer_bytes = plan->answers ? pp_sizes_next(&plan->response, &c->answer_sizes) : bytes;
+    if (!out) /* the kernel takes no more: lost before it was sent */
+        return;
+    c->free_outgoing = out->next;
+    c->flying++;
+    header.reply_bytes = trip->answer_bytes;
+    pp_datagram_write(&header, out->data);
+    memcpy(out->data + PP_DATAGRAM_HEADER_BYTES, pattern->bytes + body_at(pattern, header.number),
+           bytes - PP_DATAGRAM_HEADER_BYTES);
+    pp_io_send(client->options.loop, &out->op, c->fd, out->data, bytes, on_sent);
+    out->op.lazy = true; /* its answer is news enough */
+}
+
+static void dgram_flush(struct conn *c)
+{
+    (void)c;
+}
+
+/* ---- losing ---- */
+
+static uint64_t patience_ns(const struct conn *c)
+{
+    const uint64_t wait_ns = c->srtt_ns + 4 * c->rttvar_ns;
+
+    if (!c->srtt_ns)
+        return WAIT_FIRST_NS;
+    return wait_ns < WAIT_MIN_NS ? WAIT_MIN_NS : wait_ns > WAIT_MAX_NS ? WAIT_MAX_NS : wait_ns;
+}
+
+/* RFC 6298, section 2. */
+static void note_rtt(struct conn *c, uint64_t rtt_ns)
+{
+    const uint64_t off_ns = rtt_ns > c->srtt_ns ? rtt_ns - c->srtt_ns : c->srtt_ns - rtt_ns;
+
+    if (!c->srtt_ns) {
+        c->srtt_ns = rtt_ns;
+        c->rttvar_ns = rtt_ns / 2;
+        return;
+    }
+    c->rttvar_ns += off_ns / 4 - c->rttvar_ns / 4;
+    c->srtt_ns += rtt_ns / 8 - c->srtt_ns / 8;
+}
+
+static void skip_settled(struct conn *c)
+{
+    while (c->oldest < c->number && pp_conn_trip(c, c->oldest)->state != TRIP_UNDER_WAY)
+        c->oldest++;
+}
+
+static void lose_oldest(struct conn *c)
+{
+    struct trip *trip = pp_conn_trip(c, c->oldest);
+
+    trip->state = TRIP_OVERDUE;
+    c->under_way--;
+    if (trip->sent_ns) {
+        c->client->under_way--;
+        c->client->counts.lost++;
+    }
+    skip_settled(c);
+}
+
+static bool is_overdue(const struct conn *c, uint64_t now_ns)
+{
+    const struct trip *trip = pp_conn_trip(c, c->oldest);
+
+    return c->oldest < c->number && now_ns > trip->sent_ns + patience_ns(c);
+}
+
+/* So much was sent after the oldest that its place in the ring is needed soon. */
+static bool is_crowded(const struct conn *c)
+{
+    return c->number - c->oldest > c->client->trip_mask + 1 - c->client->plan->depth;
+}
+
+void pp_dgram_watch(struct pp_client *client, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct conn *c = &client->conns[i];
+        uint32_t count = 0;
+
+        for (skip_settled(c); is_overdue(c, now_ns); count++)
+            lose_oldest(c);
+        if (count > 0)
+            pp_conn_freed(c, count, now_ns);
+    }
+}
+
+/* ---- receiving ---- */
+
+static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, const char *data,
+                     uint32_t len)
+{
+    struct pp_client *client = c->client;
+    const struct pp_pattern *in = client->options.in;
+    const uint32_t body_bytes = len - PP_DATAGRAM_HEADER_BYTES;
+    uint32_t good;
+
+    if (client->plan->verify == PP_VERIFY_OFF)
+        return true;
+    if (len != trip->answer_bytes) {
+        pp_client_wrong(client,
+                        "wrong answer: a datagram of %u B came back instead of one of %u B; what "
+                        "answers is not an echo server",
+                        len, trip->answer_bytes);
+        return false;
+    }
+    if (!in)
+        return true;
+    good = pp_pattern_match(in, body_at(in, number), data + PP_DATAGRAM_HEADER_BYTES, body_bytes);
+    if (good == body_bytes)
+        return true;
+    pp_client_wrong(client,
+                    "wrong answer: byte %u of a datagram came back as 0x%02x instead of 0x%02x; "
+                    "what answers is not an echo server, or bytes are damaged on the way",
+                    PP_DATAGRAM_HEADER_BYTES + good + 1,
+                    (unsigned char)data[PP_DATAGRAM_HEADER_BYTES + good],
+                    (unsigned char)in->bytes[body_at(in, number) + good]);
+    return false;
+}
+
+/* The answer to a trip, in time or late. */
+static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint64_t now_ns)
+{
+    struct pp_client *client = c->client;
+    const bool late = trip->state == TRIP_OVERDUE;
+    uint32_t freed = late ? 0 : 1;
+
+    trip->state = TRIP_DONE;
+    if (number + 1 < c->highest)
+        client->counts.reordered += trip->sent_ns != 0;
+    else
+        c->highest = number + 1;
+    if (late && trip->sent_ns) { /* it was not lost, then */
+        client->counts.lost--;
+        client->counts.late++;
+        client->under_way++;
+    }
+    if (trip->sent_ns)
+        note_rtt(c, now_ns - trip->sent_ns);
+    pp_trip_end(client, trip, now_ns);
+    c->under_way -= freed;
+    for (skip_settled(c); is_crowded(c); freed++)
+        lose_oldest(c);
+    if (freed > 0)
+        pp_conn_freed(c, freed, now_ns);
+}
+
+static void take_datagram(struct conn *c, const char *data, uint32_t len, uint64_t now_ns)
+{
+    struct pp_client_counts *counts = &c->client->counts;
+    struct pp_datagram header;
+    struct trip *trip;
+
+    if (!pp_datagram_read(&header, data, len) || header.kind == PP_DATAGRAM_HELLO ||
+        header.kind == PP_DATAGRAM_HELLO_REPLY || header.number < c->base ||
+        header.number >= c->number || c->number - header.number > c->client->trip_mask + 1) {
+        counts->strays++;
+        return;
+    }
+    trip = pp_conn_trip(c, header.number);
+    if (trip->state == TRIP_DONE)
+        counts->duplicates += trip->sent_ns != 0;
+    else if (is_right(c, trip, header.number, data, len))
+        take_answer(c, trip, header.number, now_ns);
+}
+
+static enum pp_io_next on_received(struct pp_io_op *op)
+{
+    const uint64_t now_ns = pp_clock_now_ns(); /* first, so that nothing else is in the sample */
+    struct conn *c = container_of(op, struct conn, recv_op);
+    struct pp_client *client = c->client;
+
+    if (op->res < 0) {
+        pp_conn_fail(c, op->res);
+        pp_conn_close_if_quiet(c);
+        return PP_IO_DISARM;
+    }
+    if (op->res == 0) { /* an empty datagram */
+        client->counts.strays++;
+    } else {
+        if (client->state != PHASE_FINISHED && !c->dropped)
+            take_datagram(c, op->buf, (uint32_t)op->res, now_ns);
+        pp_io_buffer_put(client->options.loop, op->buf);
+    }
+    if (!c->dropped)
+        return PP_IO_REARM;
+    pp_conn_close_if_quiet(c);
+    return PP_IO_DISARM;
+}
+
+static void dgram_greet(struct conn *c)
+{
+    c->recv_op.large = c->client->plan->response.max > 256;
+    pp_io_recv_pooled(c->client->options.loop, &c->recv_op, c->fd, on_received);
+    pp_conn_ready(c);
+}
+
+const struct pp_transport pp_transport_dgram = {
+    .greet = dgram_greet,
+    .send = dgram_send,
+    .flush = dgram_flush,
+};

@@ -1,0 +1,220 @@
+#include "bench/loops.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Descriptors for all that is not a connection: engines, pipes, libraries. */
+#define SPARE_DESCRIPTORS 64
+#define DESCRIPTORS_PER_THREAD 8
+
+/* Small buffers take most messages; a connection whose messages fill them gets large ones. A server
+ * by itself does not know how many will come. */
+#define BUFFERS_MIN 256
+#define BUFFERS_SERVE 2048
+#define BUFFERS_MAX 8192
+#define BUFFER_BYTES 256
+
+/* Large enough for any datagram with its sender in front; only pages that are touched are real. */
+#define LARGE_BUFFERS_MIN 16
+#define LARGE_BUFFERS_MAX 256
+#define LARGE_BUFFER_BYTES (65536 + PP_IO_SENDER_BYTES)
+
+/* ---- loops ---- */
+
+static uint32_t within(uint32_t n, uint32_t min, uint32_t max)
+{
+    return n < min ? min : n > max ? max : n;
+}
+
+static struct pp_io_options options_of(const struct pp_plan *plan, unsigned shares)
+{
+    const bool serve = plan->job == PP_JOB_SERVE;
+    const uint32_t connections = serve ? BUFFERS_SERVE : (plan->connections + shares - 1) / shares;
+
+    return (struct pp_io_options){
+        .wait = plan->wait,
+        .spin_ns = plan->spin_ns,
+        .connections = connections,
+        .buffers = serve ? BUFFERS_SERVE : within(2 * connections, BUFFERS_MIN, BUFFERS_MAX),
+        .buffer_bytes = BUFFER_BYTES,
+        .large_buffers = within(2 * connections, LARGE_BUFFERS_MIN, LARGE_BUFFERS_MAX),
+        .large_buffer_bytes = LARGE_BUFFER_BYTES,
+    };
+}
+
+int pp_loop_open(struct pp_io_loop **out, const struct pp_plan *plan, const char *engine,
+                 unsigned shares, char refused[PP_REFUSED_BYTES], struct pp_error *err)
+{
+    struct pp_io_options options = options_of(plan, shares);
+    const char *names[PP_IO_ENGINES_MAX];
+    int ret = -ENOSYS;
+
+    options.engine = engine;
+    if (strcmp(engine, "auto") != 0)
+        return pp_io_loop_open(out, &options, err);
+    pp_io_engine_list(options.connections, names);
+    for (unsigned i = 0; names[i]; i++) {
+        struct pp_error why = { 0 };
+
+        options.engine = names[i];
+        ret = pp_io_loop_open(out, &options, &why);
+        if (ret >= 0)
+            return ret;
+        if (i == 0)
+            (void)snprintf(refused, PP_REFUSED_BYTES, "%s", why.text);
+        if (!names[i + 1])
+            (void)pp_error_set(err, why.kind, ret, "no engine works here: %s", why.text);
+    }
+    return ret;
+}
+
+int pp_loop_open_waiting(struct pp_io_loop **out, struct pp_error *err)
+{
+    const struct pp_io_options options = { .engine = "epoll",
+                                           .wait = PP_IO_WAIT_BLOCK,
+                                           .connections = 1,
+                                           .buffers = 1,
+                                           .buffer_bytes = 64 };
+
+    return pp_io_loop_open(out, &options, err);
+}
+
+/* ---- descriptors ---- */
+
+static uint64_t descriptors_needed(const struct pp_plan *plan)
+{
+    const uint64_t threads = plan->client_threads + plan->server_threads;
+    const uint64_t ends = plan->job == PP_JOB_RUN ? 2 : plan->job == PP_JOB_CLIENT ? 1 : 0;
+
+    return ends * plan->connections + threads * DESCRIPTORS_PER_THREAD + SPARE_DESCRIPTORS;
+}
+
+int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err)
+{
+    const uint64_t needed = descriptors_needed(plan);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return pp_error_set(err, PP_ERROR_RUN, -errno, "cannot read the limit on descriptors: %s",
+                            strerror(errno));
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < needed)
+        return pp_error_set(
+            err, PP_ERROR_RUN, -EMFILE,
+            "%u connections need %llu descriptors%s, and the limit is %llu: raise it (ulimit -Hn) "
+            "or ask for fewer with -c",
+            plan->connections, (unsigned long long)needed,
+            plan->job == PP_JOB_RUN ? ", both ends counted" : "",
+            (unsigned long long)limit.rlim_cur);
+    return (int)(limit.rlim_cur < PP_IO_FDS_MAX ? limit.rlim_cur : PP_IO_FDS_MAX);
+}
+
+/* ---- addresses ---- */
+
+static enum pp_io_next on_resolved(struct pp_io_op *op)
+{
+    (void)op;
+    return PP_IO_DISARM;
+}
+
+static struct pp_io_addr in_addr_of(uint16_t port)
+{
+    return (struct pp_io_addr){ .len = sizeof(struct sockaddr_in),
+                                .in = { .sin_family = AF_INET, .sin_port = htons(port) } };
+}
+
+static struct pp_io_addr in6_addr_of(uint16_t port)
+{
+    return (struct pp_io_addr){ .len = sizeof(struct sockaddr_in6),
+                                .in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) } };
+}
+
+static bool parse_numeric(const struct pp_target *target, struct pp_io_addr *addr)
+{
+    *addr = in_addr_of(target->port);
+    if (target->family != AF_INET6 && inet_pton(AF_INET, target->host, &addr->in.sin_addr) == 1)
+        return true;
+    *addr = in6_addr_of(target->port);
+    return target->family != AF_INET &&
+           inet_pton(AF_INET6, target->host, &addr->in6.sin6_addr) == 1;
+}
+
+static bool has_ipv6(void)
+{
+    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+/* All addresses of this machine: "::" stands for those of IPv4 too, where there is IPv6 at all. */
+static void any_address(const struct pp_target *target, struct pp_io_addr *addr)
+{
+    if (target->family == AF_INET || !has_ipv6())
+        *addr = in_addr_of(target->port);
+    else
+        *addr = in6_addr_of(target->port);
+}
+
+static int look_up(struct pp_io_resolve *resolve, const struct pp_target *target,
+                   struct pp_io_loop *loop, struct pp_error *err)
+{
+    struct pp_io_workers *workers = NULL;
+    int ret = pp_io_workers_open(&workers, 1, err);
+
+    if (ret < 0)
+        return ret;
+    pp_io_resolve_start(workers, loop, resolve, target->host, target->port, on_resolved);
+    ret = pp_io_loop_run(loop);
+    pp_io_workers_close(workers);
+    if (ret == 0)
+        ret = resolve->job.result;
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, ret, "cannot resolve host \"%s\": %s", target->host,
+                            resolve->why);
+    return 0;
+}
+
+/* On a loop of its own: one that has run on this thread may not run on another. */
+static int resolve(struct pp_io_addr *addr, const struct pp_target *target, struct pp_error *err)
+{
+    struct pp_io_resolve resolve = { .family = target->family };
+    struct pp_io_loop *loop = NULL;
+    int ret = pp_loop_open_waiting(&loop, err);
+
+    if (ret == 0)
+        ret = look_up(&resolve, target, loop, err);
+    pp_io_loop_close(loop);
+    if (ret == 0)
+        *addr = resolve.addr;
+    return ret;
+}
+
+int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, bool server,
+                    struct pp_error *err)
+{
+    struct pp_target local = *target;
+
+    if (target->path[0]) {
+        if (pp_io_addr_unix(addr, target->path) < 0)
+            return pp_error_set(err, PP_ERROR_USAGE, -ENAMETOOLONG,
+                                "unix:%s is too long for the path of a socket (107 B)",
+                                target->path);
+        return 0;
+    }
+    if (!target->host[0] && server) {
+        any_address(target, addr);
+        return 0;
+    }
+    if (!target->host[0])
+        (void)snprintf(local.host, sizeof local.host, "%s",
+                       target->family == AF_INET6 ? "::1" : "127.0.0.1");
+    return parse_numeric(&local, addr) ? 0 : resolve(addr, &local, err);
+}

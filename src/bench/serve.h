@@ -1,0 +1,27 @@
+/* A server by itself: it serves until a signal comes. */
+#ifndef PP_BENCH_SERVE_H
+#define PP_BENCH_SERVE_H
+
+#include "base/error.h"
+#include "bench/loops.h"
+#include "bench/plan.h"
+#include "bench/servers.h"
+
+struct pp_serve_report {
+    struct pp_io_addr addr;
+    char engine[160]; /* as pp_io_loop_describe() */
+    char refused_engine[PP_REFUSED_BYTES];
+    struct pp_servers_counts counts; /* at the end */
+    int signal;                      /* that ended it */
+};
+
+/* It listens. */
+typedef void pp_serve_begin(void *context, const struct pp_plan *plan,
+                            const struct pp_serve_report *report);
+
+/* Serves plan, a decided one. on_begin is called once it listens. 0, or a negative errno with err
+ * set; being ended by a signal is no error. */
+int pp_serve(const struct pp_plan *plan, pp_serve_begin *on_begin, void *context,
+             struct pp_serve_report *report, struct pp_error *err);
+
+#endif

@@ -1,0 +1,373 @@
+/* From the arguments to the plan. */
+#include "cli/args.h"
+#include "cli/hints.h"
+#include "cli/options.h"
+#include "cli/suggest.h"
+#include "cli/table.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A misspelt command has so few letters wrong. */
+#define COMMAND_DISTANCE 2
+
+#define usage_error(err, ...) pp_error_set(err, PP_ERROR_USAGE, -EINVAL, __VA_ARGS__)
+
+/* Where to read more: "help" or "help serve". */
+static const char *help_of(const struct pp_cli *cli)
+{
+    static const char *const words[] = { [PP_CLI_RUN] = "help run",
+                                         [PP_CLI_CLIENT] = "help client",
+                                         [PP_CLI_SERVE] = "help serve",
+                                         [PP_CLI_ALL] = "help" };
+
+    return words[cli->help_jobs];
+}
+
+/* ---- words ---- */
+
+/* What looks like an address is one; any other word is so only if no command is like it. */
+static int check_first_word(const char *word, struct pp_error *err)
+{
+    struct pp_cli_nearest nearest = pp_cli_nearest_begin(word, strlen(word), COMMAND_DISTANCE);
+    struct pp_target target = { 0 };
+
+    if (strpbrk(word, ".:/"))
+        return 0;
+    for (size_t i = 0; isalpha((unsigned char)*word) && i < pp_cli_command_count; i++)
+        pp_cli_nearest_offer(&nearest, pp_cli_commands[i].name, strlen(pp_cli_commands[i].name));
+    if (nearest.name)
+        return usage_error(err,
+                           "there is no command %.80s; did you mean %s? (a host of that name: "
+                           "pingpong client %.80s)",
+                           word, nearest.name, word);
+    if (pp_target_parse(&target, word) < 0)
+        return usage_error(err,
+                           "nothing is known to do with \"%.80s\", which is no command and no "
+                           "address; pingpong help lists the commands",
+                           word);
+    return 0;
+}
+
+/* The first word that is no value. An unknown option will be refused, but what follows it must not
+ * be taken for a command that was mistyped before that. */
+static const char *first_word(int argc, char **argv, bool *unsure)
+{
+    struct pp_cli_args args = pp_cli_args_begin(argc, argv, PP_CLI_ALL);
+    const char *skipped = NULL;
+    struct pp_cli_arg arg;
+
+    *unsure = false;
+    while (pp_cli_args_next(&args, &arg)) {
+        if (arg.kind == PP_CLI_ARG_WORD && (arg.name != skipped || pp_cli_command_find(arg.name)))
+            return arg.name;
+        if (arg.kind == PP_CLI_ARG_UNKNOWN) {
+            *unsure = true;
+            skipped = arg.value;
+        }
+    }
+    return NULL;
+}
+
+/* The first word decides on the job, wherever it stands. */
+static int find_job(int argc, char **argv, struct pp_cli *cli, enum pp_job *job,
+                    struct pp_error *err)
+{
+    bool unsure;
+    const char *word = first_word(argc, argv, &unsure);
+    const struct pp_cli_command *command = word ? pp_cli_command_find(word) : NULL;
+
+    *job = PP_JOB_RUN;
+    if (!word)
+        return 0;
+    *job = command ? command->job : PP_JOB_CLIENT;
+    if (!command)
+        return unsure ? 0 : check_first_word(word, err);
+    if (command->action == PP_CLI_JOB)
+        cli->help_jobs = 1U << command->job;
+    return 0;
+}
+
+/* The word after "help", if there is one. */
+static int take_topic(struct pp_cli *cli, struct pp_cli_args *args, struct pp_error *err)
+{
+    const struct pp_cli_command *command;
+    struct pp_cli_arg arg = { 0 };
+
+    while (args->words == 1)
+        if (!pp_cli_args_next(args, &arg))
+            return 0;
+    command = pp_cli_command_find(arg.name);
+    if (!command)
+        return usage_error(err,
+                           "there is no command %.80s; the commands are run, serve, client, help "
+                           "and version",
+                           arg.name);
+    if (command->action == PP_CLI_JOB)
+        cli->help_jobs = 1U << command->job;
+    return 0;
+}
+
+static int take_address(struct pp_cli *cli, const char *text, struct pp_error *err)
+{
+    struct pp_target target = { 0 };
+
+    if (cli->plan.job == PP_JOB_RUN)
+        return usage_error(err,
+                           "run takes no ADDRESS: its server is in this process, where --host "
+                           "says; to measure against %.80s: pingpong client %.80s",
+                           text, text);
+    if (cli->given.address)
+        return usage_error(err, "one ADDRESS is enough: %.80s or %.80s", cli->given.address, text);
+    if (strstr(text, "://"))
+        return usage_error(
+            err, "an ADDRESS is HOST:PORT without http:// or the like, not \"%.80s\"", text);
+    if (pp_target_parse(&target, text) < 0)
+        return usage_error(err,
+                           "an ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path, "
+                           "not \"%.80s\"",
+                           text);
+    cli->given.address = text;
+    return 0;
+}
+
+static int take_word(struct pp_cli *cli, struct pp_cli_args *args, const char *word,
+                     struct pp_error *err)
+{
+    const struct pp_cli_command *command = args->words == 1 ? pp_cli_command_find(word) : NULL;
+
+    if (!command)
+        return take_address(cli, word, err);
+    cli->action = command->action;
+    return command->action == PP_CLI_HELP ? take_topic(cli, args, err) : 0;
+}
+
+/* ---- options that are not taken ---- */
+
+static int refuse_letter(const struct pp_cli *cli, const struct pp_cli_args *args,
+                         const struct pp_cli_arg *arg, struct pp_error *err)
+{
+    const int ret = pp_cli_hint_letter(args, arg, err);
+
+    if (ret < 0)
+        return ret;
+    if (!isgraph((unsigned char)arg->letter))
+        return usage_error(err, "there is no option of that letter; pingpong %s lists the options",
+                           help_of(cli));
+    return usage_error(err, "there is no option -%c; pingpong %s lists the options", arg->letter,
+                       help_of(cli));
+}
+
+/* For each option of the job, its name and its aliases. */
+static struct pp_cli_nearest nearest_option(unsigned jobs, const char *name, size_t bytes)
+{
+    struct pp_cli_nearest nearest = pp_cli_nearest_begin(name, bytes, pp_cli_nearest_max(bytes));
+
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        if (!(pp_cli_options[i].jobs & jobs))
+            continue;
+        pp_cli_nearest_offer_list(&nearest, pp_cli_options[i].name, ',');
+        if (pp_cli_options[i].aliases)
+            pp_cli_nearest_offer_list(&nearest, pp_cli_options[i].aliases, ',');
+    }
+    return nearest;
+}
+
+static int refuse_name(const struct pp_cli *cli, const struct pp_cli_args *args,
+                       const struct pp_cli_arg *arg, struct pp_error *err)
+{
+    const int shown = arg->name_bytes < 80 ? (int)arg->name_bytes : 80;
+    struct pp_cli_nearest nearest = nearest_option(args->jobs, arg->name, arg->name_bytes);
+
+    if (!nearest.name)
+        nearest = nearest_option(PP_CLI_ALL, arg->name, arg->name_bytes);
+    if (!nearest.name)
+        return usage_error(err, "there is no option --%.*s; pingpong %s lists the options", shown,
+                           arg->name, help_of(cli));
+    return usage_error(err, "there is no option --%.*s; did you mean --%.*s?", shown, arg->name,
+                       (int)nearest.bytes, nearest.name);
+}
+
+/* The names of all options that begin so: of the job, or where it has none, of any. */
+static int refuse_ambiguous(const struct pp_cli_args *args, const struct pp_cli_arg *arg,
+                            struct pp_error *err)
+{
+    const unsigned jobs = arg->option->jobs & args->jobs ? args->jobs : PP_CLI_ALL;
+    char names[160] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < pp_cli_option_count && used < sizeof names; i++) {
+        const struct pp_cli_option *option = &pp_cli_options[i];
+
+        if ((option->jobs & jobs) && pp_cli_option_begins(option, arg->name, arg->name_bytes))
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s--%s", used ? ", " : "",
+                                     option->name);
+    }
+    return usage_error(err, "--%.*s is short for several: %s", (int)arg->name_bytes, arg->name,
+                       names);
+}
+
+static int refuse_job(const struct pp_cli *cli, const struct pp_cli_option *option,
+                      struct pp_error *err)
+{
+    const int ret = pp_cli_hint_job(option, cli->plan.job, err);
+    char jobs[PP_CLI_JOBS_TEXT_BYTES];
+
+    if (ret < 0)
+        return ret;
+    return usage_error(err, "--%s is for %s, not for %s", option->name,
+                       pp_cli_jobs_format(option->jobs, jobs), pp_cli_job_name(cli->plan.job));
+}
+
+/* ---- options ---- */
+
+static int take_value(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                      struct pp_error *err)
+{
+    int ret = option->apply(cli, value, err);
+
+    if (ret >= 0)
+        return 0;
+    ret = pp_cli_hint_value(option, value, err);
+    if (ret < 0)
+        return ret;
+    return usage_error(err, "--%s takes %s, not \"%.80s\"", option->name, option->takes, value);
+}
+
+static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
+{
+    const struct pp_cli_option *option = arg->option;
+
+    if (!(option->jobs & (1U << cli->plan.job)))
+        return refuse_job(cli, option, err);
+    if (option->value && !arg->value)
+        return usage_error(err, "--%s takes %s, and none was given", option->name, option->takes);
+    if (!option->value && arg->value)
+        return usage_error(err, "this option takes no value: --%s=%.80s", option->name, arg->value);
+    return take_value(cli, option, arg->value, err);
+}
+
+static int take(struct pp_cli *cli, struct pp_cli_args *args, const struct pp_cli_arg *arg,
+                struct pp_error *err)
+{
+    switch (arg->kind) {
+    case PP_CLI_ARG_WORD:
+        return take_word(cli, args, arg->name, err);
+    case PP_CLI_ARG_OPTION:
+        return take_option(cli, arg, err);
+    case PP_CLI_ARG_AMBIGUOUS:
+        return refuse_ambiguous(args, arg, err);
+    case PP_CLI_ARG_UNKNOWN:
+        break;
+    }
+    return arg->letter ? refuse_letter(cli, args, arg, err) : refuse_name(cli, args, arg, err);
+}
+
+/* ---- what depends on several options ---- */
+
+static int check_exclusions(const struct pp_cli *cli, struct pp_error *err)
+{
+    const struct pp_plan *plan = &cli->plan;
+    const struct pp_cli_given *given = &cli->given;
+
+    if ((plan->client_cpus_given.count || plan->server_cpus_given.count) && !plan->placement_auto)
+        return usage_error(err, "--cpus says where the threads run, so --placement cannot: give "
+                                "one of them");
+    if (cli->quiet && cli->verbose)
+        return usage_error(err, "--quiet and --verbose exclude each other: give one of them");
+    if (given->ipv4 && given->ipv6)
+        return usage_error(err, "--ipv4 and --ipv6 exclude each other: give one of them, or none "
+                                "for either");
+    if (given->expect + given->expect_bytes + given->expect_until > 1)
+        return usage_error(err, "--expect, --expect-bytes and --expect-until exclude each other: "
+                                "give one of them");
+    return 0;
+}
+
+/* Who says how many does not want to be stopped by a clock, and the other way round. */
+static void settle_amount(struct pp_cli *cli)
+{
+    if (cli->given.time && !cli->given.count)
+        cli->plan.count = 0;
+    if (cli->given.count && !cli->given.time)
+        cli->plan.time_ns = 0;
+}
+
+static int check_target(const struct pp_cli *cli, struct pp_error *err)
+{
+    const struct pp_cli_given *given = &cli->given;
+
+    if (given->address && given->host)
+        return usage_error(err, "the server is named twice, by ADDRESS and by --host: give one of "
+                                "them");
+    if (cli->plan.job == PP_JOB_CLIENT && !given->address && !given->host && !given->port)
+        return usage_error(err, "client takes the ADDRESS of a server: pingpong client "
+                                "HOST[:PORT]");
+    if (given->port && given->address && pp_cli_has_port(given->address))
+        return usage_error(err, "the port is named twice, in %.80s and by --port: give one of them",
+                           given->address);
+    return 0;
+}
+
+static int settle_target(struct pp_cli *cli, struct pp_error *err)
+{
+    const char *text = cli->given.address ? cli->given.address : cli->given.host;
+    struct pp_target *target = &cli->plan.target;
+    const uint16_t port = target->port;
+
+    if (cli->given.ipv4 || cli->given.ipv6)
+        target->family = cli->given.ipv4 ? AF_INET : AF_INET6;
+    if (text)
+        (void)pp_target_parse(target, text); /* it has been before */
+    else if (cli->given.ipv6)
+        memcpy(target->host, "::1", sizeof "::1");
+    if (target->path[0])
+        return !cli->given.port ? 0
+                                : usage_error(err,
+                                              "%.80s is a Unix socket, which has no port: leave "
+                                              "--port out",
+                                              text);
+    if (cli->given.port)
+        target->port = port;
+    if (cli->plan.job == PP_JOB_CLIENT && target->port == 0)
+        return usage_error(err, "a client has to know the port of its server; 0 for any free one "
+                                "is for run and serve");
+    return 0;
+}
+
+static int settle(struct pp_cli *cli, struct pp_error *err)
+{
+    int ret = check_exclusions(cli, err);
+
+    if (ret == 0)
+        ret = check_target(cli, err);
+    if (ret == 0)
+        ret = settle_target(cli, err);
+    if (ret < 0)
+        return ret;
+    settle_amount(cli);
+    return pp_plan_check(&cli->plan, err);
+}
+
+int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err)
+{
+    struct pp_cli_args args;
+    struct pp_cli_arg arg;
+    enum pp_job job;
+    int ret;
+
+    *cli = (struct pp_cli){ .help_jobs = PP_CLI_ALL };
+    ret = find_job(argc, argv, cli, &job, err);
+    if (ret < 0)
+        return ret;
+    pp_plan_default(&cli->plan, job);
+    args = pp_cli_args_begin(argc, argv, 1U << job);
+    while (pp_cli_args_next(&args, &arg)) {
+        ret = take(cli, &args, &arg, err);
+        if (ret < 0 || cli->action != PP_CLI_JOB)
+            return ret;
+    }
+    return settle(cli, err);
+}

@@ -1,0 +1,46 @@
+#include "cli/screen.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Narrower than this, folding would do more harm than good, and a bar has no room. */
+#define COLUMNS_MIN 40
+
+/* 0: not a terminal, or too narrow a one. */
+static unsigned terminal_columns(int fd)
+{
+    struct winsize size;
+
+    if (!isatty(fd) || ioctl(fd, TIOCGWINSZ, &size) < 0)
+        return 0;
+    return size.ws_col >= COLUMNS_MIN ? size.ws_col : 0;
+}
+
+static bool terminal_can_erase(void)
+{
+    const char *term = getenv("TERM");
+
+    return term && strcmp(term, "dumb") != 0;
+}
+
+struct pp_screen pp_screen_of(const struct pp_cli *cli)
+{
+    return (struct pp_screen){
+        .style = { .quiet = cli->quiet,
+                   .verbose = cli->verbose,
+                   .columns = terminal_columns(STDOUT_FILENO) },
+        .bar_columns = !cli->quiet && terminal_can_erase() ? terminal_columns(STDERR_FILENO) : 0,
+    };
+}
+
+int pp_screen_flush(struct pp_error *err)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return 0;
+    return pp_error_set(err, PP_ERROR_RUN, errno ? -errno : -EIO,
+                        "cannot write the result: %s; where standard output goes must be writable",
+                        strerror(errno ? errno : EIO));
+}

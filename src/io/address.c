@@ -1,0 +1,98 @@
+/* Addresses as people read them. */
+#include "io/io.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "%eth0", or the interface's number where it has lost its name; nothing without a scope. */
+static const char *format_scope(uint32_t scope, char text[IF_NAMESIZE + 1])
+{
+    text[0] = '\0';
+    if (scope == 0)
+        return text;
+    text[0] = '%';
+    if (!if_indextoname(scope, text + 1))
+        (void)snprintf(text + 1, IF_NAMESIZE, "%u", scope);
+    return text;
+}
+
+static void format_in(const struct sockaddr_in *in, char *text)
+{
+    char host[INET_ADDRSTRLEN] = "?";
+
+    (void)inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+    (void)snprintf(text, PP_IO_ADDR_TEXT_BYTES, "%s:%u", host, ntohs(in->sin_port));
+}
+
+static void format_in6(const struct sockaddr_in6 *in6, char *text)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    char scope[IF_NAMESIZE + 1];
+
+    (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
+    (void)snprintf(text, PP_IO_ADDR_TEXT_BYTES, "[%s%s]:%u", host,
+                   format_scope(in6->sin6_scope_id, scope), ntohs(in6->sin6_port));
+}
+
+/* An abstract name begins with a zero byte and may have any others: it is as long as len says. */
+static void format_un(const struct pp_io_addr *addr, char *text)
+{
+    const char *path = addr->un.sun_path;
+    const size_t header = offsetof(struct sockaddr_un, sun_path);
+    const int len = addr->len > header ? (int)(addr->len - header) : 0;
+
+    if (len == 0)
+        (void)snprintf(text, PP_IO_ADDR_TEXT_BYTES, "unix:(unnamed)");
+    else if (path[0])
+        (void)snprintf(text, PP_IO_ADDR_TEXT_BYTES, "unix:%.*s", len, path);
+    else
+        (void)snprintf(text, PP_IO_ADDR_TEXT_BYTES, "unix:@%.*s", len - 1, path + 1);
+}
+
+const char *pp_io_addr_format(const struct pp_io_addr *addr, char text[PP_IO_ADDR_TEXT_BYTES])
+{
+    /* The kernel says nothing at all of a sender without a name, not even its family. */
+    const sa_family_t family = addr->len == 0 ? AF_UNIX : addr->any.sa_family;
+
+    if (family == AF_INET6)
+        format_in6(&addr->in6, text);
+    else if (family == AF_UNIX)
+        format_un(addr, text);
+    else
+        format_in(&addr->in, text);
+    return text;
+}
+
+int pp_io_addr_unix(struct pp_io_addr *addr, const char *path)
+{
+    const size_t len = strlen(path);
+
+    if (len == 0)
+        return -EINVAL; /* it would be an abstract name */
+    if (len >= sizeof addr->un.sun_path)
+        return -ENAMETOOLONG;
+    *addr = (struct pp_io_addr){ .un.sun_family = AF_UNIX };
+    memcpy(addr->un.sun_path, path, len);
+    addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+    return 0;
+}
+
+static bool is_same_place(const struct pp_io_addr *a, const struct pp_io_addr *b)
+{
+    if (a->any.sa_family == AF_INET)
+        return a->in.sin_port == b->in.sin_port && a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    return a->any.sa_family == AF_INET6 && a->in6.sin6_port == b->in6.sin6_port &&
+           memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
+}
+
+bool pp_io_is_self_connected(int fd)
+{
+    struct pp_io_addr near = { .len = sizeof near.un };
+    struct pp_io_addr far = { .len = sizeof far.un };
+
+    return getsockname(fd, &near.any, &near.len) == 0 && getpeername(fd, &far.any, &far.len) == 0 &&
+           is_same_place(&near, &far);
+}

@@ -1,0 +1,322 @@
+/* Sockets that a server listens on, and which of several gets a connection. */
+#include "base/assert.h"
+#include "base/memory.h"
+#include "io/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The kernel cuts it down to net.core.somaxconn. */
+#define BACKLOG 4096
+
+static const struct pp_io_socket_options none;
+
+/* ---- errors ------------------------------------------------------------------------------ */
+
+static const char *inet_advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; another program has it: pick another with -p or in ADDRESS, or port 0 for any "
+               "free one";
+    case EACCES:
+        return "; ports below 1024 need root: pick another with -p or in ADDRESS";
+    case EADDRNOTAVAIL:
+        return "; this machine has no such address: pick another with --host or in ADDRESS";
+    default:
+        return "";
+    }
+}
+
+static const char *unix_advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; another program listens there: end it, or pick another path";
+    case EEXIST:
+        return "; it is not a socket: pick another path, or move it away";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "; pick a path in a directory that you may write to";
+    case ENOENT:
+    case ENOTDIR:
+        return "; make its directory first, or pick another path";
+    default:
+        return "";
+    }
+}
+
+static int listen_error(const struct pp_io_addr *addr, int error, struct pp_error *err)
+{
+    const bool is_unix = addr->any.sa_family == AF_UNIX;
+    char text[PP_IO_ADDR_TEXT_BYTES];
+
+    return pp_error_set(err, PP_ERROR_RUN, -error, "cannot listen on %s: %s%s",
+                        pp_io_addr_format(addr, text), strerror(error),
+                        is_unix ? unix_advice(error) : inet_advice(error));
+}
+
+static void close_all(const int *fds, unsigned count)
+{
+    while (count > 0)
+        (void)close(fds[--count]);
+}
+
+/* ---- Unix sockets ------------------------------------------------------------------------ */
+
+static bool is_socket_file(const struct pp_io_addr *addr)
+{
+    struct stat st;
+
+    return lstat(addr->un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Whether the file is all that a server has left behind: nobody answers there. fd is not bound yet,
+ * and after a connection that was refused it is as new. */
+static bool is_stale(int fd, const struct pp_io_addr *addr)
+{
+    return connect(fd, &addr->any, addr->len) < 0 && errno == ECONNREFUSED;
+}
+
+/* Any file that is no socket would refuse a connection, too, and it stays: what it is comes first.
+ * */
+static int bind_unix(int fd, const struct pp_io_addr *addr)
+{
+    if (bind(fd, &addr->any, addr->len) == 0)
+        return 0;
+    if (errno != EADDRINUSE || addr->un.sun_path[0] == '\0')
+        return -errno;
+    if (!is_socket_file(addr))
+        return -EEXIST;
+    if (!is_stale(fd, addr))
+        return -EADDRINUSE;
+    (void)unlink(addr->un.sun_path);
+    return bind(fd, &addr->any, addr->len) == 0 ? 0 : -errno;
+}
+
+static int open_unix(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     struct pp_error *err)
+{
+    const int fd = pp_io_socket_open(AF_UNIX, options, err);
+    int ret;
+
+    if (fd < 0)
+        return fd;
+    ret = bind_unix(fd, addr);
+    if (ret == 0 && !options->dgram && listen(fd, BACKLOG) < 0) {
+        ret = -errno;
+        pp_io_unlisten(addr);
+    }
+    if (ret == 0)
+        return fd;
+    (void)close(fd);
+    return listen_error(addr, -ret, err);
+}
+
+/* The others are names of the first: whichever is asked gets the next connection. */
+static int listen_unix(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                       unsigned count, int *fds, struct pp_error *err)
+{
+    const int fd = open_unix(addr, options, err);
+
+    if (fd < 0)
+        return fd;
+    fds[0] = fd;
+    for (unsigned i = 1; i < count; i++) {
+        fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        if (fds[i] < 0) {
+            const int error = errno;
+
+            pp_io_unlisten(addr);
+            close_all(fds, i);
+            return listen_error(addr, error, err);
+        }
+    }
+    return 0;
+}
+
+void pp_io_unlisten(const struct pp_io_addr *addr)
+{
+    if (addr->any.sa_family == AF_UNIX && is_socket_file(addr))
+        (void)unlink(addr->un.sun_path);
+}
+
+/* ---- steering ---------------------------------------------------------------------------- */
+
+/* An answer that is no socket's number: the kernel then chooses by the hash of the addresses. */
+#define BY_HASH UINT32_MAX
+
+static unsigned count_of(const int *cpus, unsigned count, int cpu)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        found += cpus[i] == cpu;
+    return found;
+}
+
+/* Appends to code what answers for each CPU that has a socket: its number, or, where several
+ * sockets are that CPU's, any. A CPU that cannot be (-1) matches nothing. */
+static struct sock_filter *add_cpus(struct sock_filter *code, const int *cpus, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const uint32_t answer = count_of(cpus, count, cpus[i]) > 1 ? BY_HASH : i;
+
+        if (count_of(cpus, i, cpus[i]) > 0)
+            continue;
+        *code++ = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)cpus[i], 0, 1);
+        *code++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, answer);
+    }
+    return code;
+}
+
+static int attach(int fd, const int *cpus, unsigned count, struct sock_filter *code)
+{
+    struct sock_filter *end = code;
+    struct sock_fprog program = { .filter = code };
+
+    *end++ = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                                          (uint32_t)(SKF_AD_OFF + SKF_AD_CPU));
+    end = add_cpus(end, cpus, count);
+    *end++ = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count);
+    *end++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+    program.len = (unsigned short)(end - code);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0)
+        return 0;
+    return -errno;
+}
+
+/* The program belongs to the group: one socket of it passes it on. Without one, and with Multipath
+ * TCP, which knows none, the kernel goes by the hash of the addresses. */
+static int steer(int fd, const int *cpus, unsigned count, bool mptcp, struct pp_error *err)
+{
+    struct sock_filter *code;
+    int ret;
+
+    if (!cpus)
+        return 0;
+    code = pp_memory_alloc(2 * (size_t)count + 3, sizeof *code);
+    if (!code)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "there is no memory to steer with");
+    ret = attach(fd, cpus, count, code);
+    pp_memory_free(code);
+    if (ret == 0 || (mptcp && ret == -EOPNOTSUPP))
+        return 0;
+    return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                        "cannot steer to %u sockets by CPU: %s; ask for fewer threads", count,
+                        strerror(-ret));
+}
+
+/* ---- TCP and UDP ------------------------------------------------------------------------- */
+
+/* TCP binds a port that an earlier server's connections still linger on. Over IPv6, all addresses
+ * are those of IPv4, too, whatever net.ipv6.bindv6only says. */
+static int prepare(int fd, int family, bool dgram, struct pp_error *err)
+{
+    int ret = 0;
+
+    if (!dgram)
+        ret = pp_io_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", err);
+    if (ret == 0 && family == AF_INET6)
+        ret = pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY", err);
+    return ret;
+}
+
+static int share(int fd, struct pp_error *err)
+{
+    return pp_io_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT", err);
+}
+
+static int bind_inet(int fd, struct pp_io_addr *addr, struct pp_error *err)
+{
+    if (bind(fd, &addr->any, addr->len) == 0 && getsockname(fd, &addr->any, &addr->len) == 0)
+        return 0;
+    return listen_error(addr, errno, err);
+}
+
+/* The first of a group binds the port as if for itself, and only then agrees to share it. Had it
+ * agreed before, then another server of the same user that shares as well, such as a second one of
+ * ours, would not be told that the port is in use: each would get some of the other's clients. */
+static int open_inet(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     bool first, bool shared, struct pp_error *err)
+{
+    const int fd = pp_io_socket_open(addr->any.sa_family, options, err);
+    int ret;
+
+    if (fd < 0)
+        return fd;
+    ret = prepare(fd, addr->any.sa_family, options->dgram, err);
+    if (ret == 0 && shared && !first)
+        ret = share(fd, err);
+    if (ret == 0)
+        ret = bind_inet(fd, addr, err);
+    if (ret == 0 && shared && first)
+        ret = share(fd, err);
+    if (ret == 0)
+        return fd;
+    (void)close(fd);
+    return ret;
+}
+
+/* A socket's number in the group is its turn: for UDP at binding, for TCP at listening. Steering
+ * comes in between, so that no connection comes before it. */
+static int start_group(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                       const int *cpus, unsigned count, const int *fds, struct pp_error *err)
+{
+    const int ret = count > 1 ? steer(fds[0], cpus, count, options->mptcp, err) : 0;
+
+    if (ret < 0 || options->dgram)
+        return ret;
+    for (unsigned i = 0; i < count; i++)
+        if (listen(fds[i], BACKLOG) < 0)
+            return listen_error(addr, errno, err);
+    return 0;
+}
+
+static int listen_inet(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                       const int *cpus, unsigned count, int *fds, struct pp_error *err)
+{
+    struct pp_io_addr bound = *addr;
+    int ret = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        fds[i] = open_inet(&bound, options, i == 0, count > 1, err);
+        if (fds[i] < 0) {
+            close_all(fds, i);
+            return fds[i];
+        }
+    }
+    ret = start_group(&bound, options, cpus, count, fds, err);
+    if (ret < 0)
+        close_all(fds, count);
+    else
+        *addr = bound;
+    return ret;
+}
+
+/* ---- both -------------------------------------------------------------------------------- */
+
+int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                       const int *cpus, unsigned count, int *fds, struct pp_error *err)
+{
+    const struct pp_io_socket_options *wanted = options ? options : &none;
+
+    pp_assert(count > 0);
+    if (addr->any.sa_family == AF_UNIX)
+        return listen_unix(addr, wanted, count, fds, err);
+    return listen_inet(addr, wanted, cpus, count, fds, err);
+}
+
+int pp_io_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                 struct pp_error *err)
+{
+    int fd;
+    const int ret = pp_io_listen_group(addr, options, NULL, 1, &fd, err);
+
+    return ret < 0 ? ret : fd;
+}

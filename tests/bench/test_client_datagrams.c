@@ -1,0 +1,678 @@
+#include "client_support.h"
+
+#include "bench/datagram.h"
+
+#define BYTES_MAX 65536
+
+/* A request as the peer got it. */
+struct request {
+    struct pp_io_addr from;
+    struct pp_datagram header;
+    uint32_t bytes;
+    char data[BYTES_MAX];
+};
+
+/* ---- the peer ---- */
+
+/* False when nobody sends any more. */
+static bool receive(struct peer *peer, int fd, struct request *request)
+{
+    ssize_t got;
+
+    request->from.len = sizeof request->from.un;
+    got = recvfrom(fd, request->data, sizeof request->data, 0, &request->from.any,
+                   &request->from.len);
+    if (got <= 0)
+        return false;
+    request->bytes = (uint32_t)got;
+    peer->bytes += (uint64_t)got;
+    if (!pp_datagram_read(&request->header, request->data, request->bytes) ||
+        request->header.kind != PP_DATAGRAM_REQUEST)
+        peer->text = "not a request";
+    peer_note_message(peer);
+    return true;
+}
+
+static void send_to(int fd, const struct request *request, const char *data, size_t bytes)
+{
+    (void)sendto(fd, data, bytes, 0, &request->from.any, request->from.len);
+}
+
+static void answer(int fd, struct request *request)
+{
+    pp_datagram_turn(request->data, PP_DATAGRAM_REPLY);
+    send_to(fd, request, request->data, request->header.reply_bytes);
+}
+
+/* A reply to some other request, with the body of this one. */
+static void answer_as(int fd, struct request *request, enum pp_datagram_kind kind, uint64_t number)
+{
+    const struct pp_datagram header = { .kind = kind, .number = number };
+
+    pp_datagram_write(&header, request->data);
+    send_to(fd, request, request->data, request->bytes);
+}
+
+static void play_answer(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        answer(fd, &request);
+}
+
+/* Messages from 0 on: the first one is never an odd one, so that the client knows how long to
+ * wait. */
+static bool is_odd_one(const struct peer *peer)
+{
+    return peer->messages % peer->each == 0;
+}
+
+/* ---- the client ---- */
+
+static void plan_datagrams(struct fixture *f, uint32_t bytes)
+{
+    f->plan.socket.dgram = true;
+    f->plan.sizes_given = true;
+    f->plan.request = f->plan.response = pp_sizes_of(bytes);
+}
+
+static void prepare_datagrams(struct fixture *f, uint32_t connections, uint64_t count)
+{
+    if (!f->plan.socket.dgram)
+        plan_datagrams(f, 64);
+    prepare(f, connections, count);
+}
+
+/* Answers may still come when all that is missing was given up for lost: waits for so many. */
+static void run_until_received(struct fixture *f, uint64_t received)
+{
+    f->stays = true;
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, pp_client_error(f->client)->code || ((unsigned)f->finished == f->stage_count &&
+                                                      counts_of(f)->received >= received));
+}
+
+static void leave(struct fixture *f)
+{
+    pp_client_disconnect(f->client, true);
+    run(f);
+    peers_join(f);
+    assert_null(f->peers[0].text);
+    assert_int_equal(open_descriptors(), f->descriptors);
+}
+
+/* count messages, of which so many are answered in the end. */
+static const struct pp_client_counts *check_run(struct fixture *f, const struct peer *peer,
+                                                uint32_t connections, uint64_t count,
+                                                uint64_t received)
+{
+    prepare_datagrams(f, connections, count);
+    (void)peer_start(f, *peer);
+    run_until_received(f, received);
+    leave(f);
+    if (pp_client_error(f->client)->code)
+        fail_msg("%s", pp_client_error(f->client)->text);
+    assert_int_equal(counts_of(f)->sent, count);
+    assert_int_equal(counts_of(f)->lost, count - received);
+    assert_int_equal(f->peers[0].messages, count);
+    check_books(f, 0);
+    return counts_of(f);
+}
+
+static void check_all_received(struct fixture *f, uint32_t connections, uint64_t count)
+{
+    const struct peer peer = { .play = play_answer };
+    const struct pp_client_counts *counts = check_run(f, &peer, connections, count, count);
+
+    assert_int_equal(counts->duplicates, 0);
+    assert_int_equal(counts->strays, 0);
+}
+
+/* ---- counting ---- */
+
+static void test_datagrams_make_the_exact_count(void **state)
+{
+    check_all_received(*state, 1, 500);
+}
+
+static void test_several_flows_share_the_exact_count(void **state)
+{
+    check_all_received(*state, 5, 501);
+}
+
+static void test_with_a_depth_the_count_is_exact_too(void **state)
+{
+    ((struct fixture *)*state)->plan.depth = 16;
+    check_all_received(*state, 2, 500);
+}
+
+static void test_a_datagram_without_a_body_is_a_message(void **state)
+{
+    plan_datagrams(*state, PP_DATAGRAM_HEADER_BYTES);
+    check_all_received(*state, 2, 100);
+}
+
+static void test_the_largest_datagram_comes_back_whole(void **state)
+{
+    plan_datagrams(*state, PP_DATAGRAM_BYTES_MAX);
+    check_all_received(*state, 2, 20);
+}
+
+static void test_datagrams_of_many_sizes_come_back_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_error err = { 0 };
+
+    plan_datagrams(f, 64);
+    assert_int_equal(pp_sizes_parse(&f->plan.request, "uniform:16-1400", &err), 0);
+    f->plan.response = f->plan.request;
+    f->plan.depth = 4;
+    check_all_received(f, 2, 200);
+}
+
+static void test_answers_may_be_shorter_than_their_requests(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_error err = { 0 };
+
+    plan_datagrams(f, 500);
+    assert_int_equal(pp_sizes_parse(&f->plan.response, "uniform:16-400", &err), 0);
+    f->plan.answers = true;
+    check_all_received(f, 2, 200);
+}
+
+/* ---- lost ---- */
+
+static void play_lose(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        if (!is_odd_one(peer))
+            answer(fd, &request);
+}
+
+static void test_a_lost_datagram_is_counted_and_does_not_stall_the_flow(void **state)
+{
+    const struct peer peer = { .play = play_lose, .each = 10 };
+
+    (void)check_run(*state, &peer, 1, 60, 54);
+}
+
+static void test_with_a_depth_a_lost_datagram_leaves_its_place_to_another(void **state)
+{
+    const struct peer peer = { .play = play_lose, .each = 10 };
+
+    ((struct fixture *)*state)->plan.depth = 3;
+    (void)check_run(*state, &peer, 2, 60, 54);
+}
+
+static void test_a_lost_datagram_is_no_sample_and_no_error(void **state)
+{
+    const struct peer peer = { .play = play_lose, .each = 10 };
+    const struct pp_client_counts *counts = check_run(*state, &peer, 1, 30, 27);
+
+    assert_int_equal(counts->errors, 0);
+    assert_int_equal(counts->failed_connections, 0);
+}
+
+static void play_lose_all(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        ;
+}
+
+static void test_a_run_without_any_answer_ends(void **state)
+{
+    const struct peer peer = { .play = play_lose_all };
+
+    ((struct fixture *)*state)->plan.depth = 5;
+    (void)check_run(*state, &peer, 2, 10, 0);
+}
+
+/* Every second one: half the messages are out of the ring's sight while their flow goes on. */
+static void test_losing_half_of_them_keeps_the_rest_going(void **state)
+{
+    const struct peer peer = { .play = play_lose, .each = 2 };
+
+    ((struct fixture *)*state)->plan.depth = 32;
+    (void)check_run(*state, &peer, 1, 256, 128);
+}
+
+static void test_a_lost_datagram_does_not_disturb_the_schedule(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_lose, .each = 5 };
+
+    f->plan.rate = 1000;
+    (void)check_run(f, &peer, 2, 40, 32);
+    for (uint64_t i = 0; i < 40; i++)
+        assert_true(f->peers[0].times[i] >= f->outcomes[0].start_ns + i * PP_NS_PER_MS);
+}
+
+/* ---- late ---- */
+
+/* Answers an odd one after the next message has come, which is then sent in its place. */
+static void play_late(struct peer *peer, int fd)
+{
+    struct request request, held;
+
+    while (receive(peer, fd, &request)) {
+        if (!is_odd_one(peer)) {
+            answer(fd, &request);
+            continue;
+        }
+        held = request;
+        if (!receive(peer, fd, &request))
+            return;
+        answer(fd, &held);
+        answer(fd, &request);
+    }
+}
+
+static void test_an_answer_that_comes_late_is_not_lost(void **state)
+{
+    const struct peer peer = { .play = play_late, .each = 10 };
+    const struct pp_client_counts *counts = check_run(*state, &peer, 1, 51, 51);
+
+    assert_true(counts->late >= 5);
+    assert_int_equal(counts->duplicates, 0);
+    assert_int_equal(counts->strays, 0);
+}
+
+/* ---- out of order ---- */
+
+/* Two at a time, the second first. */
+static void play_swap(struct peer *peer, int fd)
+{
+    struct request first, second;
+
+    while (receive(peer, fd, &first) && receive(peer, fd, &second)) {
+        answer(fd, &second);
+        answer(fd, &first);
+    }
+}
+
+static void test_answers_out_of_order_are_all_received_and_counted(void **state)
+{
+    const struct peer peer = { .play = play_swap };
+    const struct pp_client_counts *counts;
+
+    ((struct fixture *)*state)->plan.depth = 2;
+    counts = check_run(*state, &peer, 1, 100, 100);
+    assert_int_equal(counts->reordered, 50);
+    assert_int_equal(counts->duplicates, 0);
+}
+
+/* ---- more than once ---- */
+
+static void play_twice(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request)) {
+        answer(fd, &request);
+        answer(fd, &request);
+    }
+}
+
+/* Waits for the last one's duplicate, too. */
+static void check_duplicates(struct fixture *f, const struct peer *peer, uint32_t connections,
+                             uint64_t count)
+{
+    prepare_datagrams(f, connections, count);
+    (void)peer_start(f, *peer);
+    run_until_received(f, count);
+    RUN_UNTIL(f, counts_of(f)->duplicates >= count);
+    leave(f);
+    check_whole(f, count);
+}
+
+static void test_a_duplicate_is_counted_and_is_no_sample(void **state)
+{
+    const struct peer peer = { .play = play_twice };
+
+    check_duplicates(*state, &peer, 1, 100);
+}
+
+static void test_with_a_depth_a_duplicate_answers_no_other_message(void **state)
+{
+    const struct peer peer = { .play = play_twice };
+
+    ((struct fixture *)*state)->plan.depth = 8;
+    check_duplicates(*state, &peer, 3, 300);
+}
+
+/* The answer to the message before comes once more, together with each. */
+static void play_once_more(struct peer *peer, int fd)
+{
+    struct request request, before;
+
+    if (!receive(peer, fd, &before))
+        return;
+    answer(fd, &before);
+    while (receive(peer, fd, &request)) {
+        answer(fd, &before);
+        answer(fd, &request);
+        before = request;
+    }
+}
+
+static void test_an_old_answer_does_not_stand_for_a_new_one(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_datagrams(f, 1, 100);
+    (void)peer_start(f, (struct peer){ .play = play_once_more });
+    run_until_received(f, 100);
+    leave(f);
+    assert_int_equal(counts_of(f)->duplicates, 99);
+    check_whole(f, 100);
+}
+
+/* ---- strays ---- */
+
+/* Eight of them before the only answer. */
+static void play_strays(struct peer *peer, int fd)
+{
+    struct request request, stray;
+
+    while (receive(peer, fd, &request)) {
+        const uint64_t number = request.header.number;
+
+        send_to(fd, &request, "", 0);
+        send_to(fd, &request, "pp", 2);
+        send_to(fd, &request, "GET / HTTP/1.1\r\n\r\n", 18);
+        stray = request;
+        answer_as(fd, &stray, PP_DATAGRAM_REPLY, number + 1000);
+        answer_as(fd, &stray, PP_DATAGRAM_REPLY, number - 1000000);
+        answer_as(fd, &stray, PP_DATAGRAM_HELLO, number);
+        answer_as(fd, &stray, PP_DATAGRAM_HELLO_REPLY, number);
+        stray.data[3] ^= 2; /* the version */
+        send_to(fd, &request, stray.data, stray.bytes);
+        answer(fd, &request);
+    }
+}
+
+static void test_whatever_is_no_answer_is_a_stray_and_does_no_harm(void **state)
+{
+    const struct peer peer = { .play = play_strays };
+    const struct pp_client_counts *counts = check_run(*state, &peer, 1, 20, 20);
+
+    assert_int_equal(counts->strays, 8 * 20);
+    assert_int_equal(counts->duplicates, 0);
+}
+
+/* An echo server of another origin does not turn the direction. */
+static void play_echo_back(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        send_to(fd, &request, request.data, request.bytes);
+}
+
+static void test_a_plain_echo_is_an_answer(void **state)
+{
+    const struct peer peer = { .play = play_echo_back };
+
+    (void)check_run(*state, &peer, 2, 100, 100);
+}
+
+/* ---- wrong ---- */
+
+static void play_corrupt(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request)) {
+        if (peer->messages == peer->good)
+            request.data[40] ^= 0x55;
+        answer(fd, &request);
+    }
+}
+
+static void play_cut(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request)) {
+        if (peer->messages == peer->good)
+            request.header.reply_bytes--;
+        answer(fd, &request);
+    }
+}
+
+static void check_wrong(struct fixture *f, const struct peer *peer, const char *words)
+{
+    prepare_datagrams(f, 1, 100);
+    (void)peer_start(f, *peer);
+    run_to_the_end(f);
+    check_error(f, PP_ERROR_WRONG_ECHO, -EBADMSG, words);
+    assert_int_equal(counts_of(f)->sent, peer->good);
+    assert_int_equal(counts_of(f)->received, peer->good - 1);
+    check_books(f, 1);
+}
+
+/* It might be given up for lost before, on a slow machine: then the flow goes on meanwhile. */
+static void check_wrong_or_late(struct fixture *f, const struct peer *peer, const char *words)
+{
+    prepare_datagrams(f, 1, 100);
+    (void)peer_start(f, *peer);
+    run_to_the_end(f);
+    check_error(f, PP_ERROR_WRONG_ECHO, -EBADMSG, words);
+    assert_int_equal(counts_of(f)->received, peer->good - 1);
+    check_books(f, counts_of(f)->sent - counts_of(f)->received - counts_of(f)->lost);
+}
+
+static void test_a_corrupt_body_is_wrong_and_ends_the_run(void **state)
+{
+    const struct peer peer = { .play = play_corrupt, .good = 30 };
+
+    check_wrong_or_late(*state, &peer, "byte 41 of a datagram came back as 0x");
+}
+
+static void test_a_datagram_of_another_length_is_wrong_and_ends_the_run(void **state)
+{
+    const struct peer peer = { .play = play_cut, .good = 30 };
+
+    check_wrong_or_late(*state, &peer,
+                        "a datagram of 63 B came back instead of one of 64 B; what answers is not");
+}
+
+static void test_a_wrong_first_datagram_is_never_a_sample(void **state)
+{
+    const struct peer peer = { .play = play_corrupt, .good = 1 };
+
+    check_wrong(*state, &peer, "byte 41 of a datagram");
+}
+
+static void test_where_only_lengths_are_checked_a_corrupt_body_is_right(void **state)
+{
+    const struct peer peer = { .play = play_corrupt, .good = 10 };
+
+    ((struct fixture *)*state)->plan.verify = PP_VERIFY_LEN;
+    (void)check_run(*state, &peer, 1, 20, 20);
+}
+
+static void test_where_only_lengths_are_checked_another_length_is_wrong(void **state)
+{
+    const struct peer peer = { .play = play_cut, .good = 10 };
+
+    ((struct fixture *)*state)->plan.verify = PP_VERIFY_LEN;
+    check_wrong_or_late(*state, &peer, "a datagram of 63 B came back");
+}
+
+static void test_where_nothing_is_checked_another_length_is_right(void **state)
+{
+    const struct peer peer = { .play = play_cut, .good = 10 };
+
+    ((struct fixture *)*state)->plan.verify = PP_VERIFY_OFF;
+    (void)check_run(*state, &peer, 1, 20, 20);
+}
+
+/* ---- failing ---- */
+
+static void test_a_server_that_is_not_there_ends_the_run(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_datagrams(f, 64);
+    f->plan.connections = 2;
+    ready(f);
+    (void)close(f->listen_fd); /* from here on the kernel refuses what is sent there */
+    f->listen_fd = -1;
+    add_stage(f, (struct stage){ .count = 100 });
+    open_client(f);
+    connect_and_run(f);
+    check_error(f, PP_ERROR_RUN, -ECONNREFUSED, "Connection refused; is the server still there?");
+    assert_int_equal(counts_of(f)->received, 0);
+    assert_int_equal(counts_of(f)->failed_connections, 2);
+    check_identity(counts_of(f), 0);
+}
+
+static void play_interrupt(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request)) {
+        if (peer->messages <= peer->good)
+            answer(fd, &request);
+        if (peer->messages == peer->good + peer->each)
+            pp_io_wake(peer->f->loop, &peer->f->interrupt_op);
+    }
+}
+
+static void test_an_interrupt_leaves_what_is_under_way_in_flight(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.depth = 4;
+    prepare_datagrams(f, 1, 1000000);
+    (void)peer_start(f, (struct peer){ .play = play_interrupt, .good = 10, .each = 4 });
+    let_interrupt(f);
+    run_to_the_end(f);
+    assert_int_equal(pp_client_error(f->client)->code, 0);
+    assert_true(counts_of(f)->received <= 10);
+    check_books(f, counts_of(f)->sent - counts_of(f)->received - counts_of(f)->lost);
+}
+
+/* ---- phases ---- */
+
+/* The warm-up's last answers come twice: when the measurement has begun. */
+static void play_late_for_the_warm_up(struct peer *peer, int fd)
+{
+    struct request request, held;
+
+    if (!receive(peer, fd, &request))
+        return;
+    answer(fd, &request); /* from here on the client knows how long to wait */
+    if (!receive(peer, fd, &held))
+        return;
+    peer_wait(peer);
+    answer(fd, &held);
+    answer(fd, &held);
+    answer(fd, &request);
+    play_answer(peer, fd);
+}
+
+static void test_what_a_warm_up_lost_is_nothing_to_the_measurement_when_it_comes(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_datagrams(f, 64);
+    ready(f);
+    add_stage(f, (struct stage){ .count = 2 });
+    add_stage(f, (struct stage){ .count = 50 });
+    listen_and_open(f);
+    (void)peer_start(f, (struct peer){ .play = play_late_for_the_warm_up });
+    f->stays = true;
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 2);
+    assert_int_equal(f->outcomes[0].counts.lost, 1);
+    assert_int_equal(f->outcomes[0].counts.received, 1);
+    (void)sem_post(&f->go_on[0]);
+    RUN_UNTIL(f, f->finished == 2 && counts_of(f)->received >= 50);
+    leave(f);
+    assert_int_equal(counts_of(f)->duplicates, 0);
+    assert_int_equal(counts_of(f)->reordered, 0);
+    check_whole(f, 50);
+}
+
+static void test_a_measurement_counts_nothing_of_its_warm_up(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_datagrams(f, 64);
+    f->plan.connections = 2;
+    f->plan.depth = 4;
+    ready(f);
+    add_stage(f, (struct stage){ .time_ns = 10 * PP_NS_PER_MS });
+    add_stage(f, (struct stage){ .count = 200 });
+    listen_and_open(f);
+    (void)peer_start(f, (struct peer){ .play = play_answer });
+    run_until_received(f, 200);
+    leave(f);
+    assert_int_equal(f->peers[0].messages, f->outcomes[0].counts.sent + 200);
+    check_whole(f, 200);
+}
+
+static void test_by_time_an_unanswered_datagram_is_lost_or_in_flight(void **state)
+{
+    struct fixture *f = *state;
+    const struct pp_client_counts *counts;
+
+    plan_datagrams(f, 64);
+    f->plan.depth = 4;
+    ready(f);
+    add_stage(f, (struct stage){ .time_ns = 30 * PP_NS_PER_MS });
+    listen_and_open(f);
+    (void)peer_start(f, (struct peer){ .play = play_lose, .each = 7 });
+    run_to_the_end(f);
+    counts = counts_of(f);
+    assert_true(counts->sent >= counts->received + counts->lost);
+    assert_true(counts->last_ns == f->outcomes[0].start_ns + f->stages[0].time_ns);
+    check_books(f, counts->sent - counts->received - counts->lost);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_EACH_ENGINE(test_datagrams_make_the_exact_count),
+        ON_EACH_ENGINE(test_several_flows_share_the_exact_count),
+        ON_EACH_ENGINE(test_with_a_depth_the_count_is_exact_too),
+        ON_EACH_ENGINE(test_a_datagram_without_a_body_is_a_message),
+        ON_EACH_ENGINE(test_the_largest_datagram_comes_back_whole),
+        ON_EACH_ENGINE(test_datagrams_of_many_sizes_come_back_whole),
+        ON_EACH_ENGINE(test_answers_may_be_shorter_than_their_requests),
+        ON_EACH_ENGINE(test_a_lost_datagram_is_counted_and_does_not_stall_the_flow),
+        ON_EACH_ENGINE(test_with_a_depth_a_lost_datagram_leaves_its_place_to_another),
+        ON_EACH_ENGINE(test_a_lost_datagram_is_no_sample_and_no_error),
+        ON_EACH_ENGINE(test_a_run_without_any_answer_ends),
+        ON_EACH_ENGINE(test_losing_half_of_them_keeps_the_rest_going),
+        ON_EACH_ENGINE(test_a_lost_datagram_does_not_disturb_the_schedule),
+        ON_EACH_ENGINE(test_an_answer_that_comes_late_is_not_lost),
+        ON_EACH_ENGINE(test_answers_out_of_order_are_all_received_and_counted),
+        ON_EACH_ENGINE(test_a_duplicate_is_counted_and_is_no_sample),
+        ON_EACH_ENGINE(test_with_a_depth_a_duplicate_answers_no_other_message),
+        ON_EACH_ENGINE(test_an_old_answer_does_not_stand_for_a_new_one),
+        ON_EACH_ENGINE(test_whatever_is_no_answer_is_a_stray_and_does_no_harm),
+        ON_EACH_ENGINE(test_a_plain_echo_is_an_answer),
+        ON_EACH_ENGINE(test_a_corrupt_body_is_wrong_and_ends_the_run),
+        ON_EACH_ENGINE(test_a_datagram_of_another_length_is_wrong_and_ends_the_run),
+        ON_EACH_ENGINE(test_a_wrong_first_datagram_is_never_a_sample),
+        ON_EACH_ENGINE(test_where_only_lengths_are_checked_a_corrupt_body_is_right),
+        ON_EACH_ENGINE(test_where_only_lengths_are_checked_another_length_is_wrong),
+        ON_EACH_ENGINE(test_where_nothing_is_checked_another_length_is_right),
+        ON_EACH_ENGINE(test_a_server_that_is_not_there_ends_the_run),
+        ON_EACH_ENGINE(test_an_interrupt_leaves_what_is_under_way_in_flight),
+        ON_EACH_ENGINE(test_what_a_warm_up_lost_is_nothing_to_the_measurement_when_it_comes),
+        ON_EACH_ENGINE(test_a_measurement_counts_nothing_of_its_warm_up),
+        ON_EACH_ENGINE(test_by_time_an_unanswered_datagram_is_lost_or_in_flight),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,557 @@
+#include "bench/clients.h"
+
+#include "base/clock.h"
+#include "base/container.h"
+#include "base/memory.h"
+#include "support.h"
+
+#include <stdatomic.h>
+
+#define CONNECTIONS_MAX 16
+#define SHORT_NS (20 * PP_NS_PER_MS)
+
+/* One connection of the server's side: an echo, until so many messages have come. */
+struct peer {
+    struct fixture *f;
+    pthread_t thread;
+    int fd;
+    uint64_t bytes;
+};
+
+struct stage {
+    uint64_t count;
+    uint64_t time_ns;
+};
+
+struct fixture {
+    const char *engine;
+    struct pp_plan plan;
+    struct pp_pattern pattern;
+    struct pp_io_loop *loop;
+    struct pp_clients *clients;
+    struct pp_io_addr addr;
+    int listen_fd;
+    pthread_t acceptor;
+    bool accepting;
+    struct peer peers[CONNECTIONS_MAX];
+    unsigned peer_count;
+    uint64_t close_after; /* bytes, on the first connection; 0: never */
+    struct pp_hist rtt, response;
+
+    struct stage stages[2];
+    unsigned stage_count;
+    unsigned begun;
+    struct pp_client_counts outcomes[2];
+    bool holds_back; /* begins nothing, and does not disconnect */
+    bool interrupts; /* as soon as a phase has begun */
+    bool politely;
+    int connected, finished, disconnected; /* calls */
+    bool elsewhere;                        /* one of them came on another thread */
+    pthread_t main_thread;
+};
+
+/* ---- the server's side ---- */
+
+static void *peer_main(void *argument)
+{
+    struct peer *peer = argument;
+    const bool closes = peer == &peer->f->peers[0] && peer->f->close_after > 0;
+    char data[4096];
+    ssize_t got;
+
+    while ((got = recv(peer->fd, data, sizeof data, 0)) > 0) {
+        peer->bytes += (uint64_t)got;
+        if (closes && peer->bytes >= peer->f->close_after)
+            break;
+        (void)send(peer->fd, data, (size_t)got, MSG_NOSIGNAL);
+    }
+    (void)close(peer->fd);
+    return NULL;
+}
+
+static void *acceptor_main(void *argument)
+{
+    struct fixture *f = argument;
+    int fd;
+
+    while ((fd = accept4(f->listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        struct peer *peer = &f->peers[f->peer_count];
+
+        *peer = (struct peer){ .f = f, .fd = fd };
+        if (f->peer_count == CONNECTIONS_MAX ||
+            pthread_create(&peer->thread, NULL, peer_main, peer) != 0)
+            (void)close(fd);
+        else
+            f->peer_count++;
+    }
+    return NULL;
+}
+
+static void server_stop(struct fixture *f)
+{
+    if (!f->accepting)
+        return;
+    f->accepting = false;
+    (void)shutdown(f->listen_fd, SHUT_RDWR);
+    (void)pthread_join(f->acceptor, NULL);
+    for (unsigned i = 0; i < f->peer_count; i++)
+        (void)pthread_join(f->peers[i].thread, NULL);
+}
+
+static uint64_t bytes_at_peers(const struct fixture *f)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < f->peer_count; i++)
+        bytes += f->peers[i].bytes;
+    return bytes;
+}
+
+/* ---- the coordinator ---- */
+
+static void begin(struct fixture *f)
+{
+    const struct stage *stage = &f->stages[f->begun++];
+
+    pp_clients_start(f->clients, stage->count, stage->time_ns, f->begun == f->stage_count);
+    if (f->interrupts)
+        pp_clients_interrupt(f->clients);
+}
+
+static void note_thread(struct fixture *f)
+{
+    f->elsewhere |= !pthread_equal(pthread_self(), f->main_thread);
+}
+
+static void on_connected(void *owner)
+{
+    struct fixture *f = owner;
+
+    note_thread(f);
+    f->connected++;
+    if (!f->holds_back)
+        begin(f);
+}
+
+static void on_finished(void *owner)
+{
+    struct fixture *f = owner;
+
+    note_thread(f);
+    f->finished++;
+    if (f->begun > 0)
+        f->outcomes[f->begun - 1] = pp_clients_counts(f->clients);
+    if (f->holds_back)
+        return;
+    if (f->begun < f->stage_count && !pp_clients_error(f->clients)->code)
+        begin(f);
+    else
+        pp_clients_disconnect(f->clients, f->politely);
+}
+
+static void on_disconnected(void *owner)
+{
+    struct fixture *f = owner;
+
+    note_thread(f);
+    f->disconnected++;
+    pp_clients_release(f->clients);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = pp_memory_alloc(1, sizeof *f);
+
+    if (!f)
+        return -1;
+    f->engine = *state;
+    f->listen_fd = -1;
+    f->politely = true;
+    f->main_thread = pthread_self();
+    pp_plan_default(&f->plan, PP_JOB_RUN);
+    f->plan.client_engine = f->engine;
+    f->plan.wait_auto = false;
+    f->plan.wait = PP_IO_WAIT_BLOCK;
+    f->plan.placement_auto = false;
+    f->plan.placement = PP_PLACEMENT_NONE;
+    *state = f;
+    hang_guard_start();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    bool in_time;
+
+    pp_clients_close(f->clients);
+    server_stop(f);
+    in_time = hang_guard_stop();
+    pp_io_loop_close(f->loop);
+    if (f->listen_fd >= 0)
+        (void)close(f->listen_fd);
+    pp_pattern_close(&f->pattern);
+    pp_memory_free(f);
+    return in_time ? 0 : -1;
+}
+
+static void bind_server(struct fixture *f)
+{
+    f->addr = loopback();
+    f->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(f->listen_fd >= 0);
+    assert_int_equal(bind(f->listen_fd, &f->addr.any, f->addr.len), 0);
+    assert_int_equal(getsockname(f->listen_fd, &f->addr.any, &f->addr.len), 0);
+}
+
+static void server_start(struct fixture *f)
+{
+    assert_int_equal(listen(f->listen_fd, 128), 0);
+    assert_int_equal(pthread_create(&f->acceptor, NULL, acceptor_main, f), 0);
+    f->accepting = true;
+}
+
+/* Skips the test where the engine cannot be had. */
+static void open_coordinator(struct fixture *f)
+{
+    char refused[PP_REFUSED_BYTES];
+    struct pp_error err = { 0 };
+
+    if (pp_plan_check(&f->plan, &err) < 0 || pp_plan_decide(&f->plan, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(pp_pattern_open(&f->pattern, f->plan.send.text, f->plan.send.bytes, &err), 0);
+    if (pp_loop_open(&f->loop, &f->plan, f->engine, f->plan.client_threads, refused, &err) < 0) {
+        if (err.kind == PP_ERROR_UNAVAILABLE)
+            skip();
+        fail_msg("%s", err.text);
+    }
+    bind_server(f);
+}
+
+static int open_clients(struct fixture *f, struct pp_error *err)
+{
+    const struct pp_clients_options options = {
+        .loop = f->loop,
+        .plan = &f->plan,
+        .addr = &f->addr,
+        .out = &f->pattern,
+        .in = &f->pattern,
+        .owner = f,
+        .on_connected = on_connected,
+        .on_finished = on_finished,
+        .on_disconnected = on_disconnected,
+    };
+
+    return pp_clients_open(&f->clients, &options, err);
+}
+
+static void prepare(struct fixture *f, unsigned threads, uint32_t connections)
+{
+    struct pp_error err = { 0 };
+
+    f->plan.client_threads = threads;
+    f->plan.connections = connections;
+    open_coordinator(f);
+    server_start(f);
+    if (open_clients(f, &err) < 0)
+        fail_msg("%s", err.text);
+}
+
+static void add_stage(struct fixture *f, struct stage stage)
+{
+    f->stages[f->stage_count++] = stage;
+}
+
+static void run(struct fixture *f)
+{
+    pp_clients_connect(f->clients);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_clients_join(f->clients), 0);
+    server_stop(f);
+    assert_int_equal(f->disconnected, 1);
+    assert_false(f->elsewhere);
+    pp_hist_reset(&f->rtt);
+    pp_hist_reset(&f->response);
+    pp_clients_merge(f->clients, &f->rtt, &f->response);
+}
+
+static void check_books(const struct fixture *f, uint64_t in_flight)
+{
+    const struct pp_client_counts counts = pp_clients_counts(f->clients);
+
+    assert_int_equal(counts.sent, counts.received + counts.lost + counts.errors + in_flight);
+    assert_int_equal(f->rtt.total, counts.received);
+    assert_int_equal(f->response.total, f->plan.rate > 0 ? counts.received : 0);
+    assert_int_equal(pp_clients_received(f->clients), counts.received);
+    assert_true(counts.first_ns <= counts.last_ns);
+}
+
+static void check_whole(const struct fixture *f, uint64_t count)
+{
+    const struct pp_client_counts counts = pp_clients_counts(f->clients);
+
+    if (pp_clients_error(f->clients)->code)
+        fail_msg("%s", pp_clients_error(f->clients)->text);
+    assert_int_equal(counts.sent, count);
+    assert_int_equal(counts.received, count);
+    assert_int_equal(f->connected, 1);
+    assert_int_equal(f->finished, f->stage_count);
+    check_books(f, 0);
+}
+
+static void check_count(struct fixture *f, unsigned threads, uint32_t connections, uint64_t count)
+{
+    prepare(f, threads, connections);
+    add_stage(f, (struct stage){ .count = count });
+    run(f);
+    assert_int_equal(f->peer_count, connections);
+    assert_int_equal(bytes_at_peers(f), count * 5);
+    check_whole(f, count);
+}
+
+/* ---- the shared budget ---- */
+
+static void test_one_thread_makes_the_exact_count(void **state)
+{
+    check_count(*state, 1, 3, 1000);
+}
+
+static void test_several_threads_share_the_exact_count(void **state)
+{
+    check_count(*state, 3, 8, 5000);
+}
+
+static void test_a_count_that_does_not_divide_is_exact(void **state)
+{
+    check_count(*state, 4, 5, 4999);
+}
+
+static void test_a_count_below_the_number_of_threads_is_exact(void **state)
+{
+    check_count(*state, 4, 4, 2);
+}
+
+static void test_with_a_depth_the_count_over_threads_is_exact(void **state)
+{
+    ((struct fixture *)*state)->plan.depth = 16;
+    check_count(*state, 2, 6, 5000);
+}
+
+static void test_each_connection_of_each_thread_has_its_share(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare(f, 3, 7);
+    add_stage(f, (struct stage){ .time_ns = SHORT_NS });
+    run(f);
+    assert_int_equal(f->peer_count, 7);
+    for (unsigned i = 0; i < 7; i++)
+        assert_true(f->peers[i].bytes > 0);
+}
+
+/* ---- phases ---- */
+
+static void test_a_measurement_on_several_threads_counts_nothing_of_its_warm_up(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare(f, 3, 6);
+    add_stage(f, (struct stage){ .count = 1000 });
+    add_stage(f, (struct stage){ .count = 2000 });
+    run(f);
+    assert_int_equal(f->outcomes[0].received, 1000);
+    assert_true(f->outcomes[0].last_ns <= f->outcomes[1].first_ns);
+    assert_int_equal(bytes_at_peers(f), 3000 * 5);
+    check_whole(f, 2000);
+}
+
+static void test_a_warm_up_by_time_ends_for_all_threads_before_the_measurement(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare(f, 2, 4);
+    add_stage(f, (struct stage){ .time_ns = SHORT_NS });
+    add_stage(f, (struct stage){ .count = 500 });
+    run(f);
+    assert_int_equal(bytes_at_peers(f), (f->outcomes[0].sent + 500) * 5);
+    check_whole(f, 500);
+}
+
+static void test_what_the_threads_have_spent_is_of_the_last_phase_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_sample spent;
+
+    prepare(f, 2, 2);
+    add_stage(f, (struct stage){ .count = 2000 });
+    add_stage(f, (struct stage){ .count = 2 });
+    run(f);
+    spent = pp_clients_spent(f->clients);
+    assert_in_range(spent.io.syscalls, 1, 1000);
+    check_whole(f, 2);
+}
+
+static void test_a_rate_is_that_of_all_threads_together(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_client_counts counts;
+
+    f->plan.rate = 2000;
+    prepare(f, 2, 3);
+    add_stage(f, (struct stage){ .time_ns = 50 * PP_NS_PER_MS });
+    run(f);
+    counts = pp_clients_counts(f->clients);
+    assert_true(counts.sent <= 102); /* each thread may round its share up */
+    assert_true(counts.sent >= 98 || counts.lag_ns > 0);
+    check_books(f, counts.sent - counts.received);
+}
+
+static void test_a_rate_on_several_threads_makes_the_exact_count(void **state)
+{
+    ((struct fixture *)*state)->plan.rate = 20000;
+    check_count(*state, 3, 4, 400);
+}
+
+/* ---- ends before the time ---- */
+
+static void test_an_interrupt_ends_the_phase_on_all_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_client_counts counts;
+
+    f->interrupts = true;
+    prepare(f, 3, 6);
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
+    run(f);
+    counts = pp_clients_counts(f->clients);
+    assert_int_equal(f->finished, 1);
+    assert_int_equal(pp_clients_error(f->clients)->code, 0);
+    check_books(f, counts.sent - counts.received);
+}
+
+/* Who then begins a phase waits for its end as for any other's. */
+static void test_a_phase_that_begins_after_an_interrupt_ends_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->holds_back = true;
+    prepare(f, 2, 4);
+    pp_clients_connect(f->clients);
+    while (f->connected == 0)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    pp_clients_interrupt(f->clients);
+    while (f->finished == 0)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    pp_clients_start(f->clients, 1000, 0, true);
+    while (f->finished == 1)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    assert_int_equal(pp_clients_counts(f->clients).sent, 0);
+    pp_clients_disconnect(f->clients, true);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(f->disconnected, 1);
+}
+
+/* Its own thread goes on without it, where that has others; here each has one. */
+static void test_when_one_thread_fails_the_others_end_too(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_client_counts counts;
+
+    f->close_after = 500;
+    prepare(f, 3, 3);
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
+    run(f);
+    assert_int_equal(pp_clients_error(f->clients)->code, -ENODATA);
+    assert_int_equal(f->finished, 1);
+    counts = pp_clients_counts(f->clients);
+    assert_int_equal(counts.failed_connections, 1);
+    assert_int_equal(counts.errors, 1);
+    check_books(f, counts.sent - counts.received - 1);
+}
+
+static void test_a_refused_connection_of_any_thread_ends_the_run(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_error err = { 0 };
+
+    f->plan.client_threads = 3;
+    f->plan.connections = 6;
+    open_coordinator(f); /* the port is bound, and nobody listens */
+    assert_int_equal(open_clients(f, &err), 0);
+    run(f);
+    assert_int_equal(f->connected, 0);
+    assert_int_equal(f->finished, 1);
+    assert_int_equal(pp_clients_error(f->clients)->code, -ECONNREFUSED);
+    assert_int_equal(pp_clients_counts(f->clients).sent, 0);
+}
+
+static void test_to_disconnect_at_once_waits_for_nobody(void **state)
+{
+    struct fixture *f = *state;
+
+    f->politely = false;
+    check_count(f, 2, 4, 100);
+}
+
+static void test_clients_that_were_opened_and_closed_leave_nothing_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_error err = { 0 };
+    int before;
+
+    f->plan.client_threads = 3;
+    f->plan.connections = 3;
+    open_coordinator(f);
+    before = open_descriptors();
+    assert_int_equal(open_clients(f, &err), 0);
+    pp_clients_release(f->clients);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_clients_join(f->clients), 0);
+    pp_clients_close(f->clients);
+    f->clients = NULL;
+    assert_int_equal(open_descriptors(), before);
+}
+
+static void test_threads_whose_engine_cannot_be_had_are_an_error(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_error err = { 0 };
+    int before;
+
+    f->plan.client_threads = 3;
+    f->plan.connections = 3;
+    open_coordinator(f);
+    before = open_descriptors();
+    f->plan.client_engine = "no such engine";
+    assert_true(open_clients(f, &err) < 0);
+    assert_true(err.code < 0);
+    assert_null(f->clients);
+    assert_int_equal(open_descriptors(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_EACH_ENGINE(test_one_thread_makes_the_exact_count),
+        ON_EACH_ENGINE(test_several_threads_share_the_exact_count),
+        ON_EACH_ENGINE(test_a_count_that_does_not_divide_is_exact),
+        ON_EACH_ENGINE(test_a_count_below_the_number_of_threads_is_exact),
+        ON_EACH_ENGINE(test_with_a_depth_the_count_over_threads_is_exact),
+        ON_EACH_ENGINE(test_each_connection_of_each_thread_has_its_share),
+        ON_EACH_ENGINE(test_a_measurement_on_several_threads_counts_nothing_of_its_warm_up),
+        ON_EACH_ENGINE(test_a_warm_up_by_time_ends_for_all_threads_before_the_measurement),
+        ON_EACH_ENGINE(test_what_the_threads_have_spent_is_of_the_last_phase_alone),
+        ON_EACH_ENGINE(test_a_rate_is_that_of_all_threads_together),
+        ON_EACH_ENGINE(test_a_rate_on_several_threads_makes_the_exact_count),
+        ON_EACH_ENGINE(test_an_interrupt_ends_the_phase_on_all_threads),
+        ON_EACH_ENGINE(test_a_phase_that_begins_after_an_interrupt_ends_at_once),
+        ON_EACH_ENGINE(test_when_one_thread_fails_the_others_end_too),
+        ON_EACH_ENGINE(test_a_refused_connection_of_any_thread_ends_the_run),
+        ON_EACH_ENGINE(test_to_disconnect_at_once_waits_for_nobody),
+        ON_EACH_ENGINE(test_clients_that_were_opened_and_closed_leave_nothing_behind),
+        ON_EACH_ENGINE(test_threads_whose_engine_cannot_be_had_are_an_error),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
