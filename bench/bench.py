@@ -18,9 +18,11 @@ import platform
 import random
 import re
 import resource
+import select
 import shlex
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -28,7 +30,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 CHILD_TIMEOUT_S = 30.0
@@ -129,11 +131,32 @@ def run(command: list[str], timeout_s: float = CHILD_TIMEOUT_S) -> str:
         except subprocess.TimeoutExpired:
             raise Failed(f"no end after {timeout_s:g} s", command) from None
     if child.returncode != 0:
-        raise Failed(f"status {child.returncode}: {(err or out).strip()}", command)
+        raise Failed(f"status {child.returncode}: {first_line(err or out)}", command)
     return out
 
 
+def first_line(text: str) -> str:
+    return text.strip().split("\n")[0]
+
+
 # ---- what is run -------------------------------------------------------------------------------
+
+PING_BYTES = 5
+UDP_BYTES = 16  # the least that pingpong sends over UDP: its header
+
+FLOORS = {"block": "raw blocking", "yield": "raw yield", "single": "one thread",
+          "stream": "raw stream"}
+
+# For each placement the options of a pair and of pingpong on the CPUs a and b: both threads on the
+# same core, split over two, left to the scheduler; two pairs of threads, each on a core of its own,
+# or (pingpong only) each split over both.
+PLACES = {
+    "same": ("--cpus={a},{a}", "-A {a},{a}"),
+    "split": ("--cpus={a},{b}", "-A {a},{b}"),
+    "none": ("--cpus=-1,-1", "--placement none"),
+    "pairs": ("--pairs={a},{b}", "-T 2 -S 2 -A {a},{b}/{a},{b}"),
+    "crossed": ("", "-T 2 -S 2 -A {a},{b}/{b},{a}"),
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +164,23 @@ class Load:
     """What the programs of a row have in common."""
 
     connections: int = 1
-    placement: str = "same"  # same core, split over two, or none: left to the scheduler
+    placement: str = "same"  # a key of PLACES
+    transport: str = "tcp"  # or udp, or unix: a stream
+    size: int = PING_BYTES
+    depth: int = 1  # messages under way on each connection
+
+    @property
+    def cpus_needed(self) -> int:
+        return 1 if self.placement == "same" else 2
+
+    @property
+    def floor(self) -> str:
+        """The mode of the floor that pingpong is held against."""
+        return "stream" if self.depth > 1 or self.size > 4096 else "block"
+
+    @property
+    def floor_name(self) -> str:
+        return "raw pairs" if self.placement == "pairs" else FLOORS[self.floor]
 
 
 @dataclass(frozen=True)
@@ -165,6 +204,7 @@ class Bench:
     """The settings of this run, and how each program is called under them."""
 
     build: Path
+    scratch: Path  # for a Unix socket
     cpus: list[int]
     trials: int
     run_s: float  # how long a run of the floor should take
@@ -175,32 +215,42 @@ class Bench:
     def program(self, name: str) -> str:
         return str(self.build / "bench" / name)
 
-    def pin(self, placement: str) -> tuple[int, int]:
-        if placement == "none":
-            return -1, -1
-        return self.cpus[0], self.cpus[0] if placement == "same" else self.cpus[1]
+    def place(self, load: Load, of: int) -> list[str]:
+        return PLACES[load.placement][of].format(a=self.cpus[0], b=self.cpus[-1]).split()
 
     def pair(self, words: list[str], load: Load, limit: list[str]) -> list[str]:
-        client, server = self.pin(load.placement)
-        return [self.program(words[0]), *words[1:], "--connections", str(load.connections),
-                f"--cpus={client},{server}", *limit]
+        options = [*self.place(load, 0), "--connections", str(load.connections)]
+        if load.transport != "tcp":
+            options += ["--transport", load.transport]
+        if load.size != PING_BYTES:
+            options += ["--size", str(load.size)]
+        if load.depth != 1:
+            options += ["--depth", str(load.depth)]
+        return [self.program(words[0]), *words[1:], *options, *limit]
 
     def pingpong(self, load: Load, subject: Subject, count: int,
                  program: str | None = None) -> list[str]:
-        client, server = self.pin(load.placement)
-        place = (["--placement", "none"] if load.placement == "none"
-                 else ["-A", f"{client},{server}"])
-        return [program or str(self.build / "pingpong"), "-n", str(count),
-                "-c", str(load.connections), "-p", "0", *place, *subject.options()]
+        options = ["-n", str(count), "-c", str(load.connections), *self.place(load, 1)]
+        if load.transport == "unix":
+            options += ["-H", f"unix:{self.scratch / 'socket'}"]
+        else:
+            options += ["-p", "0"]
+        if load.transport == "udp":
+            options.append("-u")
+        if load.size != PING_BYTES:
+            options += ["-m", str(load.size)]
+        if load.depth != 1:
+            options += ["-D", str(load.depth)]
+        return [program or str(self.build / "pingpong"), *options, *subject.options()]
 
     def floor_rate(self, load: Load) -> float:
         """A first look, from which the number of round trips of a run is taken."""
         seconds = ["--seconds", "0.2"]
-        return pair_rate(self.pair(["floor", "block"], load, seconds))
+        return pair_rate(self.pair(["floor", load.floor], load, seconds))
 
     def count_for(self, load: Load, stretch: float = 1.0) -> int:
         count = int(self.floor_rate(load) * self.run_s * stretch)
-        return max(count // 1000 * 1000, 20 * load.connections, 1000)
+        return max(count // 100 * 100, 20 * load.connections, 100)
 
 
 def pair_rate(command: list[str]) -> float:
@@ -226,7 +276,6 @@ def pingpong_rate(command: list[str]) -> float:
 # ---- scenarios: rates --------------------------------------------------------------------------
 
 PEERS = ["libuv", "libevent"]
-FLOORS = {"block": "raw blocking", "yield": "raw yield", "single": "one thread"}
 
 Rates = dict[str, list[float]]
 Contender = Callable[[], float]
@@ -243,7 +292,7 @@ def take_turns(bench: Bench, contenders: dict[str, Contender]) -> Rates:
 
 
 def thousands(rate: float) -> str:
-    return f"{rate / 1e3:.1f}k"
+    return f"{rate / 1e3:.{1 if rate >= 10e3 else 2}f}k"
 
 
 def compare(rates: Rates, subject: str, against: str, bound: Bound | None) -> Outcome:
@@ -254,43 +303,49 @@ def compare(rates: Rates, subject: str, against: str, bound: Bound | None) -> Ou
 
 @dataclass(frozen=True)
 class RateScenario:
-    """pingpong against the raw blocking floor, and against the better of the two peers: the one
-    with the higher median in this row."""
+    """pingpong against the floor; against the better of the two peers, the one with the higher
+    median in this row; and against itself with each of two pairs split over both CPUs."""
 
     name: str
     load: Load
     subject: Subject
     floor: Bound
     peers: Bound | None = None
+    crossed: Bound | None = None
     beside_hog: bool = False
     stretch: float = 1.0  # for rows whose floor is far slower than pingpong
 
     @property
     def cpus_needed(self) -> int:
-        return 1 if self.load.placement == "same" else 2
+        return self.load.cpus_needed
 
     def measure(self, bench: Bench) -> Measured:
         with self.neighbour(bench):
             count = bench.count_for(self.load, self.stretch)
             bench.note(f"{bench.trials} trials of {count:,} round trips")
             rates = take_turns(bench, self.contenders(bench, count))
-        outcomes = [compare(rates, "pingpong", FLOORS["block"], self.floor)]
+        outcomes = [compare(rates, "pingpong", self.load.floor_name, self.floor)]
         if self.peers:
             best = max(PEERS, key=lambda name: statistics.median(rates[name]))
             outcomes.append(compare(rates, "pingpong", best, self.peers))
+        if self.crossed:
+            outcomes.append(compare(rates, "pingpong", "crossed", self.crossed))
         return Measured(outcomes, {"count": count, "roundtrips_per_s": rates})
 
     def contenders(self, bench: Bench, count: int) -> dict[str, Contender]:
         limit = ["--count", str(count)]
-        floor = bench.pair(["floor", "block"], self.load, limit)
+        floor = bench.pair(["floor", self.load.floor], self.load, limit)
         pingpong = bench.pingpong(self.load, self.subject, count)
         contenders: dict[str, Contender] = {
-            FLOORS["block"]: lambda: pair_rate(floor),
+            self.load.floor_name: lambda: pair_rate(floor),
             "pingpong": lambda: pingpong_rate(pingpong),
         }
         for name in PEERS if self.peers else []:
             peer = bench.pair([f"peer_{name}"], self.load, limit)
             contenders[name] = lambda peer=peer: pair_rate(peer)
+        if self.crossed:
+            crossed = bench.pingpong(replace(self.load, placement="crossed"), self.subject, count)
+            contenders["crossed"] = lambda: pingpong_rate(crossed)
         return contenders
 
     def neighbour(self, bench: Bench) -> AbstractContextManager[object]:
@@ -309,7 +364,7 @@ class FloorScenario:
 
     @property
     def cpus_needed(self) -> int:
-        return 1 if self.load.placement == "same" else 2
+        return self.load.cpus_needed
 
     def measure(self, bench: Bench) -> Measured:
         count = bench.count_for(self.load)
@@ -420,39 +475,29 @@ def settled_rss_bytes(pid: int) -> int:
     return seen[-1]
 
 
-def listening_port(child: subprocess.Popen[str]) -> int:
-    """The port that a process listens on, once it does. Read from the kernel, since the output of
-    a run comes at its end."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        if child.poll() is not None:
-            why = child.stderr.read().strip() if child.stderr else ""
-            raise Failed(f"pingpong ended early with status {child.returncode}: {why}")
-        ports = listening_ports(child.pid)
-        if ports:
-            return ports[0]
-        time.sleep(0.02)
-    raise Failed("pingpong does not listen after 5 s")
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def listening_ports(pid: int) -> list[int]:
-    inodes = set()
-    try:
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(entry))
-            if found:
-                inodes.add(found[1])
-        sockets = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()]
-    except OSError:
-        return []  # it closed one just now, or has ended
-    return [int(words[1].split(":")[1], 16) for words in sockets
-            if words[3] == "0A" and words[9] in inodes]
+def wait_until_listening(server: subprocess.Popen[str]) -> None:
+    assert server.stdout and server.stderr
+    if not select.select([server.stdout], [], [], 5)[0]:
+        raise Failed("pingpong does not listen after 5 s")
+    line = server.stdout.readline()
+    if line.startswith("listening on"):
+        return
+    if line:
+        raise Failed(f"pingpong said something else than that it listens: {line.strip()}")
+    why = first_line(server.stderr.read())
+    raise Failed(f"pingpong ended early with status {server.wait()}: {why}")
 
 
 @dataclass(frozen=True)
 class MemoryScenario:
-    """What a connection that was used once leaves behind in the server: the growth of a running
-    pingpong when another process connects many times and has one ping answered on each."""
+    """What a connection that was used once leaves behind in the server: the growth of a
+    "pingpong serve" when another process connects many times and has one ping answered on each."""
 
     name: str
     engine: str
@@ -462,22 +507,23 @@ class MemoryScenario:
     def measure(self, bench: Bench) -> Measured:
         trials = min(bench.trials, 3)
         bench.note(f"{trials} trials of {bench.memory_connections:,} connections")
-        enough = int(bench.floor_rate(Load()) * 45)  # for about a minute, should we be killed
-        grown = [self.growth(bench, enough) / bench.memory_connections for _ in range(trials)]
+        grown = [self.growth(bench) / bench.memory_connections for _ in range(trials)]
         outcome = Outcome(f"{statistics.median(grown):.0f} B", values=grown, bound=self.bound)
         return Measured([outcome], {"connections": bench.memory_connections,
                                     "bytes_per_connection": grown})
 
-    def growth(self, bench: Bench, count: int) -> int:
-        command = [*bench.pingpong(Load(), Subject(), count), "--server-engine", self.engine]
-        with running(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as server:
-            port = listening_port(server)
+    def growth(self, bench: Bench) -> int:
+        port = free_port()
+        command = [str(bench.build / "pingpong"), "serve", f"127.0.0.1:{port}",
+                   "--engine", self.engine]
+        with running(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+            wait_until_listening(server)
             before = settled_rss_bytes(server.pid)
             with self.holder(bench, port) as holder:
                 self.tell(holder, "", "connected")
                 self.tell(holder, "go\n", "done")
                 after = settled_rss_bytes(server.pid)
-            self.interrupt(server)
+            self.end(server)
         return after - before
 
     def holder(self, bench: Bench, port: int) -> AbstractContextManager[subprocess.Popen[str]]:
@@ -495,12 +541,14 @@ class MemoryScenario:
         if holder.stdout.readline().strip() != answer:
             raise Failed(f"the holder of connections did not come to '{answer}'")
 
-    def interrupt(self, server: subprocess.Popen[str]) -> None:
-        server.send_signal(signal.SIGINT)
+    def end(self, server: subprocess.Popen[str]) -> None:
+        server.send_signal(signal.SIGTERM)
         try:
-            server.wait(timeout=10)
+            status = server.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            raise Failed("pingpong did not end within 10 s of SIGINT") from None
+            raise Failed("pingpong did not end within 10 s of SIGTERM") from None
+        if status not in (0, 143, -signal.SIGTERM):
+            raise Failed(f"pingpong ended with status {status} after SIGTERM")
 
 
 # ---- the table of scenarios --------------------------------------------------------------------
@@ -509,6 +557,11 @@ Scenario = (RateScenario | FloorScenario | MeasuringScenario | SyscallScenario |
 
 ONE = Load()
 ONE_SPLIT = Load(placement="split")
+ONE_UDP = Load(transport="udp", size=UDP_BYTES)
+ONE_UNIX = Load(transport="unix")
+DEEP = Load(depth=16)
+DEEP_SPLIT = Load(depth=16, placement="split")
+EPOLL = Subject(engine="epoll")
 URING = Subject(engine="io_uring")
 URING_BLOCK = Subject(engine="io_uring", wait="block")
 EPOLL_BLOCK = Subject(engine="epoll", wait="block")
@@ -517,6 +570,8 @@ SCENARIOS: list[Scenario] = [
     FloorScenario("hand-written: yield, same core", ONE, "yield"),
     FloorScenario("hand-written: yield, split", ONE_SPLIT, "yield"),
     FloorScenario("hand-written: one thread", ONE, "single"),
+    FloorScenario("hand-written: yield, UDP", ONE_UDP, "yield"),
+    FloorScenario("hand-written: yield, Unix", ONE_UNIX, "yield"),
     RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25)),
     RateScenario("1, same core, io_uring", ONE, URING, at_least(0.92), at_least(1.10)),
     RateScenario("1, same core, io_uring, block", ONE, URING_BLOCK, at_least(0.90),
@@ -527,6 +582,8 @@ SCENARIOS: list[Scenario] = [
     RateScenario("1, split", ONE_SPLIT, Subject(), at_least(10), at_least(10), stretch=1.5),
     RateScenario("1, unpinned", Load(placement="none"), Subject(), at_least(10), at_least(10),
                  stretch=1.5),
+    RateScenario("1, same core, UDP", ONE_UDP, Subject(), at_least(1.04)),
+    RateScenario("1, same core, Unix", ONE_UNIX, Subject(), at_least(1.20)),
     RateScenario("10, same core, io_uring", Load(10), URING, at_least(0.97), at_least(1.12)),
     RateScenario("100, same core, io_uring", Load(100), URING, at_least(0.98), at_least(1.13)),
     RateScenario("1000, same core, io_uring", Load(1000), URING, at_least(0.92),
@@ -535,6 +592,16 @@ SCENARIOS: list[Scenario] = [
                  at_least(1.10)),
     RateScenario("1000, split, io_uring", Load(1000, "split"), URING, at_least(0.95),
                  at_least(1.08)),
+    RateScenario("200 in two pairs, io_uring", Load(200, "pairs"), URING, at_least(1.0),
+                 crossed=at_least(1.8)),
+    RateScenario("1, same core, 16 deep, epoll", DEEP, EPOLL, at_least(0.90)),
+    RateScenario("1, same core, 16 deep, io_uring", DEEP, URING, at_least(0.90)),
+    RateScenario("1, split, 16 deep, epoll, block", DEEP_SPLIT, EPOLL_BLOCK, at_least(0.90)),
+    RateScenario("1, split, 16 deep, io_uring, block", DEEP_SPLIT, URING_BLOCK, at_least(0.90)),
+    *(RateScenario(f"1, split, {name}, {subject.engine}, block", replace(ONE_SPLIT, size=size),
+                   subject, at_least(0.90))
+      for name, size in (("16 kB", 16_000), ("64 kB", 64_000), ("1 MB", 1_000_000))
+      for subject in (EPOLL_BLOCK, URING_BLOCK)),
     MeasuringScenario("measuring on / off, 1", ONE, at_least(0.97)),
     MeasuringScenario("measuring on / off, 100", Load(100), at_least(0.97)),
     SyscallScenario("system calls, io_uring, block, 1", ONE, URING_BLOCK, at_most(2.0),
@@ -570,7 +637,8 @@ def describe_host() -> dict[str, str]:
 
 
 def print_header(host: dict[str, str], bench: Bench, seed: int) -> None:
-    print("pingpong against hand-written floors and other event libraries, 5 B over loopback TCP")
+    print("pingpong against hand-written floors and other event libraries, over loopback: 5 B over "
+          "TCP,\none at a time on each connection, where a row says nothing else")
     print(f"{host['kernel']} · {host['cpu']}")
     print(f"congestion control {host['congestion_control']} · load average at start "
           f"{host['load_average']}")
@@ -623,7 +691,7 @@ class Tally:
         self.rows.append({"scenario": scenario.name, "failed": why})
 
     def __str__(self) -> str:
-        failed = f"; {self.failed} scenarios failed to run" if self.failed else ""
+        failed = f"; {self.failed} rows could not be measured" if self.failed else ""
         return f"{self.met} of {self.bounds} bounds met{failed}"
 
 
@@ -638,9 +706,9 @@ def measure_all(bench: Bench, scenarios: list[Scenario], tally: Tally) -> None:
             measured = scenario.measure(bench)
         except Failed as why:
             tally.add_failure(scenario, str(why))
-            print(f"{scenario.name:<34} failed: {why}", flush=True)
+            print(f"{scenario.name:<34} could not be measured: {why}", flush=True)
             if why.command:
-                bench.note(f"failed: {why.command}")
+                bench.note(f"could not be measured: {why.command}")
         else:
             tally.add(scenario, measured)
             print_outcomes(scenario.name, measured.outcomes)
@@ -680,7 +748,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def select(wanted: list[str] | None) -> list[Scenario]:
+def rows_named(wanted: list[str] | None) -> list[Scenario]:
     if not wanted:
         return SCENARIOS
     return [scenario for scenario in SCENARIOS
@@ -698,18 +766,11 @@ def exit_on_sigterm(_signal: int, _frame: object) -> None:
     sys.exit(143)
 
 
-def main() -> int:
-    arguments = parse_arguments()
-    scenarios = select(arguments.only)
-    if arguments.list or not scenarios:
-        rows = scenarios or SCENARIOS
-        print("\n".join(scenario.name for scenario in rows))
-        return 0 if arguments.list else 2
-
-    signal.signal(signal.SIGTERM, exit_on_sigterm)
+def measure(arguments: argparse.Namespace, scenarios: list[Scenario], scratch: Path) -> int:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     bench = Bench(
         build=arguments.build.resolve(),
+        scratch=scratch,
         cpus=arguments.cpus,
         trials=arguments.trials or (3 if arguments.quick else 7),
         run_s=0.2 if arguments.quick else 0.8,
@@ -732,6 +793,19 @@ def main() -> int:
             arguments.json.write_text(
                 json.dumps({"host": host, "settings": settings, "rows": tally.rows}, indent=1))
     return 1 if tally.failed else 0
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    scenarios = rows_named(arguments.only)
+    if arguments.list or not scenarios:
+        rows = scenarios or SCENARIOS
+        print("\n".join(scenario.name for scenario in rows))
+        return 0 if arguments.list else 2
+
+    signal.signal(signal.SIGTERM, exit_on_sigterm)
+    with tempfile.TemporaryDirectory(prefix="pingpong-bench-") as scratch:
+        return measure(arguments, scenarios, Path(scratch))
 
 
 if __name__ == "__main__":

@@ -5,35 +5,33 @@
  *              call ever asks which of them is ready
  *     yield    send, give the CPU away, look without waiting, sleep after 50 us; one connection
  *     single   one thread plays both ends: no thread is ever woken
+ *     stream   sends what the socket takes, reads what is there; one connection (floor_stream.c)
  */
-#include "pair.h"
+#include "floor.h"
 
 #include <err.h>
-#include <errno.h>
 #include <sched.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #define YIELD_FOR_NS UINT64_C(50000)
 
-/* What recv() said when the peer is gone: it closed, or it reset the connection in closing. */
-static bool is_end(ssize_t got)
-{
-    return got == 0 || (got < 0 && errno == ECONNRESET);
-}
+/* What all but stream send: the whole of it at once. */
+#define SIZE_MAX_AT_ONCE 4096
+
+static const char message[SIZE_MAX_AT_ONCE];
 
 /* ---- block ------------------------------------------------------------------------------- */
 
 /* False at the end of the connection. */
-static bool recv_ping(int fd, char ping[PAIR_PING_BYTES])
+static bool recv_message(int fd, char *buf, size_t size)
 {
-    for (size_t have = 0; have < PAIR_PING_BYTES;) {
-        const ssize_t got = recv(fd, ping + have, PAIR_PING_BYTES - have, 0);
+    for (size_t have = 0; have < size;) {
+        const ssize_t got = recv(fd, buf + have, size - have, 0);
 
         if (got > 0)
             have += (size_t)got;
-        else if (is_end(got))
+        else if (floor_is_end(got))
             return false;
         else
             err(1, "recv");
@@ -41,46 +39,47 @@ static bool recv_ping(int fd, char ping[PAIR_PING_BYTES])
     return true;
 }
 
-static void recv_pong(int fd)
+static void recv_answer(int fd, size_t size)
 {
-    char pong[PAIR_PING_BYTES];
+    char answer[SIZE_MAX_AT_ONCE];
 
-    if (!recv_ping(fd, pong))
+    if (!recv_message(fd, answer, size))
         errx(1, "the server closed the connection");
 }
 
-static void echo_in_turn(const int *fds, unsigned connections)
+static void echo_in_turn(const int *fds, unsigned connections, size_t size)
 {
-    char ping[PAIR_PING_BYTES];
+    char buf[SIZE_MAX_AT_ONCE];
 
-    for (unsigned i = 0; recv_ping(fds[i], ping); i = i + 1 < connections ? i + 1 : 0)
-        pair_send_ping(fds[i]);
+    for (unsigned i = 0; recv_message(fds[i], buf, size); i = i + 1 < connections ? i + 1 : 0)
+        pair_send(fds[i], buf, size);
 }
 
 static void block_server(struct pair *pair)
 {
     pair_server_ready(pair);
-    echo_in_turn(pair->server_fds, pair->options.connections);
-    pair_close_all(pair->server_fds, pair->options.connections);
+    echo_in_turn(pair->server_fds, pair->options->connections, pair->options->size);
+    pair_close_server(pair);
 }
 
-/* Pongs come back in the order of the pings, so the last ones are read in turn as well. */
+/* Answers come back in the order of the messages, so the last ones are read in turn as well. */
 static void block_client(struct pair *pair)
 {
-    const unsigned connections = pair->options.connections;
+    const unsigned connections = pair->options->connections;
+    const size_t size = pair->options->size;
     const int *fds = pair->client_fds;
 
     pair_client_start(pair);
     for (unsigned i = 0; i < connections && pair_take_ping(pair); i++)
-        pair_send_ping(fds[i]);
+        pair_send(fds[i], message, size);
     for (unsigned i = 0; pair->received < pair->sent; i = i + 1 < connections ? i + 1 : 0) {
-        recv_pong(fds[i]);
+        recv_answer(fds[i], size);
         pair->received++;
         if (pair_take_ping(pair))
-            pair_send_ping(fds[i]);
+            pair_send(fds[i], message, size);
     }
     pair_client_stop(pair);
-    pair_close_all(fds, connections);
+    pair_close_client(pair);
 }
 
 /* ---- yield ------------------------------------------------------------------------------- */
@@ -106,14 +105,14 @@ static ssize_t recv_yielding(int fd, char *buf, size_t len)
 }
 
 /* False at the end of the connection. */
-static bool recv_ping_yielding(int fd, char ping[PAIR_PING_BYTES])
+static bool recv_message_yielding(int fd, char *buf, size_t size)
 {
-    for (size_t have = 0; have < PAIR_PING_BYTES;) {
-        const ssize_t got = recv_yielding(fd, ping + have, PAIR_PING_BYTES - have);
+    for (size_t have = 0; have < size;) {
+        const ssize_t got = recv_yielding(fd, buf + have, size - have);
 
         if (got > 0)
             have += (size_t)got;
-        else if (is_end(got))
+        else if (floor_is_end(got))
             return false;
         else
             err(1, "recv");
@@ -124,68 +123,99 @@ static bool recv_ping_yielding(int fd, char ping[PAIR_PING_BYTES])
 static void yield_server(struct pair *pair)
 {
     const int fd = pair->server_fds[0];
-    char ping[PAIR_PING_BYTES];
+    const size_t size = pair->options->size;
+    char buf[SIZE_MAX_AT_ONCE];
 
     pair_server_ready(pair);
-    while (recv_ping_yielding(fd, ping))
-        pair_send_ping(fd);
-    pair_close_all(&fd, 1);
+    while (recv_message_yielding(fd, buf, size))
+        pair_send(fd, buf, size);
+    pair_close_server(pair);
 }
 
 static void yield_client(struct pair *pair)
 {
     const int fd = pair->client_fds[0];
-    char pong[PAIR_PING_BYTES];
+    const size_t size = pair->options->size;
+    char answer[SIZE_MAX_AT_ONCE];
 
     pair_client_start(pair);
     while (pair_take_ping(pair)) {
-        pair_send_ping(fd);
-        if (!recv_ping_yielding(fd, pong))
+        pair_send(fd, message, size);
+        if (!recv_message_yielding(fd, answer, size))
             errx(1, "the server closed the connection");
         pair->received++;
     }
     pair_client_stop(pair);
-    pair_close_all(&fd, 1);
+    pair_close_client(pair);
 }
 
 /* ---- single ------------------------------------------------------------------------------ */
 
 static void single_client(struct pair *pair)
 {
-    const unsigned connections = pair->options.connections;
+    const unsigned connections = pair->options->connections;
+    const size_t size = pair->options->size;
     unsigned i = 0;
 
     pair_client_start(pair);
     while (pair_take_ping(pair)) {
-        pair_send_ping(pair->client_fds[i]);
-        recv_pong(pair->server_fds[i]);
-        pair_send_ping(pair->server_fds[i]);
-        recv_pong(pair->client_fds[i]);
+        pair_send(pair->client_fds[i], message, size);
+        recv_answer(pair->server_fds[i], size);
+        pair_send(pair->server_fds[i], message, size);
+        recv_answer(pair->client_fds[i], size);
         pair->received++;
         i = i + 1 < connections ? i + 1 : 0;
     }
     pair_client_stop(pair);
-    pair_close_all(pair->client_fds, connections);
-    pair_close_all(pair->server_fds, connections);
+    pair_close_client(pair);
+    pair_close_server(pair);
 }
 
 /* ---- main -------------------------------------------------------------------------------- */
 
+struct mode {
+    const char *name;
+    pair_end *client;
+    pair_end *server;
+    unsigned connections_max;
+    uint32_t size_max;
+    uint32_t depth_max;
+};
+
+static const struct mode modes[] = {
+    { "block", block_client, block_server, UINT32_MAX, SIZE_MAX_AT_ONCE, 1 },
+    { "yield", yield_client, yield_server, 1, SIZE_MAX_AT_ONCE, 1 },
+    { "single", single_client, NULL, UINT32_MAX, SIZE_MAX_AT_ONCE, 1 },
+    { "stream", floor_stream_client, floor_stream_server, 1, PAIR_SIZE_MAX, UINT32_MAX },
+};
+
+static const struct mode *find_mode(const char *name)
+{
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(modes[i].name, name) == 0)
+            return &modes[i];
+    }
+    errx(2, "the first argument is block, yield, single or stream");
+}
+
+static void check(const struct mode *mode, const struct pair_options *options)
+{
+    if (options->connections > mode->connections_max)
+        errx(2, "%s serves one connection a pair", mode->name);
+    if (options->size > mode->size_max)
+        errx(2, "%s has messages of at most %u bytes", mode->name, mode->size_max);
+    if (options->depth > mode->depth_max)
+        errx(2, "%s has one message under way on each connection", mode->name);
+    if (mode->server == floor_stream_server && options->transport == PAIR_UDP)
+        errx(2, "messages over UDP are no stream");
+}
+
 int main(int argc, char **argv)
 {
-    const char *mode = argc > 1 ? argv[1] : "";
-    struct pair_options options;
+    const struct mode *mode = find_mode(argc > 1 ? argv[1] : "");
+    const struct pair_options options = pair_options_parse(argc, argv, 2);
 
-    if (strcmp(mode, "block") != 0 && strcmp(mode, "yield") != 0 && strcmp(mode, "single") != 0)
-        errx(2, "the first argument is block, yield or single");
-    options = pair_options_parse(argc, argv, 2);
-    if (mode[0] == 'y' && options.connections != 1)
-        errx(2, "yield serves one connection");
-    if (mode[0] == 'b')
-        pair_run(&options, block_client, block_server);
-    else if (mode[0] == 'y')
-        pair_run(&options, yield_client, yield_server);
-    else
-        pair_run(&options, single_client, NULL);
+    check(mode, &options);
+    pair_run(&options, mode->client, mode->server);
     return 0;
 }

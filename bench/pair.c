@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,19 +21,19 @@
 static _Noreturn void usage(const char *program)
 {
     errx(2,
-         "usage: %s [MODE] [--connections N] [--cpus A,B] [--count N | --seconds S]; "
-         "a CPU of -1 is unpinned",
+         "usage: %s [MODE] --count N | --seconds S [--connections N] [--cpus C,S | --pairs A,B...] "
+         "[--transport tcp|udp|unix] [--size N] [--depth N]; a CPU of -1 is unpinned",
          program);
 }
 
-static uint64_t parse_whole(const char *text, const char *program)
+static uint64_t parse_whole(const char *text, uint64_t max, const char *program)
 {
     char *end;
     unsigned long long value;
 
     errno = 0;
     value = strtoull(text, &end, 10);
-    if (errno || end == text || *end || text[0] == '-' || value == 0)
+    if (errno || end == text || *end || text[0] == '-' || value == 0 || value > max)
         usage(program);
     return value;
 }
@@ -51,7 +52,60 @@ static void parse_cpus(const char *text, struct pair_options *options, const cha
 {
     char rest;
 
-    if (sscanf(text, "%d,%d%c", &options->client_cpu, &options->server_cpu, &rest) != 2)
+    if (sscanf(text, "%d,%d%c", &options->client_cpus[0], &options->server_cpus[0], &rest) != 2)
+        usage(program);
+}
+
+static void parse_pairs(const char *text, struct pair_options *options, const char *program)
+{
+    for (options->pairs = 0; options->pairs < PAIR_PAIRS_MAX;) {
+        char *end;
+        const long cpu = strtol(text, &end, 10);
+
+        if (end == text || cpu < PAIR_UNPINNED || cpu >= CPU_SETSIZE)
+            usage(program);
+        options->client_cpus[options->pairs] = (int)cpu;
+        options->server_cpus[options->pairs] = (int)cpu;
+        options->pairs++;
+        if (!*end)
+            return;
+        if (*end != ',')
+            usage(program);
+        text = end + 1;
+    }
+    errx(2, "at most %d pairs", PAIR_PAIRS_MAX);
+}
+
+static enum pair_transport parse_transport(const char *text, const char *program)
+{
+    if (strcmp(text, "udp") == 0)
+        return PAIR_UDP;
+    if (strcmp(text, "unix") == 0)
+        return PAIR_UNIX;
+    if (strcmp(text, "tcp") != 0)
+        usage(program);
+    return PAIR_TCP;
+}
+
+static void parse_option(int letter, struct pair_options *options, const char *program)
+{
+    if (letter == 'c')
+        options->connections = (unsigned)parse_whole(optarg, 1000000, program);
+    else if (letter == 'A')
+        parse_cpus(optarg, options, program);
+    else if (letter == 'P')
+        parse_pairs(optarg, options, program);
+    else if (letter == 't')
+        options->transport = parse_transport(optarg, program);
+    else if (letter == 'm')
+        options->size = (uint32_t)parse_whole(optarg, PAIR_SIZE_MAX, program);
+    else if (letter == 'D')
+        options->depth = (uint32_t)parse_whole(optarg, 65536, program);
+    else if (letter == 'n')
+        options->count = parse_whole(optarg, UINT64_MAX - 1, program);
+    else if (letter == 's')
+        options->duration_ns = parse_seconds(optarg, program);
+    else
         usage(program);
 }
 
@@ -60,37 +114,45 @@ struct pair_options pair_options_parse(int argc, char **argv, int first)
     static const struct option table[] = {
         { "connections", required_argument, NULL, 'c' },
         { "cpus", required_argument, NULL, 'A' },
+        { "pairs", required_argument, NULL, 'P' },
+        { "transport", required_argument, NULL, 't' },
+        { "size", required_argument, NULL, 'm' },
+        { "depth", required_argument, NULL, 'D' },
         { "count", required_argument, NULL, 'n' },
         { "seconds", required_argument, NULL, 's' },
         { NULL, 0, NULL, 0 },
     };
     struct pair_options options = {
+        .size = PAIR_PING_BYTES,
+        .depth = 1,
+        .pairs = 1,
         .connections = 1,
-        .client_cpu = PAIR_UNPINNED,
-        .server_cpu = PAIR_UNPINNED,
+        .client_cpus = { PAIR_UNPINNED },
+        .server_cpus = { PAIR_UNPINNED },
     };
     int letter;
 
     optind = first;
-    while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1) {
-        if (letter == 'c')
-            options.connections = (unsigned)parse_whole(optarg, argv[0]);
-        else if (letter == 'A')
-            parse_cpus(optarg, &options, argv[0]);
-        else if (letter == 'n')
-            options.count = parse_whole(optarg, argv[0]);
-        else if (letter == 's')
-            options.duration_ns = parse_seconds(optarg, argv[0]);
-        else
-            usage(argv[0]);
-    }
+    while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1)
+        parse_option(letter, &options, argv[0]);
     if (optind != argc || (options.count == 0) == (options.duration_ns == 0))
         usage(argv[0]);
     if (options.duration_ns)
         options.count = UINT64_MAX;
     if (options.count < options.connections)
         errx(2, "--count must give each connection at least one round trip");
+    if (options.connections % options.pairs)
+        errx(2, "--connections must be as many for each of the pairs");
+    options.connections /= options.pairs;
     return options;
+}
+
+void pair_options_expect_pings(const struct pair_options *options)
+{
+    if (options->transport != PAIR_TCP || options->size != PAIR_PING_BYTES || options->depth != 1 ||
+        options->pairs != 1)
+        errx(2, "this program is one pair that sends %zu bytes at a time over TCP",
+             PAIR_PING_BYTES);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------- */
@@ -107,21 +169,28 @@ static void raise_descriptor_limit(void)
         err(1, "setrlimit");
 }
 
-static int listen_on_loopback(struct sockaddr_in *addr)
+/* A socket on a free port of 127.0.0.1, whose address is then in *addr. */
+static int bind_to_loopback(int type, struct sockaddr_in *addr)
 {
     socklen_t len = sizeof *addr;
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const int fd = socket(AF_INET, type, 0);
 
     *addr = (struct sockaddr_in){ .sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    if (fd < 0 || bind(fd, (struct sockaddr *)addr, len) || listen(fd, SOMAXCONN) ||
+    if (fd < 0 || bind(fd, (struct sockaddr *)addr, len) ||
         getsockname(fd, (struct sockaddr *)addr, &len))
-        err(1, "listen on 127.0.0.1");
+        err(1, "bind to 127.0.0.1");
     return fd;
 }
 
+static void connect_to(int fd, const struct sockaddr_in *addr)
+{
+    if (connect(fd, (const struct sockaddr *)addr, sizeof *addr))
+        err(1, "connect");
+}
+
 /* Closing resets, so that thousands of connections a run leave no TIME_WAIT behind for the next. */
-static void set_options(int fd)
+static void set_tcp_options(int fd)
 {
     const int on = 1;
     const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -131,41 +200,93 @@ static void set_options(int fd)
         err(1, "setsockopt");
 }
 
+static void connect_tcp(int *clients, int *servers, unsigned connections)
+{
+    struct sockaddr_in addr;
+    const int listener = bind_to_loopback(SOCK_STREAM, &addr);
+
+    if (listen(listener, SOMAXCONN))
+        err(1, "listen");
+    for (unsigned i = 0; i < connections; i++) {
+        clients[i] = socket(AF_INET, SOCK_STREAM, 0);
+        if (clients[i] < 0)
+            err(1, "socket");
+        connect_to(clients[i], &addr);
+        servers[i] = accept(listener, NULL, NULL);
+        if (servers[i] < 0)
+            err(1, "accept");
+        set_tcp_options(clients[i]);
+        set_tcp_options(servers[i]);
+    }
+    close(listener);
+}
+
+/* Both sides are connected: neither looks at addresses with each message. */
+static void connect_udp(int *clients, int *servers, unsigned connections)
+{
+    for (unsigned i = 0; i < connections; i++) {
+        struct sockaddr_in client;
+        struct sockaddr_in server;
+
+        clients[i] = bind_to_loopback(SOCK_DGRAM, &client);
+        servers[i] = bind_to_loopback(SOCK_DGRAM, &server);
+        connect_to(clients[i], &server);
+        connect_to(servers[i], &client);
+    }
+}
+
+static void connect_unix(int *clients, int *servers, unsigned connections)
+{
+    for (unsigned i = 0; i < connections; i++) {
+        int ends[2];
+
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+            err(1, "socketpair");
+        clients[i] = ends[0];
+        servers[i] = ends[1];
+    }
+}
+
 static void connect_all(struct pair *pair)
 {
-    const unsigned connections = pair->options.connections;
-    struct sockaddr_in addr;
-    const int listener = listen_on_loopback(&addr);
+    static void (*const ways[])(int *clients, int *servers, unsigned connections) = {
+        [PAIR_TCP] = connect_tcp,
+        [PAIR_UDP] = connect_udp,
+        [PAIR_UNIX] = connect_unix,
+    };
+    const unsigned connections = pair->options->connections;
 
     pair->client_fds = calloc(connections, sizeof *pair->client_fds);
     pair->server_fds = calloc(connections, sizeof *pair->server_fds);
     if (!pair->client_fds || !pair->server_fds)
         err(1, "calloc");
-    for (unsigned i = 0; i < connections; i++) {
-        const int client = socket(AF_INET, SOCK_STREAM, 0);
+    ways[pair->options->transport](pair->client_fds, pair->server_fds, connections);
+}
 
-        if (client < 0 || connect(client, (const struct sockaddr *)&addr, sizeof addr))
-            err(1, "connect");
-        pair->client_fds[i] = client;
-        pair->server_fds[i] = accept(listener, NULL, NULL);
-        if (pair->server_fds[i] < 0)
-            err(1, "accept");
-        set_options(client);
-        set_options(pair->server_fds[i]);
-    }
-    close(listener);
+void pair_send(int fd, const char *data, size_t len)
+{
+    if (send(fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
+        err(1, "send");
 }
 
 void pair_send_ping(int fd)
 {
-    if (send(fd, PAIR_PING, PAIR_PING_BYTES, MSG_NOSIGNAL) != (ssize_t)PAIR_PING_BYTES)
-        err(1, "send");
+    pair_send(fd, PAIR_PING, PAIR_PING_BYTES);
 }
 
-void pair_close_all(const int *fds, unsigned count)
+void pair_close_client(struct pair *pair)
 {
-    for (unsigned i = 0; i < count; i++)
-        close(fds[i]);
+    for (unsigned i = 0; i < pair->options->connections; i++) {
+        if (pair->options->transport == PAIR_UDP)
+            pair_send(pair->client_fds[i], "", 0);
+        close(pair->client_fds[i]);
+    }
+}
+
+void pair_close_server(struct pair *pair)
+{
+    for (unsigned i = 0; i < pair->options->connections; i++)
+        close(pair->server_fds[i]);
 }
 
 /* ---- threads and time -------------------------------------------------------------------- */
@@ -190,32 +311,36 @@ static void pin_this_thread(int cpu)
         err(1, "pin to cpu %d", cpu);
 }
 
-struct server_start {
+struct end_thread {
+    pthread_t id;
     struct pair *pair;
-    pair_end *server;
+    pair_end *end;
+    int cpu;
 };
 
-static void *server_thread(void *argument)
+static void *run_end(void *argument)
 {
-    const struct server_start *start = argument;
+    const struct end_thread *thread = argument;
 
-    pin_this_thread(start->pair->options.server_cpu);
-    start->server(start->pair);
+    pin_this_thread(thread->cpu);
+    thread->end(thread->pair);
     return NULL;
 }
 
-/* A thread that sleeps costs the two others nothing; a look at the clock each ping would. */
-static void *timer_thread(void *argument)
-{
-    struct pair *pair = argument;
-    const struct timespec duration = {
-        .tv_sec = (time_t)(pair->options.duration_ns / NS_PER_S),
-        .tv_nsec = (long)(pair->options.duration_ns % NS_PER_S),
-    };
+struct timer_thread {
+    pthread_t id;
+    struct pair_gate *gate;
+    struct timespec duration;
+};
 
-    pthread_barrier_wait(&pair->ready);
-    nanosleep(&duration, NULL);
-    atomic_store(&pair->time_is_up, true);
+/* A thread that sleeps costs the others nothing; a look at the clock each ping would. */
+static void *run_timer(void *argument)
+{
+    struct timer_thread *timer = argument;
+
+    pthread_barrier_wait(&timer->gate->ready);
+    nanosleep(&timer->duration, NULL);
+    atomic_store(&timer->gate->time_is_up, true);
     return NULL;
 }
 
@@ -226,14 +351,30 @@ static void start_thread(pthread_t *thread, void *(*run)(void *), void *argument
         err(1, "pthread_create");
 }
 
+static void start_end(struct end_thread *thread, struct pair *pair, pair_end *end, int cpu)
+{
+    *thread = (struct end_thread){ .pair = pair, .end = end, .cpu = cpu };
+    start_thread(&thread->id, run_end, thread);
+}
+
+static void start_timer(struct timer_thread *timer, struct pair_gate *gate, uint64_t duration_ns)
+{
+    *timer = (struct timer_thread){
+        .gate = gate,
+        .duration = { .tv_sec = (time_t)(duration_ns / NS_PER_S),
+                      .tv_nsec = (long)(duration_ns % NS_PER_S) },
+    };
+    start_thread(&timer->id, run_timer, timer);
+}
+
 void pair_server_ready(struct pair *pair)
 {
-    pthread_barrier_wait(&pair->ready);
+    pthread_barrier_wait(&pair->gate->ready);
 }
 
 void pair_client_start(struct pair *pair)
 {
-    pthread_barrier_wait(&pair->ready);
+    pthread_barrier_wait(&pair->gate->ready);
     pair->start_ns = pair_now_ns();
 }
 
@@ -242,39 +383,71 @@ void pair_client_stop(struct pair *pair)
     pair->end_ns = pair_now_ns();
 }
 
-static void print_result(const struct pair *pair)
-{
-    const double seconds = (double)(pair->end_ns - pair->start_ns) / (double)NS_PER_S;
+/* ---- the run ----------------------------------------------------------------------------- */
 
+/* From the first start to the last end. */
+static void print_result(const struct pair *pairs, unsigned count)
+{
+    uint64_t received = 0;
+    uint64_t start_ns = UINT64_MAX;
+    uint64_t end_ns = 0;
+    double seconds;
+
+    for (const struct pair *pair = pairs; pair < pairs + count; pair++) {
+        received += pair->received;
+        if (pair->start_ns < start_ns)
+            start_ns = pair->start_ns;
+        if (pair->end_ns > end_ns)
+            end_ns = pair->end_ns;
+    }
+    seconds = (double)(end_ns - start_ns) / (double)NS_PER_S;
     printf("{\"roundtrips_per_s\": %.2f, \"count\": %llu, \"seconds\": %.9f}\n",
-           (double)pair->received / seconds, (unsigned long long)pair->received, seconds);
+           (double)received / seconds, (unsigned long long)received, seconds);
+}
+
+/* The first pairs take what does not divide. */
+static uint64_t count_of(const struct pair_options *options, unsigned i)
+{
+    if (options->count == UINT64_MAX)
+        return UINT64_MAX;
+    return options->count / options->pairs + (i < options->count % options->pairs);
 }
 
 void pair_run(const struct pair_options *options, pair_end *client, pair_end *server)
 {
-    struct pair pair = { .options = *options, .has_server = server != NULL };
     const bool has_timer = options->duration_ns > 0;
-    struct server_start start = { .pair = &pair, .server = server };
-    pthread_t server_id;
-    pthread_t timer_id;
+    const unsigned threads = options->pairs * (server ? 2 : 1) + has_timer;
+    struct pair pairs[PAIR_PAIRS_MAX];
+    struct end_thread clients[PAIR_PAIRS_MAX];
+    struct end_thread servers[PAIR_PAIRS_MAX];
+    struct timer_thread timer;
+    struct pair_gate gate = { .time_is_up = false };
 
     raise_descriptor_limit();
-    connect_all(&pair);
-    errno = pthread_barrier_init(&pair.ready, NULL, 1U + pair.has_server + has_timer);
+    errno = pthread_barrier_init(&gate.ready, NULL, threads);
     if (errno)
         err(1, "pthread_barrier_init");
-    if (pair.has_server)
-        start_thread(&server_id, server_thread, &start);
+    for (unsigned i = 0; i < options->pairs; i++) {
+        pairs[i] =
+            (struct pair){ .options = options, .gate = &gate, .count = count_of(options, i) };
+        connect_all(&pairs[i]);
+    }
+    for (unsigned i = 0; i < options->pairs; i++) {
+        if (server)
+            start_end(&servers[i], &pairs[i], server, options->server_cpus[i]);
+        start_end(&clients[i], &pairs[i], client, options->client_cpus[i]);
+    }
     if (has_timer)
-        start_thread(&timer_id, timer_thread, &pair);
-    pin_this_thread(options->client_cpu);
-    client(&pair);
-    if (pair.has_server)
-        pthread_join(server_id, NULL);
+        start_timer(&timer, &gate, options->duration_ns);
+    for (unsigned i = 0; i < options->pairs; i++) {
+        pthread_join(clients[i].id, NULL);
+        if (server)
+            pthread_join(servers[i].id, NULL);
+        free(pairs[i].client_fds);
+        free(pairs[i].server_fds);
+    }
     if (has_timer)
-        pthread_join(timer_id, NULL);
-    print_result(&pair);
-    pthread_barrier_destroy(&pair.ready);
-    free(pair.client_fds);
-    free(pair.server_fds);
+        pthread_join(timer.id, NULL);
+    print_result(pairs, options->pairs);
+    pthread_barrier_destroy(&gate.ready);
 }

@@ -1,6 +1,6 @@
-/* What the floors and the peers have in common: a client thread and a server thread over loopback
- * TCP, connected beforehand, each pinned as asked; the clock; the result line. Not here: how a ping
- * is sent and received, which is what the programs differ in.
+/* What the floors and the peers have in common: a client thread and a server thread over loopback,
+ * connected beforehand, each pinned as asked, or several such pairs at once; the clock; the result
+ * line. Not here: how a message is sent and received, which is what the programs differ in.
  *
  * These are programs of a benchmark, not of the product: what goes wrong ends them with a line on
  * stderr and exit status 1 (2 for a wrong command line). */
@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PAIR_PING "PING\n"
@@ -17,16 +18,34 @@
 
 #define PAIR_UNPINNED (-1)
 
+#define PAIR_PAIRS_MAX 16
+#define PAIR_SIZE_MAX (UINT32_C(64) << 20)
+
+enum pair_transport { PAIR_TCP, PAIR_UDP, PAIR_UNIX };
+
 struct pair_options {
-    unsigned connections;
-    int client_cpu; /* or PAIR_UNPINNED */
-    int server_cpu;
-    uint64_t count;       /* round trips over all connections */
+    enum pair_transport transport;
+    uint32_t size;                   /* bytes of a message */
+    uint32_t depth;                  /* messages under way on each connection */
+    unsigned pairs;                  /* each a client and a server with connections of their own */
+    unsigned connections;            /* of each pair */
+    int client_cpus[PAIR_PAIRS_MAX]; /* of each pair, or PAIR_UNPINNED */
+    int server_cpus[PAIR_PAIRS_MAX];
+    uint64_t count;       /* round trips over all connections of all pairs */
     uint64_t duration_ns; /* 0: stop by count alone */
 };
 
+/* What all threads of a run meet at. */
+struct pair_gate {
+    pthread_barrier_t ready;
+    atomic_bool time_is_up;
+};
+
+/* On cache lines of its own: pairs share nothing while they are measured. */
 struct pair {
-    struct pair_options options;
+    _Alignas(128) const struct pair_options *options;
+    struct pair_gate *gate;
+    uint64_t count;  /* round trips of this pair */
     int *client_fds; /* one a connection, blocking; the client closes them */
     int *server_fds; /* the same for the server */
 
@@ -35,27 +54,34 @@ struct pair {
     uint64_t received;
     uint64_t start_ns;
     uint64_t end_ns;
-
-    /* between the threads */
-    pthread_barrier_t ready;
-    bool has_server;
-    atomic_bool time_is_up;
 };
 
 /* One end's whole life on its own thread, from its set-up to the closing of its descriptors.
  * The client runs until pair->received == pair->sent and no more may be sent; the server until the
- * client has closed, which it sees as the end of the stream or as a reset. */
+ * client has closed, which it sees as the end of the stream or as a reset, or over UDP as an empty
+ * message. */
 typedef void pair_end(struct pair *pair);
 
-/* Reads "--connections N --cpus A,B" and "--count N" or "--seconds S" from argv[first] on; exits
- * on nonsense. */
+/* Reads these from argv[first] on; exits on nonsense. Without any it is one unpinned pair with one
+ * connection, on which one PAIR_PING is under way over TCP.
+ *
+ *     --count N | --seconds S    over all pairs
+ *     --connections N            over all pairs
+ *     --cpus C,S                 of the client and of the server
+ *     --pairs A,B,...            one pair on each of these CPUs
+ *     --transport tcp|udp|unix   unix is a stream
+ *     --size N                   bytes of a message
+ *     --depth N                  messages under way on each connection */
 struct pair_options pair_options_parse(int argc, char **argv, int first);
 
-/* Connects, runs both ends and prints the result line. server may be NULL: the client then plays
- * both ends on the one thread. */
+/* Exits unless this is about nothing but pings over TCP, one at a time on each connection. */
+void pair_options_expect_pings(const struct pair_options *options);
+
+/* Connects, runs both ends of each pair and prints the result line. server may be NULL: the client
+ * then plays both ends on the one thread. */
 void pair_run(const struct pair_options *options, pair_end *client, pair_end *server);
 
-/* Each end calls its own once it is set up. The clock starts when both have. */
+/* Each end calls its own once it is set up. The clock starts when all have. */
 void pair_server_ready(struct pair *pair);
 void pair_client_start(struct pair *pair);
 
@@ -65,17 +91,20 @@ void pair_client_stop(struct pair *pair);
 /* Whether the client may send one more ping; if so it is counted as sent. */
 static inline bool pair_take_ping(struct pair *pair)
 {
-    if (pair->sent == pair->options.count ||
-        atomic_load_explicit(&pair->time_is_up, memory_order_relaxed))
+    if (pair->sent == pair->count ||
+        atomic_load_explicit(&pair->gate->time_is_up, memory_order_relaxed))
         return false;
     pair->sent++;
     return true;
 }
 
-/* Plain blocking calls, for the floors and for a first ping. */
+/* A plain blocking send of all of it. */
+void pair_send(int fd, const char *data, size_t len);
 void pair_send_ping(int fd);
 
-void pair_close_all(const int *fds, unsigned count);
+/* The client's last call also tells a server that cannot see it: the one over UDP. */
+void pair_close_client(struct pair *pair);
+void pair_close_server(struct pair *pair);
 
 uint64_t pair_now_ns(void);
 

@@ -25,7 +25,7 @@ struct end {
 
 static void end_open(struct end *end, struct pair *pair, const int *fds, event_callback_fn on_read)
 {
-    const unsigned connections = pair->options.connections;
+    const unsigned connections = pair->options->connections;
 
     end->pair = pair;
     end->base = event_base_new();
@@ -88,7 +88,7 @@ static void server(struct pair *pair)
 
 static void close_all(struct end *end)
 {
-    for (unsigned i = 0; i < end->pair->options.connections; i++)
+    for (unsigned i = 0; i < end->pair->options->connections; i++)
         conn_close(&end->conns[i]);
 }
 
@@ -124,7 +124,7 @@ static void client(struct pair *pair)
 
     end_open(&end, pair, pair->client_fds, on_pong);
     pair_client_start(pair);
-    for (unsigned i = 0; i < pair->options.connections && pair_take_ping(pair); i++)
+    for (unsigned i = 0; i < pair->options->connections && pair_take_ping(pair); i++)
         pair_send_ping(pair->client_fds[i]);
     end_run(&end);
 }
@@ -133,6 +133,7 @@ int main(int argc, char **argv)
 {
     const struct pair_options options = pair_options_parse(argc, argv, 1);
 
+    pair_options_expect_pings(&options);
     pair_run(&options, client, server);
     return 0;
 }

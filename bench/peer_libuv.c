@@ -54,7 +54,7 @@ static void send_ping(struct conn *conn)
 
 static void end_open(struct end *end, struct pair *pair, const int *fds, uv_read_cb on_read)
 {
-    const unsigned connections = pair->options.connections;
+    const unsigned connections = pair->options->connections;
 
     end->pair = pair;
     end->conns = calloc(connections, sizeof *end->conns);
@@ -105,7 +105,7 @@ static void server(struct pair *pair)
 
 static void close_all(struct end *end)
 {
-    for (unsigned i = 0; i < end->pair->options.connections; i++)
+    for (unsigned i = 0; i < end->pair->options->connections; i++)
         uv_close((uv_handle_t *)&end->conns[i].tcp, NULL);
 }
 
@@ -139,7 +139,7 @@ static void client(struct pair *pair)
         err(1, "calloc");
     end_open(end, pair, pair->client_fds, on_pong);
     pair_client_start(pair);
-    for (unsigned i = 0; i < pair->options.connections && pair_take_ping(pair); i++)
+    for (unsigned i = 0; i < pair->options->connections && pair_take_ping(pair); i++)
         send_ping(&end->conns[i]);
     end_run(end);
 }
@@ -148,6 +148,7 @@ int main(int argc, char **argv)
 {
     const struct pair_options options = pair_options_parse(argc, argv, 1);
 
+    pair_options_expect_pings(&options);
     pair_run(&options, client, server);
     return 0;
 }
