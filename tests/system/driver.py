@@ -150,6 +150,9 @@ class Running:
     def pid(self):
         return self.process.pid
 
+    def __str__(self):
+        return " ".join(self.args)
+
     def __enter__(self):
         return self
 
@@ -226,8 +229,9 @@ class Running:
             return file.read().rsplit(")", 1)[1].split()[0] == "T"
 
     def wait_for_round_trips(self, count=1000):
-        """Waits until the client has done some more. Needs --wait block: then a round trip is a
+        """Waits until the client has done some more. Only for --wait block: then a round trip is a
         sleep, and other than that it sleeps ten times a second."""
+        assert ("--wait", "block") in zip(self.args, self.args[1:]), f"it may never sleep: {self}"
         before = self.status_field("voluntary_ctxt_switches")
         wait_until(
             lambda: self.status_field("voluntary_ctxt_switches") - before >= count,

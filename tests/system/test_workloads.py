@@ -87,7 +87,7 @@ def test_split_placement_puts_the_two_threads_on_two_cpus(pingpong, two_cpus, co
 def test_the_two_threads_run_on_the_cpus_they_are_given(pingpong, two_cpus):
     first, second = two_cpus
     for client, server in [(first, second), (second, first)]:
-        with pingpong.endless("-A", f"{client},{server}") as run:
+        with pingpong.endless("-A", f"{client},{server}", "--wait", "block") as run:
             run.wait_for_round_trips()
             allowed = sorted(run_on(run))
             result = run.interrupt().interrupted()
@@ -97,7 +97,7 @@ def test_the_two_threads_run_on_the_cpus_they_are_given(pingpong, two_cpus):
 
 def test_both_threads_run_on_the_one_cpu_they_are_given(pingpong, cpus):
     for cpu in cpus[:2]:
-        with pingpong.endless("-A", f"{cpu},{cpu}") as run:
+        with pingpong.endless("-A", f"{cpu},{cpu}", "--wait", "block") as run:
             run.wait_for_round_trips()
             assert run_on(run) == [str(cpu)] * 2
             result = run.interrupt().interrupted()
