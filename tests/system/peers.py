@@ -352,22 +352,43 @@ def quantiles(result, from_when=""):
 # ---- threads --------------------------------------------------------------------------------
 
 
+PF_IO_WORKER = 0x10  # among the flags of a thread: the kernel made it, for io_uring
+
+
+def thread_flags(task):
+    with open(f"{task}/stat", encoding="ascii", errors="replace") as file:
+        return int(file.read().rsplit(")", 1)[1].split()[6])
+
+
 def allowed_cpus(run):
-    """The list of CPUs that each thread may use, but those that the kernel made for io_uring."""
+    """The list of CPUs that each thread may use, but those that the kernel made for io_uring. Its
+    flags tell such a thread from the beginning, its name only once it has run."""
     lists = []
     for thread in os.listdir(f"/proc/{run.pid}/task"):
+        task = f"/proc/{run.pid}/task/{thread}"
         try:
-            with open(f"/proc/{run.pid}/task/{thread}/status", encoding="ascii") as file:
-                fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+            if thread_flags(task) & PF_IO_WORKER:
+                continue
+            with open(f"{task}/status", encoding="ascii", errors="replace") as file:
+                lists.append(re.search(r"^Cpus_allowed_list:\s*(\S+)$", file.read(), re.M)[1])
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if not fields["Name"].startswith("iou-"):
-            lists.append(fields["Cpus_allowed_list"])
     return lists
 
 
 def thread_count(run):
+    """A sanitizer may add one to it as soon as there is a second thread."""
     return len(allowed_cpus(run))
+
+
+def pinned(run, count):
+    """The CPUs of the threads that may use only one, as soon as there are count of these."""
+
+    def found():
+        cpus = sorted(cpus for cpus in allowed_cpus(run) if cpus.isdigit())
+        return cpus if len(cpus) >= count else None
+
+    return wait_until(found, f"{count} pinned threads", run.timeout_s)
 
 
 # ---- sockets --------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from peers import (
     DatagramServer,
     Relay,
     Server,
-    allowed_cpus,
     all_sent,
     altered,
     client,
@@ -24,6 +23,7 @@ from peers import (
     endless,
     endless_client,
     exactly,
+    pinned,
     quantiles,
     serve,
     thread_count,
@@ -74,20 +74,10 @@ def test_each_client_thread_and_each_server_thread_is_a_thread(pingpong):
 def test_the_threads_of_a_server_and_of_a_client_are_as_many_as_asked_for(pingpong):
     with serve(pingpong, "-S", 1) as one, serve(pingpong, "-S", 3) as three:
         wait_until(lambda: thread_count(three) - thread_count(one) == 2, "two threads more")
-        with endless_client(pingpong, one, "-c", 3, "-T", 1) as run:
-            alone = thread_count(run)
-        with endless_client(pingpong, one, "-c", 3, "-T", 3) as run:
-            assert thread_count(run) - alone == 2
-
-
-def pinned(run, count):
-    """The CPUs of the threads that may use only one, as soon as there are count of these."""
-
-    def found():
-        cpus = sorted(cpus for cpus in allowed_cpus(run) if cpus.isdigit())
-        return cpus if len(cpus) >= count else None
-
-    return wait_until(found, f"{count} pinned threads", run.timeout_s)
+        with endless_client(pingpong, one, "-c", 4, "-T", 2) as run:
+            two = thread_count(run)
+        with endless_client(pingpong, one, "-c", 4, "-T", 4) as run:
+            assert thread_count(run) - two == 2
 
 
 def test_the_threads_of_a_run_are_pinned_where_the_lists_say(pingpong, two_cpus):

@@ -1,9 +1,9 @@
 """Every way to run: counts, connections, engines, waiting, placement, addresses."""
 
-import os
 import resource
 
 import pytest
+from peers import pinned
 
 ENGINES = ["epoll", "io_uring"]
 
@@ -89,7 +89,7 @@ def test_the_two_threads_run_on_the_cpus_they_are_given(pingpong, two_cpus):
     for client, server in [(first, second), (second, first)]:
         with pingpong.endless("-A", f"{client},{server}", "--wait", "block") as run:
             run.wait_for_round_trips()
-            allowed = sorted(run_on(run))
+            allowed = pinned(run, 2)
             result = run.interrupt().interrupted()
         assert allowed == sorted([str(client), str(server)])
         assert f"placement split (cpu {client}, server {server})" in result.out
@@ -99,21 +99,9 @@ def test_both_threads_run_on_the_one_cpu_they_are_given(pingpong, cpus):
     for cpu in cpus[:2]:
         with pingpong.endless("-A", f"{cpu},{cpu}", "--wait", "block") as run:
             run.wait_for_round_trips()
-            assert run_on(run) == [str(cpu)] * 2
+            assert pinned(run, 2) == [str(cpu)] * 2
             result = run.interrupt().interrupted()
         assert f"placement same core (cpu {cpu})" in result.out
-
-
-def run_on(run):
-    """The CPUs that each thread of the program may run on, those of io_uring and of a sanitizer
-    aside."""
-    allowed = []
-    for thread in os.listdir(f"/proc/{run.pid}/task"):
-        with open(f"/proc/{run.pid}/task/{thread}/status", encoding="ascii") as file:
-            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-        if not fields["Name"].startswith("iou-"):
-            allowed.append(fields["Cpus_allowed_list"])
-    return [cpus for cpus in allowed if cpus.isdigit()] if len(allowed) == 3 else allowed
 
 
 def on_one_cpu(cpus):
