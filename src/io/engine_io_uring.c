@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "io/datagram.h"
 #include "io/loop.h"
+#include "io/reuse.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -289,6 +290,7 @@ static void deliver(struct pp_io_loop *loop, struct slot *slot, uint32_t number)
 
     slot->op = NULL;
     if (slot->kind == PP_IO_ACCEPT) {
+        pp_io_number_taken();
         pp_io_complete(loop, op, (int32_t)number);
         return;
     }
@@ -611,6 +613,7 @@ static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     multishot_stop(loop, op->fd, slot);
     drop_held(loop, slot);
     *slot = (struct slot){ .generation = (uint8_t)(slot->generation + 1) };
+    pp_io_number_released();
     sqe = sqe_get(loop);
     io_uring_prep_close(sqe, op->fd);
     sqe_tag(sqe, op, TAG_OP);
@@ -754,6 +757,8 @@ static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_
         connect_result(loop, op);
         return;
     }
+    if (op->kind == PP_IO_ACCEPT)
+        pp_io_number_taken();
     if (cqe->flags & IORING_CQE_F_BUFFER) {
         const uint32_t number = buffer_taken(loop, pp_io_class_of(loop, op), cqe);
 

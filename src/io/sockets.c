@@ -1,6 +1,8 @@
 /* Sockets as this program wants them. */
 #include "io/sockets.h"
 
+#include "io/reuse.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -194,9 +196,10 @@ int pp_io_socket_open(int family, const struct pp_io_socket_options *options, st
     const struct pp_io_socket_options *wanted = options ? options : &none;
     const int type = wanted->dgram ? SOCK_DGRAM : SOCK_STREAM;
     const bool mptcp = wanted->mptcp && !wanted->dgram && family != AF_UNIX;
-    const int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, mptcp ? IPPROTO_MPTCP : 0);
-    int ret;
+    int fd, ret;
 
+    pp_io_number_taken();
+    fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, mptcp ? IPPROTO_MPTCP : 0);
     if (fd < 0)
         return open_error(family, mptcp, errno, err);
     ret = set_options(fd, family, wanted, err);
