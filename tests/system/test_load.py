@@ -58,7 +58,8 @@ def test_the_server_sees_as_many_connections_as_are_asked_for_and_all_are_used(
 @pytest.mark.parametrize("connections", [1, 5])
 def test_a_run_has_as_many_connections_as_are_asked_for(pingpong, connections):
     with endless(pingpong, "-c", connections) as run:
-        with wait_for_sockets(run, lambda sockets: sockets.to(run.port), connections) as sockets:
+        both = lambda sockets: sockets.to(run.port) + sockets.of(run.port)  # noqa: E731
+        with wait_for_sockets(run, both, 2 * connections) as sockets:
             assert len(sockets.to(run.port)) == connections
             assert len(sockets.of(run.port)) == connections
 
