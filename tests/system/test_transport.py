@@ -9,7 +9,7 @@ import time
 
 import pytest
 from clients import pump
-from driver import wait_until
+from driver import number, wait_until
 from peers import (
     IPPROTO_MPTCP,
     SO_BUSY_POLL,
@@ -21,7 +21,9 @@ from peers import (
     endless,
     endless_client,
     exactly,
+    quantiles,
     serve,
+    turned,
     wait_for_sockets,
 )
 
@@ -192,6 +194,53 @@ def test_datagrams_have_threads_depth_and_a_rate(pingpong, engine):
     args = ("-u", "-v", "-T", 2, "-S", 2, "-c", 4, "-D", 4, "-n", 2000, "--engine", engine)
     all_sent(pingpong(*args), 2000)
     all_sent(pingpong(*args, "-R", 20000), 2000)
+
+
+def astray(result):
+    """How many datagrams came late, twice, and out of order."""
+    match = result.find(r" · late ([\d,]+) · duplicate ([\d,]+) · reordered ([\d,]+)$")
+    return tuple(int(number(text)) for text in match.groups())
+
+
+def test_a_datagram_that_is_answered_late_holds_nobody_up_and_is_no_loss(pingpong, engine):
+    """Answer 20 waits for message 21, which goes out when 20 was given up, after 10 ms at least."""
+    held = []
+
+    def script(count, message):
+        if count == 20:
+            held.append(turned(message))
+            return []
+        return [*held, turned(message)] if count == 21 else [turned(message)]
+
+    with DatagramServer(script) as server:
+        args = ("-u", "-n", 50, "--engine", engine)
+        result = all_sent(client(pingpong, server, *args), 50)
+    late, duplicates, reordered = astray(result)
+    assert late >= 1 and (duplicates, reordered) == (0, 0), str(result)
+    assert quantiles(result)["max"] >= 10e3, "not the whole round trip"
+
+
+def test_datagrams_that_overtake_each_other_are_counted(pingpong, engine):
+    held = []
+
+    def script(count, message):
+        held.append(turned(message))
+        return [held.pop(), held.pop()] if count % 2 else []
+
+    with DatagramServer(script) as server:
+        args = ("-u", "-n", 100, "-D", 2, "--engine", engine)
+        result = all_sent(client(pingpong, server, *args), 100)
+    assert astray(result)[1] == 0 and 45 <= astray(result)[2] <= 50, str(result)
+    with DatagramServer() as server:
+        result = all_sent(client(pingpong, server, *args), 100)
+    assert astray(result)[1:] == (0, 0), str(result)
+
+
+def test_a_datagram_that_is_answered_twice_is_no_sample_more(pingpong, engine):
+    with DatagramServer(lambda _, message: [turned(message)] * 2) as server:
+        args = ("-u", "-n", 100, "--engine", engine)
+        result = all_sent(client(pingpong, server, *args), 100)
+    assert 90 <= astray(result)[1] <= 100 and astray(result)[2] == 0, str(result)
 
 
 # ---- Unix sockets ---------------------------------------------------------------------------
