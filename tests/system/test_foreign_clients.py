@@ -9,6 +9,7 @@ import subprocess
 import pytest
 from clients import connect, pump, receive, reset, stuff
 from driver import wait_until
+from peers import serve
 
 
 @pytest.fixture
@@ -27,15 +28,45 @@ def is_served(run, text=b"are you there?\n"):
         return receive(sock, len(text)) == text
 
 
-def test_netcat_is_echoed_to_the_last_byte(run):
+def answer_of(data, *command):
+    """What a program prints whose input is data."""
+    return subprocess.run(command, input=data, capture_output=True, timeout=60, check=True).stdout
+
+
+def netcat_echoes(port):
     nc = shutil.which("nc")
     if not nc or "-N" not in subprocess.run([nc, "-h"], capture_output=True, text=True).stderr:
         pytest.skip("no nc with -N here")
     data = random.Random(1).randbytes(100_000)
-    done = subprocess.run(
-        [nc, "-N", "127.0.0.1", str(run.port)], input=data, capture_output=True, timeout=60
-    )
-    assert done.stdout == data
+    return answer_of(data, nc, "-N", "127.0.0.1", str(port)) == data
+
+
+def socat_echoes(address):
+    socat = shutil.which("socat")
+    if not socat:
+        pytest.skip("no socat here")
+    data = random.Random(2).randbytes(300_000)
+    return answer_of(data, socat, "-t", "60", "-", address) == data
+
+
+def test_netcat_is_echoed_to_the_last_byte(run):
+    assert netcat_echoes(run.port)
+
+
+def test_netcat_socat_and_python_are_echoed_by_a_server_by_itself(pingpong, engine):
+    data = random.Random(3).randbytes(3_000_000)
+    with serve(pingpong, "-S", 2, "--engine", engine) as server:
+        assert netcat_echoes(server.port)
+        assert socat_echoes(f"TCP:127.0.0.1:{server.port}")
+        with connect(server) as sock:
+            assert pump(sock, data) == data
+        server.interrupt().ok().find(r"^served 3 connections")
+
+
+def test_socat_is_echoed_over_a_unix_socket(pingpong, engine, tmp_path):
+    with serve(pingpong, f"unix:{tmp_path}/socket", "--engine", engine) as server:
+        assert socat_echoes(f"UNIX-CONNECT:{tmp_path}/socket")
+        server.interrupt().ok().find(r"^served 1 connection\b")
 
 
 def test_bytes_sent_one_by_one_come_back_in_order(run):

@@ -8,6 +8,7 @@ import hosts
 import pytest
 from driver import wait_until
 from peers import Counts, begun, exactly, quantiles
+from services import program
 
 PORT = 3131  # nobody else is on these hosts
 
@@ -238,6 +239,21 @@ def test_when_every_syn_is_dropped_the_run_ends_with_its_connect_time_out(
     result = measure(pingpong, near, far.v4, "-n", "100", *args)
     result.failed(1, f"cannot connect to {far.v4}:{PORT}: Connection timed out", "dropping packets")
     assert result.out == "" and far.packets()[0] > 0, str(result)
+
+
+def test_connections_are_made_a_few_hundred_at_a_time(pingpong, engine, near, far):
+    """As none of them is answered, all that are begun can be seen."""
+    ss = program("ss")
+    far.filter("tcp flags syn drop")
+
+    def begun_at_once():
+        return near.must(ss, "-Htn", "state", "syn-sent").count("\n")
+
+    args = ("client", far.v4, "--no-hello", "-c", 2000, "--connect-timeout", "10")
+    with pingpong.spawn(*args, "--engine", engine, prefix=near.prefix, free_port=False) as run:
+        wait_until(lambda: begun_at_once() >= 256, "connections", run.timeout_s)
+        assert [begun_at_once() for _ in range(10)] == [256] * 10
+        run.interrupt()
 
 
 REFUSALS = {

@@ -518,6 +518,15 @@ def test_a_rate_that_cannot_be_held_is_said_in_capitals_and_fails_if_strict(ping
     strict.find(r"^RATE NOT HELD: ")
 
 
+@pytest.mark.parametrize("args", [(), ("-c", 4, "-T", 2), ("--arrivals", "poisson")])
+def test_a_client_that_blocks_sleeps_between_the_messages_of_a_rate(pingpong, engine, args):
+    with serve(pingpong) as server:
+        load = ("-R", 500, "-n", 250, "--wait", "block", "--engine", engine)
+        result = client(pingpong, server, *load, *args).ok()
+    spent = result.find(r"^client  CPU (\d+) ms user \+ (\d+) ms system")
+    assert int(spent[1]) + int(spent[2]) < result.seconds * 1000 / 2, str(result)
+
+
 def test_a_rate_that_a_slow_server_does_not_keep_up_with_is_not_held(pingpong):
     def slow(connection):
         for message in connection.messages(5):

@@ -34,9 +34,17 @@ def has_option(pingpong):
     return lambda job, name: re.search(rf"--{name}[=\n ]", helps[job])
 
 
-def test_help_fits_80_columns(help_text):
-    for line in help_text.splitlines():
+@pytest.mark.parametrize("job", ["", *JOBS])
+def test_help_fits_80_columns(pingpong, job):
+    for line in pingpong("help", *job.split(), free_port=False).ok().lines:
         assert display_width(line) <= 80, line
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_command_has_a_help_of_its_own(pingpong, help_text, job):
+    text = pingpong("help", job, free_port=False).ok().out
+    assert text != help_text and text.startswith("usage: pingpong ")
+    assert pingpong(job, "--help", free_port=False).ok().out == text
 
 
 def test_help_names_every_option_that_the_parser_knows_and_no_other(help_text, table):
@@ -185,6 +193,35 @@ def test_a_bad_option_is_named_in_one_line_that_says_what_it_takes(pingpong, arg
     args = args.split() if isinstance(args, str) else args
     result = pingpong(*args, free_port=False).failed(2, pattern)
     assert result.out == "", str(result)
+
+
+@pytest.mark.parametrize("typed, meant", [
+    ("--conections 5", "--connections"),
+    ("--trheads=2", "--threads"),
+    ("--dept4 4", "--depth"),
+    ("--durration 5", "--duration"),
+    ("client here --arivals poisson", "--arrivals"),
+    ("serve --server-treads 2", "--server-threads"),
+    ("clinet here", "client"),
+    ("serv", "serve"),
+    ("--placement pair", "pairs"),
+])
+def test_what_is_unknown_is_answered_with_the_nearest_that_is_known(pingpong, typed, meant):
+    result = pingpong(*typed.split(), free_port=False)
+    result.failed(2, rf"did you mean {meant}\?")
+
+
+@pytest.mark.parametrize("typed, command", [
+    ("-s", "pingpong serve"),
+    ("-s -p 5201", "pingpong serve"),
+    ("-c 10.0.0.2", "pingpong client 10.0.0.2"),
+    ("-c localhost -t 5", "pingpong client localhost"),
+    ("-t2 -d30s", "pingpong client -T 2 -c 2 -t 30s ADDRESS"),
+    ("-t12 -c400 -d30s http://10.0.0.2/", "pingpong client -T 12 -c 400 -t 30s ADDRESS"),
+])
+def test_what_is_typed_to_iperf_and_wrk_is_answered_with_the_command(pingpong, typed, command):
+    result = pingpong(*typed.split(), free_port=False)
+    assert result.failed(2, rf" {re.escape(command)}\n").out == ""
 
 
 GOOD = [
