@@ -271,7 +271,8 @@ void pp_text_serve_begin(FILE *out, const struct pp_text_style *style, const str
 
     field(&line, "listening on %s %s", both ? "TCP and UDP" : transport_name(plan),
           pp_io_addr_format(&report->addr, addr));
-    field(&line, "engine %.*s", (int)strcspn(report->engine, ":"), report->engine);
+    field(&line, "engine %.*s%s", (int)strcspn(report->engine, ":"), report->engine,
+          strcmp(plan->server_engine, "auto") == 0 ? " (auto)" : "");
     wait_field(&line, plan);
     if (plan->server_threads > 1)
         field(&line, "%u threads", plan->server_threads);

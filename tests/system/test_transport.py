@@ -61,6 +61,16 @@ def test_a_server_listens_where_it_is_told_to(pingpong, free_port):
             exactly(client(pingpong, server, "-n", 3), 3)
 
 
+def test_a_server_says_by_what_engine_it_runs_and_who_chose_it(pingpong, engine):
+    for args, words in [
+        ((), r"engine \w+ \(auto\)"),
+        (("--engine", engine), f"engine {engine}"),
+        (("--server-engine", engine), f"engine {engine}"),
+    ]:
+        with serve(pingpong, *args) as server:
+            server.interrupt().ok().find(rf"^listening on \S.* · {words} · wait ")
+
+
 def test_a_server_listens_on_all_addresses_only_if_it_is_told_to(pingpong):
     with serve(pingpong, ":0") as everywhere, serve(pingpong) as here:
         for host, reached in [("127.0.0.1", True), ("127.0.0.2", False)]:
