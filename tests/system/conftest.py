@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,9 @@ HELPERS = Path(__file__).parent / "helpers"
 
 
 def pytest_configure(config):
-    """Hundreds of sockets are opened here, too."""
+    """Hundreds of sockets are opened here, too. And a shell that runs the tests in the background
+    makes them ignore SIGINT, and so every program that they start, until it knows better."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
