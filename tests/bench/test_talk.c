@@ -364,7 +364,7 @@ static void test_bytes_that_merely_begin_like_a_hello_are_echoed(void **state)
                                          "\x9dpingpong hello 2\n",
                                          "\x9dpingpong here 1\nversion=1\n",
                                          "pingpong hello 1\nanswers=0\n",
-                                         " " PP_HELLO_MAGIC };
+                                         (" " PP_HELLO_MAGIC) };
     struct fixture *f = *state;
 
     serve_on_thread(f, COUNT_OF(texts));
