@@ -1,5 +1,6 @@
 #include "bench/plan.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "bench/datagram.h"
 #include "measure/host.h"
@@ -296,6 +297,7 @@ static enum pp_placement choose_placement(const struct pp_plan *plan,
 
 static void deal(int *cpus, unsigned threads, const struct pp_host_cpu *from, unsigned count)
 {
+    pp_assert(count > 0); /* this process runs on one at least */
     for (unsigned i = 0; i < threads; i++)
         cpus[i] = from[i % count].cpu;
 }

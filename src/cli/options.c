@@ -526,8 +526,10 @@ static int parse_cpus(struct pp_cpus *cpus, const char *text, const char **end)
         int first, last;
 
         text = parse_cpu(text, &first);
+        if (!text)
+            return -EINVAL;
         last = first;
-        if (text && *text == '-')
+        if (*text == '-')
             text = parse_cpu(text + 1, &last);
         if (!text || !add_cpus(cpus, first, last))
             return -EINVAL;
