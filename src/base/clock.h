@@ -19,4 +19,9 @@ static inline uint64_t pp_clock_now_ns(void)
     return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* What one reading costs: the median of a few batches, in less than a millisecond as long as a
+ * reading takes less than 10 us. More than some 100 ns tells of a clock source that needs a system
+ * call. */
+uint64_t pp_clock_reading_cost_ns(void);
+
 #endif

@@ -12,4 +12,30 @@ struct pp_interval {
  * doi 10.1080/01621459.1927.10502953). Without a sample it says nothing: 0 to 1. */
 struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n);
 
+/* The ranks, 1 to n, between which the quantile q of the whole lies with 95 %, when n samples are
+ * sorted in rising order: floor(n q - 1.96 sqrt(n q (1 - q))) and ceil(n q + 1 + the same root),
+ * the normal approximation of the binomial distribution (Le Boudec, Performance Evaluation of
+ * Computer and Communication Systems, 2010, theorem 2.1), as far as there are such. It holds for
+ * independent samples, and so within one run at best. n > 0; 0 <= q <= 1. */
+void pp_stat_quantile_ranks(uint64_t n, double q, uint64_t *lower, uint64_t *upper);
+
+#define PP_TREND_VALUES_MAX 64
+
+struct pp_trend {
+    double z;      /* Mann-Kendall: beyond 1.96 either way, chance alone does so 1 time in 20 */
+    double slope;  /* Theil-Sen, in units of the values for each step from one to the next */
+    double change; /* slope (count - 1) / median: how much the whole series rose, 0.1 for 10 % */
+};
+
+/* Do values, taken at equal distances in time, rise or fall? z is the test of Mann (Econometrica 13,
+ * 1945, doi 10.2307/1907187) and Kendall (Rank Correlation Methods, 1975), with its corrections for
+ * ties and continuity; slope is the median of the slopes of all pairs (Sen 1968,
+ * doi 10.1080/01621459.1968.10480934). Neither minds outliers. count <= PP_TREND_VALUES_MAX; z says
+ * little below 10. All is 0 below 3 values; change is 0 where the median is not above 0. */
+struct pp_trend pp_stat_trend(const double *values, unsigned count);
+
+/* How evenly n parties share, from 1/n, where one has all, to 1: sum^2 / (n sum_of_squares) (Jain,
+ * Chiu and Hawe, DEC-TR-301, 1984). 1 where there is nothing to share. */
+double pp_stat_jain(uint64_t n, double sum, double sum_of_squares);
+
 #endif
