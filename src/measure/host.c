@@ -4,17 +4,15 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
-#include "base/number.h"
+#include "measure/file.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The kernel refuses a mask smaller than its own; it can be built for 8,192 CPUs at most. */
 #define MASK_CPUS 8192
@@ -29,41 +27,14 @@ struct cpu_ticks {
     uint64_t total;
 };
 
-struct line_reader {
-    int fd;
-    size_t begin;
-    size_t end;
-    char bytes[4096];
-};
-
-/* The first line of a file, without its end; false if it cannot be read or is empty. */
-static bool first_line_read(const char *path, char *line, size_t bytes)
-{
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got;
-
-    if (fd < 0)
-        return false;
-    got = read(fd, line, bytes - 1);
-    (void)close(fd);
-    if (got <= 0)
-        return false;
-    line[got] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    return line[0] != '\0';
-}
-
 /* -1 if it is unknown; some virtual machines say -1 themselves. */
 static int topology_read(int cpu, const char *what)
 {
-    char path[96];
-    char line[32];
+    char path[PP_FILE_PATH_BYTES];
     uint64_t id;
 
-    (void)snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    if (!first_line_read(path, line, sizeof line))
-        return -1;
-    return pp_number_parse_count(line, 0, INT16_MAX, &id) == 0 ? (int)id : -1;
+    pp_file_path(path, "", "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
+    return pp_file_number(path, &id) && id <= INT16_MAX ? (int)id : -1;
 }
 
 /* Core numbers begin anew in each package. */
@@ -98,42 +69,6 @@ unsigned pp_host_cpus(struct pp_host_cpu *cpus, unsigned capacity)
     return count;
 }
 
-/* False at the end of the file, or when a line is longer than anything this file reads. */
-static bool line_reader_fill(struct line_reader *reader)
-{
-    ssize_t got;
-
-    memmove(reader->bytes, reader->bytes + reader->begin, reader->end - reader->begin);
-    reader->end -= reader->begin;
-    reader->begin = 0;
-    if (reader->end == sizeof reader->bytes)
-        return false;
-    got = read(reader->fd, reader->bytes + reader->end, sizeof reader->bytes - reader->end);
-    if (got <= 0)
-        return false;
-    reader->end += (size_t)got;
-    return true;
-}
-
-/* The next line, without its end, valid until the next call; NULL after the last. */
-static const char *line_reader_next(struct line_reader *reader)
-{
-    char *line;
-    char *newline;
-
-    for (;;) {
-        line = reader->bytes + reader->begin;
-        newline = memchr(line, '\n', reader->end - reader->begin);
-        if (newline)
-            break;
-        if (!line_reader_fill(reader))
-            return NULL;
-    }
-    *newline = '\0';
-    reader->begin = (size_t)(newline + 1 - reader->bytes);
-    return line;
-}
-
 /* Reads "cpu3 user nice system idle iowait irq softirq steal ...", see proc_stat(5); false for any
  * other line. What follows are guests, which user and nice hold already. */
 static bool cpu_line_parse(const char *line, int *cpu, struct cpu_ticks *ticks)
@@ -162,20 +97,19 @@ static void ticks_store(struct cpu_ticks *all, const struct pp_host_cpu *cpus, u
 /* A CPU that the file does not name has no ticks. */
 static void ticks_read(struct cpu_ticks *all, const struct pp_host_cpu *cpus, unsigned count)
 {
-    struct line_reader reader = { .fd = open("/proc/stat", O_RDONLY | O_CLOEXEC) };
+    struct pp_file_lines lines;
     struct cpu_ticks ticks;
     const char *line;
     int cpu;
 
     memset(all, 0, count * sizeof *all);
-    if (reader.fd < 0)
-        return;
+    pp_file_lines_open(&lines, "/proc/stat");
     /* The CPUs stand first, and far longer lines that nobody needs here come after them. */
-    while ((line = line_reader_next(&reader)) && strncmp(line, "cpu", 3) == 0) {
+    while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0) {
         if (cpu_line_parse(line, &cpu, &ticks))
             ticks_store(all, cpus, count, cpu, ticks);
     }
-    (void)close(reader.fd);
+    pp_file_lines_close(&lines);
 }
 
 /* No ticks earlier means unknown. The other guards are there because the kernel's counters of idle
@@ -217,6 +151,6 @@ void pp_host_sample_busy(struct pp_host_cpu *cpus, unsigned count, unsigned samp
 void pp_host_congestion_control(char *name, unsigned bytes)
 {
     pp_assert(bytes > 1);
-    if (!first_line_read("/proc/sys/net/ipv4/tcp_congestion_control", name, bytes))
+    if (!pp_file_line("/proc/sys/net/ipv4/tcp_congestion_control", name, bytes))
         (void)snprintf(name, bytes, "unknown");
 }
