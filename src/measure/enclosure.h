@@ -1,0 +1,21 @@
+/* What this system runs inside of: a virtual machine, a container, a control group. root stands in
+ * front of every path, as in machine.h. */
+#ifndef PP_MEASURE_ENCLOSURE_H
+#define PP_MEASURE_ENCLOSURE_H
+
+#include <stddef.h>
+
+/* The hypervisor: "kvm", "hyper-v", "vmware", "xen", "qemu" (without KVM), "virtualbox" and others;
+ * one that is unknown by its own name for itself; "none" on a real machine; "" if it cannot be
+ * told. The CPU itself is asked only if root is "". */
+void pp_enclosure_virtualisation(char *name, size_t capacity, const char *root);
+
+/* "kubernetes", "docker", "podman", "lxc", "systemd-nspawn", or another name that a container's
+ * manager left for those inside; "" if nothing tells of one. */
+void pp_enclosure_container(char *name, size_t capacity, const char *root);
+
+/* How many CPUs' time this process's control group may use, the least that it or any group around
+ * it is allowed; 0 if there is no limit. */
+double pp_enclosure_cpu_limit(const char *root);
+
+#endif
