@@ -2,8 +2,17 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "measure/file.h"
 
+#include <ctype.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#define COMM_BYTES 32
 
 static uint64_t timeval_ns(struct timeval time)
 {
@@ -29,4 +38,98 @@ struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp
         .system_ns = later->system_ns - earlier->system_ns,
         .context_switches = later->context_switches - earlier->context_switches,
     };
+}
+
+/* ---- io_uring's threads ---- */
+
+/* What stands behind prefix in the name of a thread, such as 1234 in "iou-wrk-1234"; 0 if the name
+ * is another. */
+static long owner_of(const char *comm, const char *prefix)
+{
+    const size_t length = strlen(prefix);
+    long owner = 0;
+
+    if (strncmp(comm, prefix, length) != 0)
+        return 0;
+    for (const char *p = comm + length; isdigit((unsigned char)*p); p++)
+        owner = owner * 10 + (*p - '0');
+    return owner;
+}
+
+/* Whose submission queue a thread of that number polls; 0 if it is none that does. */
+static long polls_for(long task)
+{
+    char path[PP_FILE_PATH_BYTES];
+    char comm[COMM_BYTES];
+
+    pp_file_path(path, "", "/proc/self/task/%ld/comm", task);
+    return pp_file_line(path, comm, sizeof comm) ? owner_of(comm, "iou-sqp-") : 0;
+}
+
+/* "iou-wrk-1234" works for thread 1234, "iou-sqp-1234" looks for what it submits, and has workers
+ * itself. */
+static bool works_for(const char *comm, pid_t tid)
+{
+    const long worker_of = owner_of(comm, "iou-wrk-");
+    const long poller_of = owner_of(comm, "iou-sqp-");
+
+    if (tid == 0)
+        return worker_of > 0 || poller_of > 0;
+    return worker_of == tid || poller_of == tid || (worker_of > 0 && polls_for(worker_of) == tid);
+}
+
+/* Exact; 0 where the kernel does not keep it. */
+static uint64_t schedstat_ns(const char *task)
+{
+    char path[PP_FILE_PATH_BYTES];
+    char line[96];
+    unsigned long long ns;
+
+    pp_file_path(path, "", "/proc/self/task/%s/schedstat", task);
+    return pp_file_line(path, line, sizeof line) && sscanf(line, "%llu", &ns) == 1 ? ns : 0;
+}
+
+/* To a clock tick. The first fields are a number, a name in parentheses that may hold anything, and
+ * eleven more; see proc_pid_stat(5). */
+static uint64_t stat_ns(const char *task)
+{
+    char path[PP_FILE_PATH_BYTES];
+    char line[1024];
+    const char *behind_name;
+    unsigned long long user;
+    unsigned long long system;
+
+    pp_file_path(path, "", "/proc/self/task/%s/stat", task);
+    if (!pp_file_line(path, line, sizeof line) || !(behind_name = strrchr(line, ')')))
+        return 0;
+    if (sscanf(behind_name + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
+               &system) != 2)
+        return 0;
+    return (user + system) * (PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+static uint64_t task_ns(const char *task)
+{
+    const uint64_t ns = schedstat_ns(task);
+
+    return ns ? ns : stat_ns(task);
+}
+
+/* A thread that comes or goes meanwhile is missed or reads as nothing. */
+uint64_t pp_usage_of_kernel_workers(pid_t tid)
+{
+    struct pp_file_names tasks;
+    char path[PP_FILE_PATH_BYTES];
+    char comm[COMM_BYTES];
+    const char *task;
+    uint64_t ns = 0;
+
+    pp_file_names_open(&tasks, "/proc/self/task");
+    while ((task = pp_file_names_next(&tasks))) {
+        pp_file_path(path, "", "/proc/self/task/%s/comm", task);
+        if (pp_file_line(path, comm, sizeof comm) && works_for(comm, tid))
+            ns += task_ns(task);
+    }
+    pp_file_names_close(&tasks);
+    return ns;
 }

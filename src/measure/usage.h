@@ -18,11 +18,11 @@ struct pp_usage pp_usage_of_thread(void);
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later);
 
 /* CPU time in ns, to be counted as system time, of the threads that the kernel runs inside this
- * process on behalf of thread tid's io_uring: workers and submission pollers that live now. 0 for
- * tid means those of all threads. It is no part of pp_usage_of_thread(), and may step back: a worker
- * that ends takes its time with it, which happens after some 5 idle seconds.
- * The kernel names the owner by its number outside all PID namespaces; in a container it is not tid,
- * and only tid 0 finds anything. */
+ * process on behalf of thread tid's io_uring: workers and submission pollers that live now. tid 0
+ * means those of all threads. It is no part of pp_usage_of_thread(), and may step back, as a worker
+ * that ends takes its time with it; workers end after some 5 idle seconds.
+ * The kernel names the owner by its number outside all PID namespaces: in a container that is not
+ * tid, and only 0 finds anything. */
 uint64_t pp_usage_of_kernel_workers(pid_t tid);
 
 #endif
