@@ -15,7 +15,7 @@ struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n);
 /* The ranks, 1 to n, between which the quantile q of the whole lies with 95 %, when n samples are
  * sorted in rising order: floor(n q - 1.96 sqrt(n q (1 - q))) and ceil(n q + 1 + the same root),
  * the normal approximation of the binomial distribution (Le Boudec, Performance Evaluation of
- * Computer and Communication Systems, 2010, theorem 2.1), as far as there are such. It holds for
+ * Computer and Communication Systems, 2010, on quantiles), as far as there are such. It holds for
  * independent samples, and so within one run at best. n > 0; 0 <= q <= 1. */
 void pp_stat_quantile_ranks(uint64_t n, double q, uint64_t *lower, uint64_t *upper);
 
@@ -27,11 +27,12 @@ struct pp_trend {
     double change; /* slope (count - 1) / median: how much the whole series rose, 0.1 for 10 % */
 };
 
-/* Do values, taken at equal distances in time, rise or fall? z is the test of Mann (Econometrica 13,
- * 1945, doi 10.2307/1907187) and Kendall (Rank Correlation Methods, 1975), with its corrections for
- * ties and continuity; slope is the median of the slopes of all pairs (Sen 1968,
- * doi 10.1080/01621459.1968.10480934). Neither minds outliers. count <= PP_TREND_VALUES_MAX; z says
- * little below 10. All is 0 below 3 values; change is 0 where the median is not above 0. */
+/* Do values, taken at equal distances in time, rise or fall? z is the test of Mann (Econometrica
+ * 13, 1945, doi 10.2307/1907187) and Kendall (Rank Correlation Methods, 1975), with its corrections
+ * for ties and continuity; slope is the median of the slopes of all pairs (Sen 1968,
+ * doi 10.1080/01621459.1968.10480934). Neither minds a few outliers. count is at most
+ * PP_TREND_VALUES_MAX; z says little below 10 values. All is 0 below 3; change is 0 where the
+ * median is not above 0. */
 struct pp_trend pp_stat_trend(const double *values, unsigned count);
 
 /* How evenly n parties share, from 1/n, where one has all, to 1: sum^2 / (n sum_of_squares) (Jain,

@@ -132,6 +132,295 @@ static void test_without_a_sample_anything_is_possible(void **state)
     assert_true(got.low == 0 && got.high == 1);
 }
 
+/* ---- ranks of a quantile ---- */
+
+/* J.-Y. Le Boudec, Performance Evaluation of Computer and Communication Systems (2010), table A.1,
+ * for the median: exact there up to n = 70, and by the approximation above. */
+static void test_the_medians_ranks_are_those_of_the_literature(void **state)
+{
+    static const struct {
+        uint64_t n, lower, upper;
+    } table[] = { { 71, 27, 45 }, { 100, 40, 61 } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        uint64_t lower;
+        uint64_t upper;
+
+        pp_stat_quantile_ranks(table[i].n, 0.5, &lower, &upper);
+        assert_int_equal(lower, table[i].lower);
+        assert_int_equal(upper, table[i].upper);
+    }
+}
+
+/* The chance that at least lower and fewer than upper of n samples lie below the quantile. */
+static double coverage(uint64_t n, double q, uint64_t lower, uint64_t upper)
+{
+    const double count = (double)n;
+    double sum = 0;
+
+    for (uint64_t k = lower; k < upper; k++) {
+        const double hits = (double)k;
+
+        sum += exp(lgamma(count + 1) - lgamma(hits + 1) - lgamma(count - hits + 1) + hits * log(q) +
+                   (count - hits) * log(1 - q));
+    }
+    return sum;
+}
+
+/* What the ranks mean, by the binomial distribution itself, with 10 samples on each side. */
+static void test_the_ranks_hold_the_quantile_nineteen_times_in_twenty(void **state)
+{
+    static const double quantiles[] = { 0.01, 0.1, 0.5, 0.9, 0.99, 0.999 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(quantiles); i++) {
+        const double q = quantiles[i];
+        const double tail = q < 0.5 ? q : 1 - q;
+
+        for (double n = ceil(10 / tail); n < 20000; n *= 1.07) {
+            uint64_t lower;
+            uint64_t upper;
+
+            pp_stat_quantile_ranks((uint64_t)n, q, &lower, &upper);
+            assert_true(coverage((uint64_t)n, q, lower, upper) > 0.945);
+            assert_true(coverage((uint64_t)n, q, lower, upper) < 0.995);
+        }
+    }
+}
+
+static void test_ranks_stay_within_the_samples(void **state)
+{
+    (void)state;
+    for (uint64_t n = 1; n < 300; n++) {
+        for (double q = 0; q <= 1; q += 0.125) {
+            uint64_t lower;
+            uint64_t upper;
+
+            pp_stat_quantile_ranks(n, q, &lower, &upper);
+            assert_true(1 <= lower && lower <= upper && upper <= n);
+            assert_true((double)lower <= fmax(1, (double)n * q));
+            assert_true((double)upper >= fmin((double)n, (double)n * q));
+        }
+    }
+}
+
+static void test_ranks_of_very_many_samples_do_not_wrap(void **state)
+{
+    uint64_t lower;
+    uint64_t upper;
+
+    (void)state;
+    pp_stat_quantile_ranks(UINT64_MAX, 1, &lower, &upper);
+    assert_true(upper == UINT64_MAX && lower == UINT64_MAX);
+    pp_stat_quantile_ranks(1000000000000, 0.5, &lower, &upper);
+    assert_true(lower == 500000000000 - 979982);
+    assert_true(upper == 500000000000 + 979983);
+}
+
+/* ---- trend ---- */
+
+static struct pp_trend trend_of(unsigned count, double (*value)(unsigned i))
+{
+    double values[PP_TREND_VALUES_MAX];
+
+    for (unsigned i = 0; i < count; i++)
+        values[i] = value(i);
+    return pp_stat_trend(values, count);
+}
+
+/* By hand: of the 15 pairs 13 rise, one falls and one is a tie, so S = 12; the variance is
+ * (6 * 5 * 17 - 2 * 1 * 9) / 18 = 82 / 3; z = 11 / sqrt(82 / 3). The slopes, sorted, are
+ * -1 0 1/2 2/3 1 1 5/4 [4/3] 7/5 3/2 3/2 2 2 3 3. */
+static void test_a_trend_is_what_the_formulas_give_by_hand(void **state)
+{
+    static const double values[] = { 1, 3, 2, 5, 5, 8 };
+    const struct pp_trend trend = pp_stat_trend(values, COUNT_OF(values));
+
+    (void)state;
+    check_near(trend.z, 11 / sqrt(82.0 / 3), 1e-12);
+    check_near(trend.slope, 4.0 / 3, 1e-12);
+    check_near(trend.change, 4.0 / 3 * 5 / 4, 1e-12);
+}
+
+static void test_the_slope_is_the_one_of_a_line_through_its_points(void **state)
+{
+    double values[PP_TREND_VALUES_MAX];
+
+    (void)state;
+    for (unsigned count = 3; count <= PP_TREND_VALUES_MAX; count++) {
+        const double n = count;
+        struct pp_trend trend;
+
+        for (unsigned i = 0; i < count; i++)
+            values[i] = 100 - 0.25 * i;
+        trend = pp_stat_trend(values, count);
+        check_near(trend.slope, -0.25, 1e-12);
+        check_near(trend.change, -0.25 * (n - 1) / (100 - 0.25 * (n - 1) / 2), 1e-12);
+        /* all n (n - 1) / 2 pairs fall */
+        check_near(trend.z, -(n * (n - 1) / 2 - 1) / sqrt(n * (n - 1) * (2 * n + 5) / 18), 1e-9);
+    }
+}
+
+static double constant(unsigned i)
+{
+    (void)i;
+    return 7;
+}
+
+static void test_equal_values_have_no_trend(void **state)
+{
+    (void)state;
+    for (unsigned count = 0; count <= PP_TREND_VALUES_MAX; count++) {
+        const struct pp_trend trend = trend_of(count, constant);
+
+        assert_true(trend.z == 0 && trend.slope == 0 && trend.change == 0);
+    }
+}
+
+static double rising(unsigned i)
+{
+    return i + 1;
+}
+
+static void test_fewer_than_three_values_have_no_trend(void **state)
+{
+    (void)state;
+    for (unsigned count = 0; count < 3; count++) {
+        const struct pp_trend trend = trend_of(count, rising);
+
+        assert_true(trend.z == 0 && trend.slope == 0 && trend.change == 0);
+    }
+    assert_true(trend_of(3, rising).slope == 1);
+}
+
+static double negative(unsigned i)
+{
+    return i - 100.0;
+}
+
+static void test_values_below_0_have_a_slope_but_no_share_of_change(void **state)
+{
+    const struct pp_trend trend = trend_of(20, negative);
+
+    (void)state;
+    assert_true(trend.slope == 1 && trend.change == 0 && trend.z > 1.96);
+}
+
+static double rising_with_outliers(unsigned i)
+{
+    return i % 10 == 5 ? 1e9 : 100 + 2.0 * i;
+}
+
+static void test_a_few_outliers_do_not_hide_a_trend(void **state)
+{
+    const struct pp_trend trend = trend_of(40, rising_with_outliers);
+
+    (void)state;
+    check_near(trend.slope, 2, 0.2);
+    assert_true(trend.z > 1.96);
+}
+
+/* splitmix64 (Steele, Lea and Flood 2014), 0 to 1. */
+static double random_next(uint64_t *random)
+{
+    uint64_t z = (*random += 0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+}
+
+/* How often out of 4,000 z lies beyond 1.96 for 30 random values of so many kinds, the more kinds
+ * the fewer ties, that rise by so much in all. */
+static unsigned trends_found(unsigned kinds, double rise)
+{
+    uint64_t random = kinds;
+    unsigned found = 0;
+    double values[30];
+
+    for (unsigned trial = 0; trial < 4000; trial++) {
+        for (unsigned i = 0; i < COUNT_OF(values); i++)
+            values[i] = floor(random_next(&random) * kinds) + rise * i / 30.0;
+        found += fabs(pp_stat_trend(values, COUNT_OF(values)).z) > 1.96;
+    }
+    return found;
+}
+
+/* The seed is fixed, so this cannot fail by chance. */
+static void test_chance_alone_gives_a_trend_one_time_in_twenty(void **state)
+{
+    static const unsigned kinds[] = { 2, 3, 10, 1000000 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        assert_in_range(trends_found(kinds[i], 0), 140, 240);
+    assert_true(trends_found(1000000, 1000000) > 3600);
+}
+
+static void test_the_order_alone_makes_a_trend(void **state)
+{
+    static const double up[] = { 3, 9, 4, 12, 11, 15, 13, 20, 16, 30, 22 };
+    double down[COUNT_OF(up)];
+    struct pp_trend a;
+    struct pp_trend b;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(up); i++)
+        down[i] = up[COUNT_OF(up) - 1 - i];
+    a = pp_stat_trend(up, COUNT_OF(up));
+    b = pp_stat_trend(down, COUNT_OF(down));
+    assert_true(a.z > 0 && a.slope > 0 && a.change > 0);
+    check_near(a.z, -b.z, 1e-12);
+    check_near(a.slope, -b.slope, 1e-12);
+    check_near(a.change, -b.change, 1e-12);
+}
+
+/* ---- fairness ---- */
+
+static double jain_of(const double *values, uint64_t n)
+{
+    double sum = 0;
+    double squares = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        sum += values[i];
+        squares += values[i] * values[i];
+    }
+    return pp_stat_jain(n, sum, squares);
+}
+
+/* If k of n share evenly and the others get nothing, it is k / n: Jain, Chiu and Hawe (1984). */
+static void test_fairness_is_the_share_of_those_who_share(void **state)
+{
+    double values[50] = { 0 };
+
+    (void)state;
+    for (uint64_t k = 1; k <= COUNT_OF(values); k++) {
+        values[k - 1] = 3;
+        check_near(jain_of(values, COUNT_OF(values)), (double)k / COUNT_OF(values), 1e-12);
+    }
+}
+
+/* By hand: (1 + 2 + 3)^2 / (3 (1 + 4 + 9)) = 36 / 42; how much there is to share is no matter. */
+static void test_fairness_has_no_unit(void **state)
+{
+    static const double small[] = { 1, 2, 3 };
+    static const double large[] = { 2e9, 6e9, 4e9 };
+
+    (void)state;
+    check_near(jain_of(small, 3), 36.0 / 42, 1e-12);
+    check_near(jain_of(large, 3), 36.0 / 42, 1e-12);
+}
+
+static void test_nothing_to_share_is_fair(void **state)
+{
+    (void)state;
+    assert_true(pp_stat_jain(0, 0, 0) == 1);
+    assert_true(pp_stat_jain(5, 0, 0) == 1);
+    assert_true(pp_stat_jain(1, 7, 49) == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +430,21 @@ int main(void)
         cmocka_unit_test(test_none_and_all_touch_the_end_exactly),
         cmocka_unit_test(test_more_samples_of_the_same_share_say_more),
         cmocka_unit_test(test_without_a_sample_anything_is_possible),
+        cmocka_unit_test(test_the_medians_ranks_are_those_of_the_literature),
+        cmocka_unit_test(test_the_ranks_hold_the_quantile_nineteen_times_in_twenty),
+        cmocka_unit_test(test_ranks_stay_within_the_samples),
+        cmocka_unit_test(test_ranks_of_very_many_samples_do_not_wrap),
+        cmocka_unit_test(test_a_trend_is_what_the_formulas_give_by_hand),
+        cmocka_unit_test(test_the_slope_is_the_one_of_a_line_through_its_points),
+        cmocka_unit_test(test_equal_values_have_no_trend),
+        cmocka_unit_test(test_fewer_than_three_values_have_no_trend),
+        cmocka_unit_test(test_values_below_0_have_a_slope_but_no_share_of_change),
+        cmocka_unit_test(test_a_few_outliers_do_not_hide_a_trend),
+        cmocka_unit_test(test_chance_alone_gives_a_trend_one_time_in_twenty),
+        cmocka_unit_test(test_the_order_alone_makes_a_trend),
+        cmocka_unit_test(test_fairness_is_the_share_of_those_who_share),
+        cmocka_unit_test(test_fairness_has_no_unit),
+        cmocka_unit_test(test_nothing_to_share_is_fair),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
