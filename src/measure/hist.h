@@ -55,6 +55,15 @@ static inline void pp_hist_record(struct pp_hist *hist, uint64_t value_ns)
 /* Adds all of from to into. */
 void pp_hist_merge(struct pp_hist *into, const struct pp_hist *from);
 
+/* Adds all of from to into, and beside it the samples that a closed loop has left out: while it
+ * waited for an answer it sent nothing, though a message was due every expected_ns. A sample v also
+ * counts as v - expected_ns, v - 2 * expected_ns and so on, down to expected_ns itself. That is
+ * HdrHistogram's copyCorrectedForCoordinatedOmission(); as there, v is the highest value of the
+ * sample's bucket, but here never above the exact maximum or the range. 0 corrects nothing. sum_ns
+ * stops at UINT64_MAX. into is not from. For after the run: for each bucket that holds samples, it
+ * takes as many steps as there are buckets below, at most. */
+void pp_hist_correct(struct pp_hist *into, const struct pp_hist *from, uint64_t expected_ns);
+
 /* The arithmetic mean in nanoseconds; 0 without samples. */
 double pp_hist_mean_ns(const struct pp_hist *hist);
 
@@ -69,5 +78,56 @@ uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q);
 
 /* Whether enough samples lie beyond q to print it: total * (1 - q) >= 10. */
 bool pp_hist_supports(const struct pp_hist *hist, double q);
+
+/* ---- for one connection of many thousands ---- */
+
+/* The same in less than 2 kB: 16 equal buckets a doubling, from 128 ns to 60 s. Below, buckets are
+ * 8 ns wide; values above are in the last one. */
+#define PP_HIST_SMALL_UNIT_BITS 3u
+#define PP_HIST_SMALL_HALF 16u
+#define PP_HIST_SMALL_BUCKETS 29u /* doublings until 60 s fits: 8 * 31 << 28 > 6 * 10^10 */
+#define PP_HIST_SMALL_COUNTS ((PP_HIST_SMALL_BUCKETS + 1) * PP_HIST_SMALL_HALF)
+
+struct pp_hist_small {
+    uint64_t total;  /* samples in counts */
+    uint64_t max_ns; /* exact */
+    uint32_t counts[PP_HIST_SMALL_COUNTS];
+};
+
+/* The index of value_ns's bucket; value_ns must not be above PP_HIST_HIGHEST_NS. */
+static inline uint32_t pp_hist_small_index(uint64_t value_ns)
+{
+    const uint64_t units = value_ns >> PP_HIST_SMALL_UNIT_BITS;
+    const unsigned doublings =
+        (unsigned)(63 - __builtin_clzll(units | (2 * PP_HIST_SMALL_HALF - 1))) - 4u;
+
+    return doublings * PP_HIST_SMALL_HALF + (uint32_t)(units >> doublings);
+}
+
+/* An empty histogram; one that is all zero is empty, too. */
+void pp_hist_small_reset(struct pp_hist_small *hist);
+
+/* One sample. About 2 ns; never allocates. A bucket that is full, at 2^32 - 1 samples, takes no
+ * more, and neither does total: the quantiles stay those of the samples counted. */
+static inline void pp_hist_small_record(struct pp_hist_small *hist, uint64_t value_ns)
+{
+    uint32_t *count = &hist->counts[pp_hist_small_index(
+        value_ns <= PP_HIST_HIGHEST_NS ? value_ns : PP_HIST_HIGHEST_NS)];
+    const uint32_t more = *count != UINT32_MAX;
+
+    *count += more;
+    hist->total += more;
+    if (value_ns > hist->max_ns)
+        hist->max_ns = value_ns;
+}
+
+/* As pp_hist_quantile_ns(): the highest value of the bucket that holds sample number
+ * ceil(q * total), never above the exact maximum. At least that sample, and above it by less than
+ * 1/16 (6.25 %) of it, or by less than 8 ns, whichever is more. Samples above 60 s are read as the
+ * highest value of the last bucket, 60.1 s. */
+uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q);
+
+/* As pp_hist_supports(). */
+bool pp_hist_small_supports(const struct pp_hist_small *hist, double q);
 
 #endif
