@@ -11,6 +11,13 @@ static_assert((UINT64_C(2047) << (PP_HIST_BUCKETS - 1)) > PP_HIST_HIGHEST_NS,
               "the highest value has a bucket");
 static_assert((UINT64_C(2047) << (PP_HIST_BUCKETS - 2)) < PP_HIST_HIGHEST_NS,
               "no doubling is there in vain");
+static_assert((UINT64_C(31) << (PP_HIST_SMALL_BUCKETS - 1) << PP_HIST_SMALL_UNIT_BITS) >
+                  PP_HIST_HIGHEST_NS,
+              "the highest value has a bucket in the small histogram");
+static_assert((UINT64_C(31) << (PP_HIST_SMALL_BUCKETS - 2) << PP_HIST_SMALL_UNIT_BITS) <
+                  PP_HIST_HIGHEST_NS,
+              "no doubling of the small histogram is there in vain");
+static_assert(sizeof(struct pp_hist_small) <= 2000, "one for each of many thousand connections");
 
 void pp_hist_reset(struct pp_hist *hist)
 {
@@ -55,6 +62,65 @@ uint64_t pp_hist_highest_ns(uint32_t index)
     return pp_hist_lowest_ns(index) + (UINT64_C(1) << index_doublings(index)) - 1;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- correction ---- */
+
+/* Adds to *sum_ns the times values from last_ns down, step_ns apart, count of each. */
+static void sum_series(uint64_t *sum_ns, uint64_t last_ns, uint64_t step_ns, uint64_t times,
+                       uint64_t count)
+{
+    /* Twice their mean is the first and the last together. Of 10^11 ns, 10^11 times, this stays
+     * below 2^128 for any count. */
+    const unsigned __int128 twice =
+        (unsigned __int128)(last_ns + (last_ns - step_ns * (times - 1))) * times;
+    const unsigned __int128 sum = *sum_ns + twice / 2 * count;
+
+    *sum_ns = sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
+}
+
+/* What count samples of value_ns have kept from being taken. All that falls into one bucket is
+ * added at once: as steps there may be millions of them. */
+static void add_left_out(struct pp_hist *into, uint64_t value_ns, uint64_t count, uint64_t step_ns)
+{
+    uint64_t next_ns = value_ns - step_ns;
+
+    while (next_ns >= step_ns) {
+        const uint32_t index = pp_hist_index(next_ns);
+        const uint64_t lowest_ns = pp_hist_lowest_ns(index);
+        const uint64_t until_ns = lowest_ns > step_ns ? lowest_ns : step_ns;
+        const uint64_t times = (next_ns - until_ns) / step_ns + 1;
+
+        into->counts[index] += count * times;
+        into->total += count * times;
+        sum_series(&into->sum_ns, next_ns, step_ns, times, count);
+        next_ns -= step_ns * (times - 1);
+        into->min_ns = least(into->min_ns, next_ns);
+        next_ns -= step_ns;
+    }
+}
+
+void pp_hist_correct(struct pp_hist *into, const struct pp_hist *from, uint64_t expected_ns)
+{
+    const uint64_t top_ns = least(from->max_ns, PP_HIST_HIGHEST_NS);
+
+    pp_assert(into != from);
+    pp_hist_merge(into, from);
+    if (expected_ns == 0 || expected_ns > top_ns)
+        return;
+    for (uint32_t i = pp_hist_index(expected_ns); i <= pp_hist_index(top_ns); i++) {
+        const uint64_t value_ns = least(pp_hist_highest_ns(i), top_ns);
+
+        if (from->counts[i] > 0)
+            add_left_out(into, value_ns, from->counts[i], expected_ns);
+    }
+}
+
+/* ---- quantiles ---- */
+
 /* ceil(q * total). A q such as 0.07 is stored a hair above what was meant, and 0.07 * 100 comes out
  * above 7: taking that hair off first, as HdrHistogram does, gives sample 7 and not 8. */
 static uint64_t quantile_rank(uint64_t total, double q)
@@ -79,18 +145,62 @@ static uint32_t index_of_rank(const struct pp_hist *hist, uint64_t rank)
 
 uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q)
 {
-    uint64_t highest_ns;
-
     pp_assert(q > 0 && q <= 1);
     if (hist->total == 0)
         return 0;
-    highest_ns = pp_hist_highest_ns(index_of_rank(hist, quantile_rank(hist->total, q)));
-    return highest_ns < hist->max_ns ? highest_ns : hist->max_ns;
+    return least(pp_hist_highest_ns(index_of_rank(hist, quantile_rank(hist->total, q))),
+                 hist->max_ns);
 }
 
 /* Asked of whole samples, because 1 - 0.9999 in floating point would ask for 100,001 of them. */
-bool pp_hist_supports(const struct pp_hist *hist, double q)
+static bool total_supports(uint64_t total, double q)
 {
     pp_assert(q > 0 && q <= 1);
-    return hist->total - quantile_rank(hist->total, q) >= 10;
+    return total - quantile_rank(total, q) >= 10;
+}
+
+bool pp_hist_supports(const struct pp_hist *hist, double q)
+{
+    return total_supports(hist->total, q);
+}
+
+/* ---- the small histogram ---- */
+
+void pp_hist_small_reset(struct pp_hist_small *hist)
+{
+    memset(hist, 0, sizeof *hist);
+}
+
+static uint64_t small_highest_ns(uint32_t index)
+{
+    const unsigned doublings = index < 2 * PP_HIST_SMALL_HALF ? 0 : index / PP_HIST_SMALL_HALF - 1;
+    const uint64_t next = (uint64_t)(index - doublings * PP_HIST_SMALL_HALF + 1) << doublings;
+
+    return (next << PP_HIST_SMALL_UNIT_BITS) - 1;
+}
+
+static uint32_t small_index_of_rank(const struct pp_hist_small *hist, uint64_t rank)
+{
+    uint64_t seen = 0;
+
+    for (uint32_t i = 0;; i++) {
+        pp_assert(i < PP_HIST_SMALL_COUNTS);
+        seen += hist->counts[i];
+        if (seen >= rank)
+            return i;
+    }
+}
+
+uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q)
+{
+    pp_assert(q > 0 && q <= 1);
+    if (hist->total == 0)
+        return 0;
+    return least(small_highest_ns(small_index_of_rank(hist, quantile_rank(hist->total, q))),
+                 hist->max_ns);
+}
+
+bool pp_hist_small_supports(const struct pp_hist_small *hist, double q)
+{
+    return total_supports(hist->total, q);
 }
