@@ -19,6 +19,16 @@ static_assert((UINT64_C(31) << (PP_HIST_SMALL_BUCKETS - 2) << PP_HIST_SMALL_UNIT
               "no doubling of the small histogram is there in vain");
 static_assert(sizeof(struct pp_hist_small) <= 2000, "one for each of many thousand connections");
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t sum_until_full(uint64_t sum, unsigned __int128 more)
+{
+    return more > UINT64_MAX - sum ? UINT64_MAX : sum + (uint64_t)more;
+}
+
 void pp_hist_reset(struct pp_hist *hist)
 {
     memset(hist, 0, sizeof *hist);
@@ -29,7 +39,7 @@ void pp_hist_merge(struct pp_hist *into, const struct pp_hist *from)
 {
     into->total += from->total;
     into->saturated += from->saturated;
-    into->sum_ns += from->sum_ns;
+    into->sum_ns = sum_until_full(into->sum_ns, from->sum_ns);
     if (from->min_ns < into->min_ns)
         into->min_ns = from->min_ns;
     if (from->max_ns > into->max_ns)
@@ -62,44 +72,37 @@ uint64_t pp_hist_highest_ns(uint32_t index)
     return pp_hist_lowest_ns(index) + (UINT64_C(1) << index_doublings(index)) - 1;
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* ---- correction ---- */
 
-/* Adds to *sum_ns the times values from last_ns down, step_ns apart, count of each. */
-static void sum_series(uint64_t *sum_ns, uint64_t last_ns, uint64_t step_ns, uint64_t times,
-                       uint64_t count)
+/* The sum of so many values, step_ns apart, of which last_ns is the highest. Of 6 * 10^10 values up
+ * to 6 * 10^10 ns it leaves 56 bits of room for how many there are of each. */
+static unsigned __int128 sum_of_series(uint64_t last_ns, uint64_t step_ns, uint64_t values)
 {
-    /* Twice their mean is the first and the last together. Of 10^11 ns, 10^11 times, this stays
-     * below 2^128 for any count. */
-    const unsigned __int128 twice =
-        (unsigned __int128)(last_ns + (last_ns - step_ns * (times - 1))) * times;
-    const unsigned __int128 sum = *sum_ns + twice / 2 * count;
+    const uint64_t first_ns = last_ns - step_ns * (values - 1);
 
-    *sum_ns = sum > UINT64_MAX ? UINT64_MAX : (uint64_t)sum;
+    return (unsigned __int128)(first_ns + last_ns) * values / 2;
 }
 
 /* What count samples of value_ns have kept from being taken. All that falls into one bucket is
- * added at once: as steps there may be millions of them. */
+ * added at once: one by one there may be millions of them. */
 static void add_left_out(struct pp_hist *into, uint64_t value_ns, uint64_t count, uint64_t step_ns)
 {
-    uint64_t next_ns = value_ns - step_ns;
+    const uint64_t all = value_ns / step_ns - 1;
+    uint64_t left = all;
 
-    while (next_ns >= step_ns) {
+    if (all == 0)
+        return;
+    into->total += count * all;
+    into->min_ns = least(into->min_ns, value_ns - step_ns * all);
+    into->sum_ns = sum_until_full(into->sum_ns,
+                                  sum_of_series(value_ns - step_ns, step_ns, all) * count);
+    while (left > 0) {
+        const uint64_t next_ns = value_ns - step_ns * (all - left + 1);
         const uint32_t index = pp_hist_index(next_ns);
-        const uint64_t lowest_ns = pp_hist_lowest_ns(index);
-        const uint64_t until_ns = lowest_ns > step_ns ? lowest_ns : step_ns;
-        const uint64_t times = (next_ns - until_ns) / step_ns + 1;
+        const uint64_t times = least((next_ns - pp_hist_lowest_ns(index)) / step_ns + 1, left);
 
         into->counts[index] += count * times;
-        into->total += count * times;
-        sum_series(&into->sum_ns, next_ns, step_ns, times, count);
-        next_ns -= step_ns * (times - 1);
-        into->min_ns = least(into->min_ns, next_ns);
-        next_ns -= step_ns;
+        left -= times;
     }
 }
 

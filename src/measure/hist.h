@@ -19,7 +19,7 @@
 struct pp_hist {
     uint64_t total;     /* samples, saturated ones included */
     uint64_t saturated; /* samples above PP_HIST_HIGHEST_NS */
-    uint64_t sum_ns;    /* exact, of the samples themselves */
+    uint64_t sum_ns;    /* exact, of the samples themselves; merging stops at UINT64_MAX */
     uint64_t min_ns;    /* exact; UINT64_MAX without samples */
     uint64_t max_ns;    /* exact */
     uint64_t counts[PP_HIST_COUNTS];
@@ -59,9 +59,9 @@ void pp_hist_merge(struct pp_hist *into, const struct pp_hist *from);
  * waited for an answer it sent nothing, though a message was due every expected_ns. A sample v also
  * counts as v - expected_ns, v - 2 * expected_ns and so on, down to expected_ns itself. That is
  * HdrHistogram's copyCorrectedForCoordinatedOmission(); as there, v is the highest value of the
- * sample's bucket, but here never above the exact maximum or the range. 0 corrects nothing. sum_ns
- * stops at UINT64_MAX. into is not from. For after the run: for each bucket that holds samples, it
- * takes as many steps as there are buckets below, at most. */
+ * sample's bucket, but here never above the exact maximum or the range. 0 corrects nothing. into is
+ * not from. For after the run: for each bucket that holds samples, it takes as many steps as there
+ * are buckets below, at most. */
 void pp_hist_correct(struct pp_hist *into, const struct pp_hist *from, uint64_t expected_ns);
 
 /* The arithmetic mean in nanoseconds; 0 without samples. */

@@ -15,7 +15,7 @@ struct pp_hist_encoder; /* opaque; for one thread at a time */
 struct pp_hist_encoder *pp_hist_encoder_open(void);
 void pp_hist_encoder_close(struct pp_hist_encoder *encoder);
 
-/* hist as one line of text that begins with "HISTFAAA", without a newline. It belongs to the
+/* hist as one line of text that begins with "HISTFAA", without a newline. It belongs to the
  * encoder and stands until the next call. Cannot fail. What the encoding has no place for is lost:
  * the exact minimum, maximum and sum, and how many samples were saturated. */
 const char *pp_hist_encode(struct pp_hist_encoder *encoder, const struct pp_hist *hist);
