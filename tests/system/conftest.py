@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from driver import Program  # noqa: E402
+from hlog_readers import JavaReader, JsReader  # noqa: E402
 
 HELPERS = Path(__file__).parent / "helpers"
 
@@ -32,6 +33,22 @@ def pingpong():
     if not os.path.isabs(path) or not os.access(path, os.X_OK):
         pytest.exit("set PINGPONG to the absolute path of the program", 4)
     return Program(path)
+
+
+@pytest.fixture(scope="session")
+def build_folder(pingpong):
+    """Where the program was built, and the tests' own programs with it."""
+    return Path(pingpong.path).parent
+
+
+@pytest.fixture(scope="session")
+def java_reader():
+    return JavaReader()
+
+
+@pytest.fixture(scope="session")
+def js_reader(build_folder):
+    return JsReader(build_folder / "hlog_reader")
 
 
 @pytest.fixture(scope="session")
