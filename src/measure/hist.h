@@ -107,7 +107,7 @@ static inline uint32_t pp_hist_small_index(uint64_t value_ns)
 /* An empty histogram; one that is all zero is empty, too. */
 void pp_hist_small_reset(struct pp_hist_small *hist);
 
-/* One sample. About 2 ns; never allocates. A bucket that is full, at 2^32 - 1 samples, takes no
+/* One sample. A few ns; never allocates. A bucket that is full, at 2^32 - 1 samples, takes no
  * more, and neither does total: the quantiles stay those of the samples counted. */
 static inline void pp_hist_small_record(struct pp_hist_small *hist, uint64_t value_ns)
 {
