@@ -18,6 +18,11 @@ static const struct {
     [PP_CLI_OUTPUT] = { "Output", PP_CLI_ALL },
 };
 
+const char *pp_cli_group_title(enum pp_cli_group group)
+{
+    return groups[group].title;
+}
+
 /* Prints text from the column on, on every line; used columns of the first one are printed. */
 static void print_indented(FILE *out, const char *text, int column, int used)
 {

@@ -773,7 +773,7 @@ const struct pp_cli_option pp_cli_options[] = {
     { 'q', "quiet", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
       "print the rate and the time, nothing else", set_quiet },
     { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print all there is", set_verbose },
-    { 'h', "help", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print this, and stop", set_help },
+    { 'h', "help", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the help, and stop", set_help },
     { 'V', "version", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the version, and stop",
       set_version },
 };
@@ -790,7 +790,7 @@ const struct pp_cli_command pp_cli_commands[] = {
     { "client", PP_CLI_JOB, PP_JOB_CLIENT, "[client] ADDRESS", "a client of a server elsewhere",
       "Measures against a server that runs already, for 10 seconds, unless --count or\n"
       "--time says otherwise." },
-    { "help", PP_CLI_HELP, PP_JOB_RUN, "help [COMMAND]", "this, or what a command takes", NULL },
+    { "help", PP_CLI_HELP, PP_JOB_RUN, "help [COMMAND]", "all options, or a command's", NULL },
     { "version", PP_CLI_VERSION, PP_JOB_RUN, "version", "the version", NULL },
 };
 

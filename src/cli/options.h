@@ -1,4 +1,5 @@
-/* The command line: one table of options serves the parser and the help. */
+/* The command line: one table of options serves the parser, the help, the manual pages and the
+ * completions. */
 #ifndef PP_CLI_OPTIONS_H
 #define PP_CLI_OPTIONS_H
 

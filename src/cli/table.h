@@ -15,6 +15,9 @@ enum pp_cli_group {
     PP_CLI_GROUPS /* how many there are */
 };
 
+/* As it stands above its options (help.c). */
+const char *pp_cli_group_title(enum pp_cli_group group);
+
 /* A name that means something else for another job has a row for each meaning; whether it takes a
  * value is the same in all of them. */
 struct pp_cli_option {

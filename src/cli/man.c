@@ -1,0 +1,388 @@
+/* The source of the manual pages: in scdoc, where * and _ begin and end bold and underlined text,
+ * a tab indents, "++" ends a line, and \ takes away what the next character means. */
+#include "cli/man.h"
+
+#include "cli/table.h"
+#include "cli/value.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- text ---- */
+
+static void put_character(FILE *out, char c)
+{
+    if (strchr("*_\\+`", c))
+        (void)fputc('\\', out);
+    (void)fputc(c, out);
+}
+
+/* What would begin something else at the start of a paragraph. A full stop is put behind an empty
+ * bold text, because it means something to roff, too, which a backslash does not change. */
+static void put_start(FILE *out, char c)
+{
+    if (c == '.')
+        (void)fputs("**", out);
+    else if (strchr("#-[]|;", c))
+        (void)fputc('\\', out);
+}
+
+/* Whether text begins with the name of an option. */
+static bool is_option(const char *text)
+{
+    return strncmp(text, "--", 2) == 0 && islower((unsigned char)text[2]);
+}
+
+static const char *put_option_name(FILE *out, const char *text)
+{
+    const size_t bytes = 2 + strspn(text + 2, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+    (void)fprintf(out, "*%.*s*", (int)bytes, text);
+    return text + bytes;
+}
+
+/* Text of the table as a part of a paragraph, or at its start: its line breaks are for --help, and
+ * the options that it names are bold. */
+static void put_text(FILE *out, const char *text, bool start)
+{
+    if (start && *text && !is_option(text))
+        put_start(out, *text);
+    while (*text) {
+        if (is_option(text)) {
+            text = put_option_name(out, text);
+            continue;
+        }
+        put_character(out, *text == '\n' ? ' ' : *text);
+        text++;
+    }
+}
+
+static bool is_placeholder(char c)
+{
+    return isupper((unsigned char)c) || isdigit((unsigned char)c);
+}
+
+static bool is_word(char c)
+{
+    return islower((unsigned char)c) || c == '-';
+}
+
+/* "[client] ADDRESS": what is typed as it stands is bold, and what stands for something else
+ * underlined. */
+static void put_usage(FILE *out, const char *text)
+{
+    while (*text) {
+        bool (*const same)(char) = is_placeholder(*text) ? is_placeholder
+                                   : is_word(*text)      ? is_word
+                                                         : NULL;
+        const char mark = same == is_word ? '*' : '_';
+
+        if (!same) {
+            put_character(out, *text++);
+            continue;
+        }
+        (void)fputc(mark, out);
+        while (*text && same(*text))
+            (void)fputc(*text++, out);
+        (void)fputc(mark, out);
+    }
+}
+
+/* ---- options ---- */
+
+static void put_value(FILE *out, const struct pp_cli_option *option)
+{
+    const struct pp_cli_value value = pp_cli_value_of(option);
+
+    if (value.kind == PP_CLI_VALUE_NONE)
+        return;
+    (void)fputs(value.optional ? "[=" : "=", out);
+    put_usage(out, value.name);
+    (void)fputs(value.optional ? "]" : "", out);
+}
+
+static void put_aliases(FILE *out, const char *aliases)
+{
+    (void)fputs(" ++\nAlso ", out);
+    while (*aliases) {
+        const size_t bytes = strcspn(aliases, ",");
+
+        (void)fprintf(out, "*--%.*s*%s", (int)bytes, aliases, aliases[bytes] ? ", " : "");
+        aliases += bytes + (aliases[bytes] == ',');
+    }
+}
+
+static void put_option(FILE *out, const struct pp_cli_option *option)
+{
+    if (option->letter)
+        (void)fprintf(out, "*-%c*, ", option->letter);
+    (void)fprintf(out, "*--%s*", option->name);
+    put_value(out, option);
+    (void)fputs("\n\t", out);
+    put_text(out, option->help, true);
+    if (option->takes) {
+        (void)fputs(" ++\nTakes ", out);
+        put_text(out, option->takes, false);
+    }
+    if (option->aliases)
+        put_aliases(out, option->aliases);
+    (void)fputs("\n\n", out);
+}
+
+static void put_group(FILE *out, enum pp_cli_group group, unsigned jobs)
+{
+    bool titled = false;
+
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        const struct pp_cli_option *option = &pp_cli_options[i];
+
+        if (option->group != group || !(option->jobs & jobs))
+            continue;
+        if (!titled)
+            (void)fprintf(out, "## %s\n\n", pp_cli_group_title(group));
+        titled = true;
+        put_option(out, option);
+    }
+}
+
+static void put_options(FILE *out, unsigned jobs)
+{
+    (void)fputs(
+        "# OPTIONS\n\n"
+        "What applies where an option is left out stands in parentheses. A value may also "
+        "be the next argument (*--depth 16*, *-D 16*, *-D16*), unless it is optional, and a "
+        "name may be shortened as long as it is clear.\n\n",
+        out);
+    for (enum pp_cli_group group = 0; group < PP_CLI_GROUPS; group++)
+        put_group(out, group, jobs);
+}
+
+/* ---- what several pages have ---- */
+
+struct example {
+    const char *line;
+    const char *what; /* it is for */
+};
+
+/* The parts of scdoc's own are written as such here. */
+static void put_examples(FILE *out, const struct example *examples)
+{
+    (void)fputs("# EXAMPLES\n\n", out);
+    for (; examples->line; examples++) {
+        put_text(out, examples->what, true);
+        (void)fputs(":\n\n```\n", out);
+        for (const char *at = examples->line; *at; at++)
+            (void)fprintf(out, *at == '\\' ? "\\%c" : "%c", *at);
+        (void)fputs("\n```\n\n", out);
+    }
+}
+
+static void put_addresses(FILE *out)
+{
+    (void)fputs("# ADDRESSES\n\n"
+                "An _ADDRESS_ is _HOST_, _HOST_:_PORT_, :_PORT_, [_IPV6_]:_PORT_ or unix:_PATH_; "
+                "the port is 3131 where none is given.\n\n",
+                out);
+}
+
+static void put_exit_status(FILE *out)
+{
+    (void)fputs("# EXIT STATUS\n\n"
+                "*0*: ok ++\n"
+                "*1*: the run failed; one line says what was wrong and what to do ++\n"
+                "*2*: the command line makes no sense ++\n"
+                "*3*: with *--strict*, the rate was not held ++\n"
+                "*4*: an engine or a feature that was asked for cannot be had here ++\n"
+                "*5*: an answer was wrong ++\n"
+                "*130*, *143*: interrupted; what was measured is printed\n\n",
+                out);
+}
+
+static void put_head(FILE *out, const char *name, const char *what)
+{
+    (void)fprintf(out,
+                  "%s(1) \"pingpong %s\" \"User commands\"\n\n"
+                  "# NAME\n\n%s - %s\n\n"
+                  "# SYNOPSIS\n\n",
+                  name, PP_VERSION, name, what);
+}
+
+static void put_see_also(FILE *out, const char *name)
+{
+    char other[PP_CLI_MAN_NAME_BYTES];
+    const char *separator = "";
+
+    (void)fputs("# SEE ALSO\n\n", out);
+    for (size_t i = 0; pp_cli_man_name(i, other); i++) {
+        if (strcmp(other, name) == 0)
+            continue;
+        (void)fprintf(out, "%s*%s*(1)", separator, other);
+        separator = ", ";
+    }
+    (void)fputs("\n", out);
+}
+
+/* ---- the page of a command ---- */
+
+static const struct example run_examples[] = {
+    { "pingpong", "500,000 round trips on this machine" },
+    { "pingpong -c 200 -T 2 -S 2",
+      "200 connections over two client and two server threads, each pair on a core of its own" },
+    { "pingpong --engine io_uring --server-engine epoll", "An engine for each side" },
+    { "pingpong -R 20k -t 10s --strict",
+      "An open loop: 20,000 messages a second for ten seconds, and status 3 if that was not held" },
+    { "pingpong -u -H unix:/tmp/pp.sock", "Datagrams over a Unix socket" },
+    { NULL, NULL },
+};
+
+static const struct example client_examples[] = {
+    { "pingpong client 10.0.0.2 -c 100 -t 30s", "100 connections to a server, for 30 seconds" },
+    { "pingpong client 10.0.0.2 -R 50k -m 64,1k",
+      "50,000 requests of 64 B a second, each answered with 1,000 B" },
+    { "pingpong client 10.0.0.2:7 --no-hello", "Any echo server" },
+    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
+      "A service whose request and response are known" },
+    { NULL, NULL },
+};
+
+static const struct example serve_examples[] = {
+    { "pingpong serve :3131", "For other machines, on all addresses" },
+    { "pingpong serve :0 -S 4 --engine epoll", "Four threads, on epoll, on any free port" },
+    { "pingpong serve unix:/run/echo.sock", "On a Unix socket" },
+    { NULL, NULL },
+};
+
+static const struct example *const examples[] = {
+    [PP_JOB_RUN] = run_examples,
+    [PP_JOB_CLIENT] = client_examples,
+    [PP_JOB_SERVE] = serve_examples,
+};
+
+static void put_command_page(FILE *out, const struct pp_cli_command *command, const char *name)
+{
+    put_head(out, name, command->help);
+    (void)fputs("*pingpong* ", out);
+    put_usage(out, command->usage);
+    (void)fputs(" [_OPTION_]...\n\n# DESCRIPTION\n\n", out);
+    put_text(out, command->about, true);
+    (void)fputs("\n\n", out);
+    if (strstr(command->usage, "ADDRESS"))
+        put_addresses(out);
+    put_options(out, 1U << command->job);
+    put_exit_status(out);
+    put_examples(out, examples[command->job]);
+    put_see_also(out, name);
+}
+
+/* ---- the page of the program ---- */
+
+static const struct example program_examples[] = {
+    { "pingpong", "500,000 round trips on this machine" },
+    { "pingpong serve :3131", "A server for other machines" },
+    { "pingpong 10.0.0.2", "A client of it, for ten seconds" },
+    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
+      "Another program's server" },
+    { NULL, NULL },
+};
+
+static void put_commands(FILE *out)
+{
+    (void)fputs("# COMMANDS\n\n", out);
+    for (size_t i = 0; i < pp_cli_command_count; i++) {
+        const struct pp_cli_command *command = &pp_cli_commands[i];
+
+        (void)fputs("*pingpong* ", out);
+        put_usage(out, command->usage);
+        (void)fputs("\n\t", out);
+        put_text(out, command->help, true);
+        if (command->action == PP_CLI_JOB)
+            (void)fprintf(out, ": *pingpong-%s*(1)", command->name);
+        (void)fputs("\n\n", out);
+    }
+}
+
+static void put_description(FILE *out)
+{
+    (void)fputs(
+        "*pingpong* [_COMMAND_] [_ADDRESS_] [_OPTION_]...\n\n"
+        "# DESCRIPTION\n\n"
+        "*pingpong* measures network round trips: how many per second a host, a path or an "
+        "async-I/O engine does, how long each takes, and what each costs; over TCP, UDP and Unix "
+        "sockets, one message or thousands at a time, within one machine or between two, and "
+        "against servers that it has never heard of.\n\n"
+        "A client sends a message, \"PING\" and a line feed unless told otherwise, waits for the "
+        "echo, checks every byte, and sends the next. Only the round trips are timed, not "
+        "connecting or closing. A round-trip time (RTT) is always the full round trip, and a "
+        "percentile is printed where at least ten samples lie beyond it.\n\n"
+        "The first word that is no option decides what is done; where it is no command, it is the "
+        "_ADDRESS_ of a server, and without any the command is *run*.\n\n",
+        out);
+}
+
+static void put_surroundings(FILE *out)
+{
+    (void)fputs(
+        "# ENVIRONMENT\n\n"
+        "*TERM*\n"
+        "\tWhere it is not set or \"dumb\", no progress is shown on a terminal.\n\n"
+        "# FILES\n\n"
+        "_/proc/sys/kernel/io\\_uring\\_disabled_\n"
+        "\tWhere it says so, io\\_uring is refused: the engine *auto* then runs on epoll and says "
+        "why.\n\n"
+        "_/proc/sys/net/ipv4/tcp\\_available\\_congestion\\_control_\n"
+        "\tWhat *--cc* may name.\n\n"
+        "_/proc/stat_, _/sys/devices/system/cpu_\n"
+        "\tRead to place the threads.\n\n",
+        out);
+}
+
+static void put_program_page(FILE *out, const char *name)
+{
+    put_head(out, name, "network round-trip benchmark");
+    put_description(out);
+    put_commands(out);
+    put_addresses(out);
+    put_exit_status(out);
+    put_surroundings(out);
+    put_examples(out, program_examples);
+    put_see_also(out, name);
+}
+
+/* ---- pages ---- */
+
+/* Of the page with this number but for the first, which is the program's. */
+static const struct pp_cli_command *command_of(size_t number)
+{
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        if (pp_cli_commands[i].action == PP_CLI_JOB && --number == 0)
+            return &pp_cli_commands[i];
+    return NULL;
+}
+
+const char *pp_cli_man_name(size_t number, char name[PP_CLI_MAN_NAME_BYTES])
+{
+    const struct pp_cli_command *command = number > 0 ? command_of(number) : NULL;
+
+    if (number > 0 && !command)
+        return NULL;
+    (void)snprintf(name, PP_CLI_MAN_NAME_BYTES, "pingpong%s%s", command ? "-" : "",
+                   command ? command->name : "");
+    return name;
+}
+
+bool pp_cli_print_man(FILE *out, const char *name)
+{
+    char text[PP_CLI_MAN_NAME_BYTES];
+
+    for (size_t i = 0; pp_cli_man_name(i, text); i++) {
+        if (strcmp(text, name) != 0)
+            continue;
+        if (i == 0)
+            put_program_page(out, name);
+        else
+            put_command_page(out, command_of(i), name);
+        return true;
+    }
+    return false;
+}
