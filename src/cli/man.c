@@ -148,12 +148,11 @@ static void put_group(FILE *out, enum pp_cli_group group, unsigned jobs)
 
 static void put_options(FILE *out, unsigned jobs)
 {
-    (void)fputs(
-        "# OPTIONS\n\n"
-        "What applies where an option is left out stands in parentheses. A value may also "
-        "be the next argument (*--depth 16*, *-D 16*, *-D16*), unless it is optional, and a "
-        "name may be shortened as long as it is clear.\n\n",
-        out);
+    (void)fputs("# OPTIONS\n\n"
+                "What applies where an option is left out stands in parentheses. A value may also "
+                "be the next argument (*--port 7*, *-p 7*, *-p7*), unless it is optional, and a "
+                "name may be shortened as long as it is clear.\n\n",
+                out);
     for (enum pp_cli_group group = 0; group < PP_CLI_GROUPS; group++)
         put_group(out, group, jobs);
 }
