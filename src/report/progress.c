@@ -1,6 +1,6 @@
 #include "report/progress.h"
 
-#include "report/format.h"
+#include "base/format.h"
 
 #define BAR_COLUMNS_MAX 30
 

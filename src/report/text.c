@@ -1,7 +1,7 @@
 #include "report/text.h"
 
 #include "measure/stat.h"
-#include "report/format.h"
+#include "base/format.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "report/format.h"
+#include "base/format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,6 +100,81 @@ static void test_numbers_beyond_all_measure_stay_within_the_buffer(void **state)
     assert_string_equal(place.after, "intact!");
 }
 
+/* ---- characters ---- */
+
+static void test_a_character_has_as_many_bytes_as_utf8_says(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t bytes;
+    } table[] = {
+        { "a", 1 },
+        { "\x7f", 1 },
+        { "\xc2\x80", 2 },
+        { "\xdf\xbf!", 2 },
+        { "\xe0\xa0\x80", 3 },
+        { "\xed\x9f\xbf", 3 },
+        { "\xef\xbf\xbf", 3 },
+        { "\xf0\x90\x80\x80", 4 },
+        { "\xf4\x8f\xbf\xbf", 4 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_int_equal(pp_format_character(table[i].text), table[i].bytes);
+}
+
+static void test_what_is_no_utf8_is_no_character(void **state)
+{
+    static const char *const table[] = {
+        "\x80",             /* the middle of one */
+        "\xff",             /* never a part of one */
+        "\xc2",             /* cut short */
+        "\xe2\x86",         /* cut short */
+        "\xc0\xaf",         /* longer than need be */
+        "\xe0\x9f\xbf",     /* longer than need be */
+        "\xf0\x8f\xbf\xbf", /* longer than need be */
+        "\xed\xa0\x80",     /* half of a pair of UTF-16 */
+        "\xf4\x90\x80\x80", /* beyond U+10FFFF */
+        "\xf8\x88\x80\x80", /* of five bytes */
+        "\xc2q",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_int_equal(pp_format_character(table[i]), 0);
+}
+
+static void test_bytes_that_are_no_utf8_become_question_marks(void **state)
+{
+    char text[32];
+
+    (void)state;
+    assert_string_equal(pp_format_utf8(text, sizeof text, "a\xff\u00b5\xc2z"), "a?\u00b5?z");
+    assert_string_equal(pp_format_utf8(text, sizeof text, "tab\tand\nline"), "tab\tand\nline");
+    assert_string_equal(pp_format_utf8(text, sizeof text, ""), "");
+}
+
+static void test_of_a_line_control_characters_become_question_marks(void **state)
+{
+    char text[32];
+
+    (void)state;
+    assert_string_equal(pp_format_line(text, sizeof text, "a\nb\t\x1b[1m\x7f\u00b5\xff"),
+                        "a?b??[1m?\u00b5?");
+}
+
+static void test_a_text_that_does_not_fit_is_cut_between_characters(void **state)
+{
+    char text[8];
+
+    (void)state;
+    assert_string_equal(pp_format_utf8(text, 4, "abcdef"), "abc");
+    assert_string_equal(pp_format_utf8(text, 4, "ab\u00b5"), "ab");
+    assert_string_equal(pp_format_utf8(text, 5, "ab\u00b5"), "ab\u00b5");
+    assert_string_equal(pp_format_utf8(text, 1, "a"), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -107,6 +182,11 @@ int main(void)
         cmocka_unit_test(test_decimals_are_rounded_and_only_the_whole_part_has_commas),
         cmocka_unit_test(test_microseconds_have_three_significant_digits),
         cmocka_unit_test(test_numbers_beyond_all_measure_stay_within_the_buffer),
+        cmocka_unit_test(test_a_character_has_as_many_bytes_as_utf8_says),
+        cmocka_unit_test(test_what_is_no_utf8_is_no_character),
+        cmocka_unit_test(test_bytes_that_are_no_utf8_become_question_marks),
+        cmocka_unit_test(test_of_a_line_control_characters_become_question_marks),
+        cmocka_unit_test(test_a_text_that_does_not_fit_is_cut_between_characters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,29 @@
+/* Numbers as text for people. Each function fills text and returns it. */
+#ifndef PP_BASE_FORMAT_H
+#define PP_BASE_FORMAT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PP_FORMAT_BYTES 48
+
+/* 1234567 -> "1,234,567" */
+const char *pp_format_count(char text[PP_FORMAT_BYTES], uint64_t value);
+
+/* 1234567.891, 2 -> "1,234,567.89" */
+const char *pp_format_decimal(char text[PP_FORMAT_BYTES], double value, unsigned decimals);
+
+/* Nanoseconds as microseconds with three significant digits: 3412 -> "3.41", 412345 -> "412". */
+const char *pp_format_us(char text[PP_FORMAT_BYTES], double ns);
+
+/* How many bytes the UTF-8 character at the beginning of text has, 1 to 4; 0 if there is none, but
+ * some other byte. text must not be empty. */
+size_t pp_format_character(const char *text);
+
+/* Copies as much of text as fits into bytes, with what is no UTF-8 as question marks. */
+const char *pp_format_utf8(char *out, size_t bytes, const char *text);
+
+/* The same for a line that people read: control characters are question marks, too. */
+const char *pp_format_line(char *out, size_t bytes, const char *text);
+
+#endif
