@@ -187,6 +187,7 @@ struct pp_io_stats {
     uint64_t starved;     /* receives that had to wait for a buffer */
     uint64_t overflows;   /* completion queue overflows (no completion is lost) */
     uint64_t guard_trips; /* times the yield guard fell back to sleeping */
+    uint64_t idle_looks;  /* times that spinning or yielding found nothing to do */
 };
 
 /* What was counted between two readings. */
@@ -313,6 +314,17 @@ void pp_io_socket_granted(int fd, struct pp_io_socket_options *options);
 /* Whether fd is connected to itself. A client of a port on this machine that nobody listens on can
  * get that very port for its own end, and TCP then connects the two. */
 bool pp_io_is_self_connected(int fd);
+
+/* What the kernel knows of a TCP connection that is up. */
+struct pp_io_tcp_info {
+    uint64_t retransmits; /* segments that this end has sent again, so far */
+    uint64_t min_rtt_ns;  /* the least that the kernel has seen; 0: none yet */
+    uint32_t mss;         /* bytes; of what this end sends */
+    char congestion[16];  /* its congestion control */
+};
+
+/* 0, or a negative errno: fd is no TCP connection. Two system calls. */
+int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info);
 
 /* ---- work that blocks -------------------------------------------------------------------- */
 

@@ -575,6 +575,7 @@ struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop)
         .starved = counted(&loop->counters.starved),
         .overflows = counted(&loop->counters.overflows),
         .guard_trips = counted(&loop->counters.guard_trips),
+        .idle_looks = counted(&loop->counters.idle_looks),
     };
 }
 
@@ -587,6 +588,7 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
         .starved = later->starved - earlier->starved,
         .overflows = later->overflows - earlier->overflows,
         .guard_trips = later->guard_trips - earlier->guard_trips,
+        .idle_looks = later->idle_looks - earlier->idle_looks,
     };
 }
 

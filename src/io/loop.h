@@ -26,6 +26,7 @@ struct pp_io_counters {
     atomic_uint_least64_t starved;
     atomic_uint_least64_t overflows;
     atomic_uint_least64_t guard_trips;
+    atomic_uint_least64_t idle_looks;
 };
 
 struct pp_io_loop {

@@ -79,6 +79,8 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
         now_ns = pp_clock_now_ns();
         over = ret < 0 || something_happened(loop) || now_ns >= deadline_ns;
+        if (!over)
+            pp_io_count(&loop->counters.idle_looks);
         if (!over &&
             (now_ns - waiter->last_ns < waiter->spin_ns || deadline_ns - now_ns <= WAKE_UP_NS))
             continue;

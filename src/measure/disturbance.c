@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FREQUENCIES_MAX 64
+#define OTHERS_TICKS_MIN 100 /* a second of one CPU, mostly */
 #define CLOCK_TRIES 5
 #define CLOCK_NOISE_NS ((int64_t)PP_NS_PER_MS)
 
@@ -62,6 +64,7 @@ static void ticks_add(struct pp_disturbance_reading *reading, const struct cpu_s
         !set_has(set, cpu))
         return;
     reading->steal_ticks += t[7];
+    reading->busy_ticks += t[0] + t[1] + t[2];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
         reading->total_ticks += t[i];
 }
@@ -173,6 +176,14 @@ static double load_read(const char *root)
     return sscanf(line, "%lf", &load) == 1 ? load : -1;
 }
 
+static uint64_t own_time_ns(void)
+{
+    struct timespec spent = { 0 };
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    return (uint64_t)spent.tv_sec * PP_NS_PER_S + (uint64_t)spent.tv_nsec;
+}
+
 void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus, unsigned count,
                          const char *root)
 {
@@ -183,6 +194,8 @@ void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus
         .boot_offset_ns = clock_offset_ns(CLOCK_BOOTTIME),
         .wall_offset_ns = clock_offset_ns(CLOCK_REALTIME),
         .load = load_read(root),
+        .own_ns = own_time_ns(),
+        .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK),
     };
     if (reading->mhz == 0)
         reading->mhz = mhz_by_cpuinfo(&set, root);
@@ -206,6 +219,21 @@ static void steal_between(struct pp_disturbance *d, const struct pp_disturbance_
     d->steal_share = fmin(share, 1);
 }
 
+/* The kernel may count the work of interrupts as our time, too, but never ours as another's: so it
+ * is at least so much. */
+static void others_between(struct pp_disturbance *d, const struct pp_disturbance_reading *earlier,
+                           const struct pp_disturbance_reading *later)
+{
+    const double total = (double)later->total_ticks - (double)earlier->total_ticks;
+    const double busy = (double)later->busy_ticks - (double)earlier->busy_ticks;
+    const double own_ns = (double)later->own_ns - (double)earlier->own_ns;
+
+    if (earlier->total_ticks == 0 || later->tick_ns == 0 || total < OTHERS_TICKS_MIN)
+        return;
+    d->others_known = true;
+    d->others_share = fmin(fmax((busy - own_ns / (double)later->tick_ns) / total, 0), 1);
+}
+
 static int64_t without_noise(int64_t ns)
 {
     return llabs(ns) < CLOCK_NOISE_NS ? 0 : ns;
@@ -225,6 +253,7 @@ struct pp_disturbance pp_disturbance_between(const struct pp_disturbance_reading
     };
 
     steal_between(&d, earlier, later);
+    others_between(&d, earlier, later);
     if (earlier->mhz > 0 && later->mhz > 0)
         d.frequency_change = fabs(later->mhz - earlier->mhz) / earlier->mhz;
     return d;

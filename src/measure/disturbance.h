@@ -9,6 +9,9 @@
 struct pp_disturbance_reading {
     uint64_t steal_ticks;   /* time in which the hypervisor ran something else */
     uint64_t total_ticks;   /* all time of these CPUs since boot; 0 if unknown */
+    uint64_t busy_ticks;    /* of these, time that programs had, interrupts left out */
+    uint64_t own_ns;        /* CPU time of this process, on any CPU */
+    uint64_t tick_ns;       /* how long a tick is */
     double mhz;             /* the mean frequency of these CPUs; 0 if unknown */
     int64_t boot_offset_ns; /* CLOCK_BOOTTIME, which counts sleep, less CLOCK_MONOTONIC */
     int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
@@ -16,8 +19,10 @@ struct pp_disturbance_reading {
 };
 
 struct pp_disturbance {
-    double steal_share;      /* of the time of these CPUs, 0 to 1; 0 if unknown */
-    bool steal_known;        /* false also where less than a clock tick has passed */
+    double steal_share;  /* of the time of these CPUs, 0 to 1; 0 if unknown */
+    bool steal_known;    /* false also where less than a clock tick has passed */
+    double others_share; /* of the time of these CPUs that other programs had, 0 to 1; at least */
+    bool others_known;   /* false also where too little time has passed to tell by ticks */
     double frequency_change; /* |after - before| / before; 0 if unknown */
     uint64_t suspended_ns;   /* how long the host slept */
     int64_t wall_step_ns;    /* by how much the wall clock was set forward; < 0: back */

@@ -146,13 +146,17 @@ static uint32_t index_of_rank(const struct pp_hist *hist, uint64_t rank)
     }
 }
 
+uint64_t pp_hist_at_rank_ns(const struct pp_hist *hist, uint64_t rank)
+{
+    return least(pp_hist_highest_ns(index_of_rank(hist, rank)), hist->max_ns);
+}
+
 uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q)
 {
     pp_assert(q > 0 && q <= 1);
     if (hist->total == 0)
         return 0;
-    return least(pp_hist_highest_ns(index_of_rank(hist, quantile_rank(hist->total, q))),
-                 hist->max_ns);
+    return pp_hist_at_rank_ns(hist, quantile_rank(hist->total, q));
 }
 
 /* Asked of whole samples, because 1 - 0.9999 in floating point would ask for 100,001 of them. */

@@ -76,6 +76,10 @@ uint64_t pp_hist_highest_ns(uint32_t index);
  * exact maximum. 0 without samples. */
 uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q);
 
+/* The highest value of the bucket that holds sample number rank, 1 to total, in rising order. Never
+ * above the exact maximum. */
+uint64_t pp_hist_at_rank_ns(const struct pp_hist *hist, uint64_t rank);
+
 /* Whether enough samples lie beyond q to print it: total * (1 - q) >= 10. */
 bool pp_hist_supports(const struct pp_hist *hist, double q);
 

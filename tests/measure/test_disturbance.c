@@ -57,6 +57,7 @@ static void test_ticks_are_summed_over_the_cpus_of_the_run(void **state)
     r = reading_of(*state, cpus_1_2, 2);
     assert_int_equal(r.steal_ticks, 23);
     assert_int_equal(r.total_ticks, 2000);
+    assert_int_equal(r.busy_ticks, 600);
     r = reading_of(*state, NULL, 0);
     assert_int_equal(r.steal_ticks, 123);
     assert_int_equal(r.total_ticks, 3000);
@@ -110,6 +111,33 @@ static void test_the_share_of_stolen_time_is_that_between_the_readings(void **st
     (void)state;
     assert_true(d.steal_known);
     check_near(d.steal_share, 0.05);
+}
+
+static void test_what_others_had_is_what_was_busy_and_not_our_own(void **state)
+{
+    static const struct {
+        uint64_t total, busy, own_ms;
+        double share;
+        bool known;
+    } cases[] = {
+        { 200, 150, 500, 0.5, true }, { 200, 150, 1500, 0, true }, { 200, 150, 2500, 0, true },
+        { 200, 150, 0, 0.75, true },  { 100, 30, 0, 0.3, true },   { 99, 99, 0, 0, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct pp_disturbance_reading earlier = {
+            .total_ticks = 1000, .busy_ticks = 500, .own_ns = 7, .tick_ns = 10000000
+        };
+        const struct pp_disturbance_reading later = { .total_ticks = 1000 + cases[i].total,
+                                                      .busy_ticks = 500 + cases[i].busy,
+                                                      .own_ns = 7 + cases[i].own_ms * 1000000,
+                                                      .tick_ns = 10000000 };
+        const struct pp_disturbance d = pp_disturbance_between(&earlier, &later);
+
+        check_near(d.others_share, cases[i].share);
+        assert_int_equal(d.others_known, cases[i].known);
+    }
 }
 
 static void test_counters_that_step_back_never_leave_0_to_1(void **state)
@@ -224,6 +252,7 @@ int main(void)
         TREE_TEST(test_an_empty_system_was_not_disturbed),
         TREE_TEST(test_the_load_is_that_of_the_last_minute),
         cmocka_unit_test(test_the_share_of_stolen_time_is_that_between_the_readings),
+        cmocka_unit_test(test_what_others_had_is_what_was_busy_and_not_our_own),
         cmocka_unit_test(test_counters_that_step_back_never_leave_0_to_1),
         cmocka_unit_test(test_a_frequency_may_change_either_way),
         cmocka_unit_test(test_sleep_moves_the_wall_clock_without_a_step),

@@ -1,0 +1,28 @@
+/* What the kernel says of a TCP connection. By itself, because the kernel's own header, which has
+ * the newer fields, and the C library's exclude each other. */
+#include "io/io.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <string.h>
+
+/* An older kernel fills in less of it: the rest stays zero. */
+int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info)
+{
+    struct tcp_info kernel = { 0 };
+    socklen_t len = sizeof kernel;
+    socklen_t name_len = sizeof info->congestion - 1;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &kernel, &len) < 0)
+        return -errno;
+    *info = (struct pp_io_tcp_info){
+        .retransmits = kernel.tcpi_total_retrans,
+        .min_rtt_ns = kernel.tcpi_min_rtt == UINT32_MAX ? 0 : kernel.tcpi_min_rtt * PP_NS_PER_US,
+        .mss = kernel.tcpi_snd_mss,
+    };
+    if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, info->congestion, &name_len) < 0)
+        info->congestion[0] = '\0';
+    return 0;
+}
