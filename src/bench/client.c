@@ -267,6 +267,7 @@ void pp_conn_fail(struct conn *c, int code)
         return;
     }
     say_failed(client, code);
+    pp_conn_note_tcp(c);
     c->failed = true;
     client->counts.failed_connections++;
     give_up_trips(c);
@@ -289,6 +290,7 @@ void pp_client_wrong(struct pp_client *client, const char *format, ...)
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
     (void)pp_error_set(&client->error, PP_ERROR_WRONG_ECHO, -EBADMSG, "%s", text);
+    client->counts.wrong = true;
     finish(client);
 }
 
@@ -331,21 +333,46 @@ struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns
     return trip;
 }
 
-void pp_trip_end(struct pp_client *client, const struct trip *trip, uint64_t now_ns)
+/* One clock reading serves all: now_ns is when the answer was there. */
+static void record(struct conn *c, const struct trip *trip, uint64_t now_ns)
 {
+    struct pp_client *client = c->client;
+    const uint64_t rtt_ns = now_ns - trip->sent_ns;
+    const bool open_loop = client->options.response != NULL;
+    const uint64_t response_ns = open_loop ? now_ns - trip->intended_ns : rtt_ns;
+
+    pp_hist_record(client->options.rtt, rtt_ns);
+    if (open_loop)
+        pp_hist_record(client->options.response, response_ns);
+    pp_hist_small_record(&client->conn_rtts[c - client->conns], response_ns);
+    if (response_ns >= client->counts.worst_ns) {
+        client->counts.worst_ns = response_ns;
+        client->counts.worst_at_ns = now_ns;
+    }
+}
+
+void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
+{
+    struct pp_client *client = c->client;
+
     if (!trip->sent_ns)
         return;
     client->under_way--;
-    if (now_ns >= client->end_ns || client->state == PHASE_FINISHED)
-        return; /* too late for this phase: it was in flight when that ended */
+    if (now_ns >= client->end_ns || client->state == PHASE_FINISHED) {
+        client->too_late++;
+        return;
+    }
+    if (measures && now_ns < trip->sent_ns) { /* never a sample */
+        client->counts.errors++;
+        client->counts.backwards++;
+        return;
+    }
+    c->received++;
     client->counts.received++;
     client->counts.last_ns = now_ns;
     atomic_store_explicit(&client->received, client->counts.received, memory_order_relaxed);
-#ifndef PP_UNMEASURED
-    pp_hist_record(client->options.rtt, now_ns - trip->sent_ns);
-    if (client->options.response)
-        pp_hist_record(client->options.response, now_ns - trip->intended_ns);
-#endif
+    if (measures)
+        record(c, trip, now_ns);
 }
 
 /* ---- the open loop ---- */
@@ -537,6 +564,7 @@ static void begin_counting(struct pp_client *client)
     client->counts = (struct pp_client_counts){ .failed_connections = failed };
     atomic_store_explicit(&client->received, 0, memory_order_relaxed);
     client->under_way = 0;
+    client->too_late = 0;
     client->quota = 0;
     client->spent = false;
     client->thoughts_count = 0;
@@ -689,6 +717,7 @@ static bool allocate(struct pp_client *client)
     const size_t most = connections * plan->depth;
 
     client->trips = pp_memory_alloc(connections * (client->trip_mask + 1), sizeof(struct trip));
+    client->conn_rtts = pp_memory_alloc(connections, sizeof(struct pp_hist_small));
     if (plan->think_ns)
         client->thoughts = pp_memory_alloc(most, sizeof(struct thought));
     if (plan->answers && !plan->socket.dgram)
@@ -697,7 +726,7 @@ static bool allocate(struct pp_client *client)
         client->outgoings = pp_memory_alloc(most, sizeof(struct outgoing));
         client->datagrams = pp_memory_alloc(most, plan->request.max);
     }
-    return client->trips && (!plan->think_ns || client->thoughts) &&
+    return client->trips && client->conn_rtts && (!plan->think_ns || client->thoughts) &&
            (!plan->answers || plan->socket.dgram || client->hellos) &&
            (!plan->socket.dgram || (client->outgoings && client->datagrams));
 }
@@ -777,6 +806,18 @@ const struct pp_client_counts *pp_client_counts(const struct pp_client *client)
     return &client->counts;
 }
 
+uint64_t pp_client_in_flight(const struct pp_client *client)
+{
+    return client->under_way + client->too_late;
+}
+
+void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response)
+{
+    client->options.rtt = rtt;
+    if (client->options.response)
+        client->options.response = response;
+}
+
 uint64_t pp_client_received(const struct pp_client *client)
 {
     return atomic_load_explicit(&client->received, memory_order_relaxed);
@@ -795,6 +836,7 @@ void pp_client_close(struct pp_client *client)
         if (client->conns[i].client && client->conns[i].fd >= 0) /* the loop broke down */
             (void)close(client->conns[i].fd);
     pp_memory_free(client->trips);
+    pp_memory_free(client->conn_rtts);
     pp_memory_free(client->thoughts);
     pp_memory_free(client->hellos);
     pp_memory_free(client->outgoings);

@@ -61,10 +61,32 @@ struct pp_client_counts {
     uint64_t reordered;  /* received ones that came after the answer to a later message */
     uint64_t duplicates; /* datagrams that came again; never counted as received */
     uint64_t strays;     /* datagrams that were no answer at all */
+    uint64_t backwards;  /* of the errors: answers before their message was sent, by the clock */
     uint32_t failed_connections;
+    bool wrong;        /* an answer was, which ended it all; its message is still in flight */
     uint64_t first_ns; /* the first send; in an open loop, the beginning of the schedule */
     uint64_t last_ns;  /* the last receive, the end of the time, or the moment of the interrupt */
     uint64_t lag_ns;   /* open loop: how far behind its schedule the last message was */
+    uint64_t worst_ns; /* the longest round trip, counted as the result's main figures are */
+    uint64_t worst_at_ns; /* when it ended */
+};
+
+/* How evenly the connections of a phase were served. */
+struct pp_spread {
+    uint64_t connections;
+    uint64_t least, most;    /* round trips of the slowest and of the fastest one */
+    double sum, sum_squares; /* of the round trips of each */
+    uint64_t with_p99;       /* connections that have samples enough for one */
+    uint64_t p99_least_ns, p99_most_ns;
+};
+
+/* What the kernel says of the TCP connections of a phase, on the client's side. */
+struct pp_tcp_summary {
+    uint64_t connections; /* that could be asked */
+    uint64_t retransmits; /* segments sent again during the phase */
+    uint64_t min_rtt_ns;  /* the least that the kernel has ever seen on one of them; 0: unknown */
+    uint32_t mss_least, mss_most; /* bytes */
+    char congestion[16];          /* of the first one */
 };
 
 int pp_client_open(struct pp_client **out, const struct pp_client_options *options,
@@ -73,6 +95,10 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
 /* Begins to connect. Every failure ends in on_finished, with the error kept for
  * pp_client_error(). */
 void pp_client_connect(struct pp_client *client);
+
+/* Between phases, and before the first: clears what is kept of each connection, and notes what the
+ * kernel has counted so far. Takes time, which is why pp_client_start() leaves it out. */
+void pp_client_prepare(struct pp_client *client);
 
 /* Begins a phase, with all counts at zero and nothing in the histograms. After an error or an
  * interrupt there is none to begin: all stays as it was, and on_finished is called at once. */
@@ -87,6 +113,17 @@ void pp_client_interrupt(struct pp_client *client);
 void pp_client_disconnect(struct pp_client *client, bool politely);
 
 const struct pp_client_counts *pp_client_counts(const struct pp_client *client);
+
+/* Messages of the phase that were under way when it ended, or are now. Counted by itself, not as
+ * what the other counts leave over. */
+uint64_t pp_client_in_flight(const struct pp_client *client);
+
+/* From now on samples go here; response is for an open loop. The counts go on. */
+void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response);
+
+/* After a phase, while the connections stand: adds this client's to sum. */
+void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum);
+void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *sum);
 
 /* From any thread: how many answers this phase has brought so far. */
 uint64_t pp_client_received(const struct pp_client *client);

@@ -1,15 +1,22 @@
 #include "bench/clients.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* A thread takes so many portions from the budget, on average: few enough to be rare, many enough
  * that all end together. */
 #define PORTIONS 64
 #define PORTION_MAX 1024
+
+/* A thread that used more of a CPU than this, and looked in vain less often than this for each time
+ * that it did not, was the bottleneck. */
+#define SATURATED_SHARE 0.95
+#define SATURATED_LOOKS 0.05
 
 /* What the coordinator tells a thread; several may be told at once, and are done in this order. */
 enum command {
@@ -18,11 +25,19 @@ enum command {
     COMMAND_INTERRUPT = 4,
     COMMAND_LEAVE = 8,
     COMMAND_DROP = 16,
-    COMMAND_END = 32
+    COMMAND_SPLIT = 32,
+    COMMAND_END = 64
 };
 
 /* What a thread tells the coordinator. */
-enum event { EVENT_CONNECTED = 1, EVENT_FINISHED = 2, EVENT_DISCONNECTED = 4 };
+enum event { EVENT_CONNECTED = 1, EVENT_FINISHED = 2, EVENT_DISCONNECTED = 4, EVENT_SPLIT = 8 };
+
+/* Where samples go, one after the other: one is filled while another is taken. */
+#define HISTS 2
+
+struct recording {
+    struct pp_hist rtt, response;
+};
 
 struct client_thread {
     struct pp_clients *clients;
@@ -33,9 +48,13 @@ struct client_thread {
     struct pp_io_op command_op;
     atomic_uint commands;
     atomic_uint events;
-    bool connected, finished, disconnected; /* as far as the coordinator knows */
+    bool connected, finished, disconnected, split; /* as far as the coordinator knows */
     struct pp_sample before, after;
-    struct pp_hist rtt, response;
+    struct pp_spread spread; /* of the phase that ended last, as what follows */
+    struct pp_tcp_summary tcp;
+    struct recording *recordings[HISTS]; /* only the first, if nothing is ever split */
+    unsigned recording;                  /* that is being filled */
+    struct pp_client_counts counts;      /* as they stood at the last split, and nowhere else */
 };
 
 struct pp_clients {
@@ -46,6 +65,7 @@ struct pp_clients {
     bool connecting; /* on_connected is still to come */
     bool running;    /* on_finished is still to come */
     bool leaving;    /* on_disconnected is still to come */
+    bool splitting;  /* on_split is still to come */
     bool released;
     unsigned count;
     struct client_thread threads[];
@@ -61,7 +81,10 @@ static void tell(struct client_thread *thread, enum event event)
 
 static void on_connected(void *owner)
 {
-    tell(owner, EVENT_CONNECTED);
+    struct client_thread *thread = owner;
+
+    pp_client_prepare(thread->client);
+    tell(thread, EVENT_CONNECTED);
 }
 
 static void on_finished(void *owner)
@@ -69,7 +92,24 @@ static void on_finished(void *owner)
     struct client_thread *thread = owner;
 
     thread->after = pp_sample_now(thread->loop);
+    thread->spread = (struct pp_spread){ 0 };
+    thread->tcp = (struct pp_tcp_summary){ 0 };
+    pp_client_spread_add(thread->client, &thread->spread);
+    pp_client_tcp_add(thread->client, &thread->tcp);
+    if (!thread->clients->phase.last)
+        pp_client_prepare(thread->client);
     tell(thread, EVENT_FINISHED);
+}
+
+static void split(struct client_thread *thread)
+{
+    struct recording *next;
+
+    thread->counts = *pp_client_counts(thread->client);
+    thread->recording = (thread->recording + 1) % HISTS;
+    next = thread->recordings[thread->recording];
+    pp_client_record_into(thread->client, &next->rtt, &next->response);
+    tell(thread, EVENT_SPLIT);
 }
 
 static void on_disconnected(void *owner)
@@ -88,6 +128,8 @@ static enum pp_io_next on_command(struct pp_io_op *op)
         thread->before = pp_sample_now(thread->loop);
         pp_client_start(thread->client, &thread->clients->phase);
     }
+    if (commands & COMMAND_SPLIT)
+        split(thread);
     if (commands & COMMAND_INTERRUPT)
         pp_client_interrupt(thread->client);
     if (commands & (COMMAND_LEAVE | COMMAND_DROP))
@@ -116,6 +158,7 @@ static void note_events(struct client_thread *thread)
     thread->connected |= (events & EVENT_CONNECTED) != 0;
     thread->finished |= (events & EVENT_FINISHED) != 0;
     thread->disconnected |= (events & EVENT_DISCONNECTED) != 0;
+    thread->split |= (events & EVENT_SPLIT) != 0;
 }
 
 static bool has_failed(const struct client_thread *thread)
@@ -157,6 +200,8 @@ static enum pp_io_next on_event(struct pp_io_op *op)
     note_all_events(clients);
     if (reached(clients, offsetof(struct client_thread, connected), &clients->connecting))
         options->on_connected(options->owner);
+    if (reached(clients, offsetof(struct client_thread, split), &clients->splitting))
+        options->on_split(options->owner);
     if (reached(clients, offsetof(struct client_thread, finished), &clients->running))
         options->on_finished(options->owner);
     if (reached(clients, offsetof(struct client_thread, disconnected), &clients->leaving))
@@ -187,6 +232,20 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
     for (unsigned i = 0; i < clients->count; i++)
         clients->threads[i].finished = false;
     command_all(clients, COMMAND_START);
+}
+
+void pp_clients_split(struct pp_clients *clients)
+{
+    pp_assert(clients->options.splits && !clients->splitting);
+    clients->splitting = true;
+    for (unsigned i = 0; i < clients->count; i++)
+        clients->threads[i].split = false;
+    command_all(clients, COMMAND_SPLIT);
+}
+
+bool pp_clients_splitting(const struct pp_clients *clients)
+{
+    return clients->splitting;
 }
 
 void pp_clients_interrupt(struct pp_clients *clients)
@@ -233,28 +292,78 @@ int pp_clients_join(struct pp_clients *clients)
 
 /* ---- results ---- */
 
+static void counts_add(struct pp_client_counts *sum, const struct pp_client_counts *counts)
+{
+    sum->sent += counts->sent;
+    sum->received += counts->received;
+    sum->lost += counts->lost;
+    sum->errors += counts->errors;
+    sum->late += counts->late;
+    sum->reordered += counts->reordered;
+    sum->duplicates += counts->duplicates;
+    sum->strays += counts->strays;
+    sum->backwards += counts->backwards;
+    sum->failed_connections += counts->failed_connections;
+    sum->wrong |= counts->wrong;
+    if (counts->first_ns < sum->first_ns)
+        sum->first_ns = counts->first_ns;
+    if (counts->last_ns > sum->last_ns)
+        sum->last_ns = counts->last_ns;
+    if (counts->lag_ns > sum->lag_ns)
+        sum->lag_ns = counts->lag_ns;
+    if (counts->worst_ns >= sum->worst_ns) {
+        sum->worst_ns = counts->worst_ns;
+        sum->worst_at_ns = counts->worst_at_ns;
+    }
+}
+
 struct pp_client_counts pp_clients_counts(const struct pp_clients *clients)
 {
     struct pp_client_counts sum = { .first_ns = UINT64_MAX };
 
-    for (unsigned i = 0; i < clients->count; i++) {
-        const struct pp_client_counts *counts = pp_client_counts(clients->threads[i].client);
+    for (unsigned i = 0; i < clients->count; i++)
+        counts_add(&sum, pp_client_counts(clients->threads[i].client));
+    return sum;
+}
 
-        sum.sent += counts->sent;
-        sum.received += counts->received;
-        sum.lost += counts->lost;
-        sum.errors += counts->errors;
-        sum.late += counts->late;
-        sum.reordered += counts->reordered;
-        sum.duplicates += counts->duplicates;
-        sum.strays += counts->strays;
-        sum.failed_connections += counts->failed_connections;
-        if (counts->first_ns < sum.first_ns)
-            sum.first_ns = counts->first_ns;
-        if (counts->last_ns > sum.last_ns)
-            sum.last_ns = counts->last_ns;
-        if (counts->lag_ns > sum.lag_ns)
-            sum.lag_ns = counts->lag_ns;
+uint64_t pp_clients_in_flight(const struct pp_clients *clients)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < clients->count; i++)
+        sum += pp_client_in_flight(clients->threads[i].client);
+    return sum;
+}
+
+static void take(const struct pp_clients *clients, struct client_thread *thread, bool over,
+                 struct pp_hist *rtt, struct pp_hist *response)
+{
+    for (unsigned i = 0; i < HISTS; i++) {
+        struct recording *recording = thread->recordings[i];
+
+        if (!recording || (!over && i == thread->recording))
+            continue;
+        pp_hist_merge(rtt, &recording->rtt);
+        pp_hist_reset(&recording->rtt);
+        if (!(clients->options.plan->rate > 0))
+            continue;
+        pp_hist_merge(response, &recording->response);
+        pp_hist_reset(&recording->response);
+    }
+}
+
+struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, struct pp_hist *rtt,
+                                        struct pp_hist *response)
+{
+    struct pp_client_counts sum = { .first_ns = UINT64_MAX };
+
+    pp_hist_reset(rtt);
+    pp_hist_reset(response);
+    for (unsigned i = 0; i < clients->count; i++) {
+        const struct client_thread *thread = &clients->threads[i];
+
+        counts_add(&sum, over ? pp_client_counts(thread->client) : &thread->counts);
+        take(clients, &clients->threads[i], over, rtt, response);
     }
     return sum;
 }
@@ -268,14 +377,86 @@ struct pp_sample pp_clients_spent(const struct pp_clients *clients)
     return sum;
 }
 
-void pp_clients_merge(const struct pp_clients *clients, struct pp_hist *rtt,
-                      struct pp_hist *response)
+static void spread_add(struct pp_spread *sum, const struct pp_spread *spread)
 {
+    if (sum->connections == 0 || spread->least < sum->least)
+        sum->least = spread->least;
+    if (spread->most > sum->most)
+        sum->most = spread->most;
+    if (spread->with_p99 && (sum->with_p99 == 0 || spread->p99_least_ns < sum->p99_least_ns))
+        sum->p99_least_ns = spread->p99_least_ns;
+    if (spread->p99_most_ns > sum->p99_most_ns)
+        sum->p99_most_ns = spread->p99_most_ns;
+    sum->connections += spread->connections;
+    sum->sum += spread->sum;
+    sum->sum_squares += spread->sum_squares;
+    sum->with_p99 += spread->with_p99;
+}
+
+struct pp_spread pp_clients_spread(const struct pp_clients *clients)
+{
+    struct pp_spread sum = { 0 };
+
+    for (unsigned i = 0; i < clients->count; i++)
+        spread_add(&sum, &clients->threads[i].spread);
+    return sum;
+}
+
+static void tcp_add(struct pp_tcp_summary *sum, const struct pp_tcp_summary *tcp)
+{
+    const bool first = sum->connections == 0;
+
+    sum->retransmits += tcp->retransmits;
+    if (tcp->connections == 0)
+        return;
+    if (first)
+        memcpy(sum->congestion, tcp->congestion, sizeof sum->congestion);
+    if (tcp->min_rtt_ns && (!sum->min_rtt_ns || tcp->min_rtt_ns < sum->min_rtt_ns))
+        sum->min_rtt_ns = tcp->min_rtt_ns;
+    if (first || tcp->mss_least < sum->mss_least)
+        sum->mss_least = tcp->mss_least;
+    if (tcp->mss_most > sum->mss_most)
+        sum->mss_most = tcp->mss_most;
+    sum->connections += tcp->connections;
+}
+
+struct pp_tcp_summary pp_clients_tcp(const struct pp_clients *clients)
+{
+    struct pp_tcp_summary sum = { 0 };
+
+    for (unsigned i = 0; i < clients->count; i++)
+        tcp_add(&sum, &clients->threads[i].tcp);
+    return sum;
+}
+
+static struct pp_load load_of(const struct client_thread *thread)
+{
+    struct pp_sample spent = { 0 };
+    const uint64_t time_ns = thread->after.at_ns - thread->before.at_ns;
+    struct pp_load load = { 0 };
+
+    pp_sample_add(&spent, &thread->before, &thread->after);
+    if (time_ns == 0)
+        return load;
+    load.share = (double)(spent.usage.user_ns + spent.usage.system_ns) / (double)time_ns;
+    load.saturated = load.share > SATURATED_SHARE &&
+                     (double)spent.io.idle_looks < SATURATED_LOOKS * (double)spent.io.turns;
+    load.share = load.share < 1 ? load.share : 1;
+    return load;
+}
+
+struct pp_load pp_clients_load(const struct pp_clients *clients)
+{
+    struct pp_load busiest = { 0 };
+
     for (unsigned i = 0; i < clients->count; i++) {
-        pp_hist_merge(rtt, &clients->threads[i].rtt);
-        if (clients->options.plan->rate > 0)
-            pp_hist_merge(response, &clients->threads[i].response);
+        const struct pp_load load = load_of(&clients->threads[i]);
+
+        if (load.share > busiest.share)
+            busiest.share = load.share;
+        busiest.saturated |= load.saturated;
     }
+    return busiest;
 }
 
 const struct pp_error *pp_clients_error(const struct pp_clients *clients)
@@ -297,6 +478,23 @@ static uint32_t share_of(const struct pp_plan *plan, unsigned i)
     return plan->connections / threads + (i < plan->connections % threads);
 }
 
+static int recordings_open(const struct pp_clients *clients, struct client_thread *thread,
+                           struct pp_error *err)
+{
+    const unsigned needed = clients->options.splits ? HISTS : 1;
+
+    for (unsigned i = 0; i < needed; i++) {
+        struct recording *recording = pp_memory_alloc(1, sizeof *recording);
+
+        if (!recording)
+            return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for histograms");
+        pp_hist_reset(&recording->rtt);
+        pp_hist_reset(&recording->response);
+        thread->recordings[i] = recording;
+    }
+    return 0;
+}
+
 static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, struct pp_error *err)
 {
     const struct pp_plan *plan = clients->options.plan;
@@ -311,8 +509,6 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         .first = first,
         .share = i,
         .shares = clients->count,
-        .rtt = &thread->rtt,
-        .response = plan->rate > 0 ? &thread->response : NULL,
         .owner = thread,
         .on_connected = on_connected,
         .on_finished = on_finished,
@@ -322,6 +518,11 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
     int ret = 0;
 
     thread->clients = clients;
+    ret = recordings_open(clients, thread, err);
+    if (ret < 0)
+        return ret;
+    options.rtt = &thread->recordings[0]->rtt;
+    options.response = plan->rate > 0 ? &thread->recordings[0]->response : NULL;
     if (i > 0)
         ret = pp_loop_open(&thread->loop, plan, plan->client_engine, clients->count, refused, err);
     else
@@ -329,8 +530,6 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
     options.loop = thread->loop;
     if (ret == 0)
         ret = pp_client_open(&thread->client, &options, err);
-    pp_hist_reset(&thread->rtt);
-    pp_hist_reset(&thread->response);
     return ret;
 }
 
@@ -403,9 +602,13 @@ void pp_clients_close(struct pp_clients *clients)
     if (!clients)
         return;
     for (unsigned i = 0; i < clients->count; i++) {
-        pp_client_close(clients->threads[i].client);
+        struct client_thread *thread = &clients->threads[i];
+
+        pp_client_close(thread->client);
         if (i > 0)
-            pp_io_loop_close(clients->threads[i].loop);
+            pp_io_loop_close(thread->loop);
+        for (unsigned k = 0; k < HISTS; k++)
+            pp_memory_free(thread->recordings[k]);
     }
     pp_memory_free(clients);
 }

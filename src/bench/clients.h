@@ -17,10 +17,12 @@ struct pp_clients_options {
     const struct pp_io_addr *source; /* to send from; NULL: any */
     const struct pp_pattern *out;
     const struct pp_pattern *in; /* NULL: answers are not looked at */
+    bool splits;                 /* pp_clients_split() will be called */
     void *owner;                 /* for the callbacks */
 
     void (*on_connected)(void *owner);    /* all of them */
     void (*on_finished)(void *owner);     /* the phase is over for all of them */
+    void (*on_split)(void *owner);        /* what came before is there: pp_clients_take() */
     void (*on_disconnected)(void *owner); /* all of them */
 };
 
@@ -36,6 +38,18 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
 void pp_clients_interrupt(struct pp_clients *clients);
 void pp_clients_disconnect(struct pp_clients *clients, bool politely);
 
+/* In the midst of a phase: from now on samples go elsewhere, and what there was until now can be
+ * taken once on_split is called, which is before the next call. */
+void pp_clients_split(struct pp_clients *clients);
+bool pp_clients_splitting(const struct pp_clients *clients); /* on_split is still to come */
+
+/* After on_split and before the next split, on any thread; or with over set when the clients are
+ * joined. Moves the samples from before the split, or all that are left, to rtt and, in an open
+ * loop, to response, which it clears first. Returns the counts since the phase began, as they stood
+ * then. */
+struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, struct pp_hist *rtt,
+                                        struct pp_hist *response);
+
 /* How many answers the phase has brought so far. */
 uint64_t pp_clients_received(const struct pp_clients *clients);
 
@@ -45,12 +59,23 @@ void pp_clients_release(struct pp_clients *clients);
 /* After the coordinator's loop has ended. 0, or what the first loop that broke down returned. */
 int pp_clients_join(struct pp_clients *clients);
 
-/* After a phase. The sums of all clients; their histograms are added to rtt and, in an open loop,
- * to response. */
+/* After a phase. The sums of all clients. */
 struct pp_client_counts pp_clients_counts(const struct pp_clients *clients);
+uint64_t pp_clients_in_flight(const struct pp_clients *clients);
 struct pp_sample pp_clients_spent(const struct pp_clients *clients);
-void pp_clients_merge(const struct pp_clients *clients, struct pp_hist *rtt,
-                      struct pp_hist *response);
+
+/* As it was at the end of the last phase. */
+struct pp_spread pp_clients_spread(const struct pp_clients *clients);
+struct pp_tcp_summary pp_clients_tcp(const struct pp_clients *clients);
+
+/* How busy a thread was in the phase. */
+struct pp_load {
+    double share;   /* of a CPU, 0 to 1 */
+    bool saturated; /* it never had nothing to do: the measurement waited for it */
+};
+
+/* Of the busiest client thread. */
+struct pp_load pp_clients_load(const struct pp_clients *clients);
 
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_clients_error(const struct pp_clients *clients);

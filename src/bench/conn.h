@@ -34,15 +34,17 @@ struct conn {
     struct pp_io_op recv_op; /* connect, then receive, then close */
     struct pp_io_op send_op; /* send, then shutdown */
     struct pp_client *client;
-    struct trip *trips; /* a ring, by the number of the message */
-    int fd;             /* -1: none */
-    bool leaving;       /* being closed */
-    bool dropped;       /* without waiting for the server to close its side */
-    bool failed;        /* of no more use */
-    bool queued;        /* among those that the schedule may use next */
-    uint32_t under_way; /* messages whose answer is awaited */
-    uint64_t number;    /* of the next message */
-    uint64_t oldest;    /* of the oldest message that may still be under way */
+    struct trip *trips;          /* a ring, by the number of the message */
+    int fd;                      /* -1: none */
+    bool leaving;                /* being closed */
+    bool dropped;                /* without waiting for the server to close its side */
+    bool failed;                 /* of no more use */
+    bool queued;                 /* among those that the schedule may use next */
+    uint32_t under_way;          /* messages whose answer is awaited */
+    uint64_t received;           /* answers of this phase */
+    uint64_t retransmits_before; /* this phase, as the kernel counts them */
+    uint64_t number;             /* of the next message */
+    uint64_t oldest;             /* of the oldest message that may still be under way */
     struct conn *next_free;
     struct pp_random request_sizes, answer_sizes;
 
@@ -84,6 +86,8 @@ struct pp_client {
     struct pp_client_counts counts;
     _Atomic uint64_t received; /* counts.received, for other threads */
     uint64_t under_way;        /* messages of this phase whose answer is awaited */
+    uint64_t too_late;         /* those whose answer came after the end of the phase */
+    uint64_t retransmits;      /* of connections of this phase that have failed */
     enum phase_state state;
     struct pp_phase phase;
     uint64_t end_ns;    /* of the phase; UINT64_MAX: by the budget alone */
@@ -106,6 +110,7 @@ struct pp_client {
     uint32_t thoughts_first, thoughts_count, thoughts_max;
 
     struct trip *trips; /* of all connections, as what follows */
+    struct pp_hist_small *conn_rtts;
     char *hellos;
     struct outgoing *outgoings;
     char *datagrams; /* the buffers of outgoings */
@@ -138,8 +143,8 @@ bool pp_conn_connect(struct conn *c, pp_io_cb *on_connected);
 /* The trip of a new message, which is counted as sent. */
 struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
 
-/* The answer to trip has come, at now_ns: counts and times it. */
-void pp_trip_end(struct pp_client *client, const struct trip *trip, uint64_t now_ns);
+/* The answer to trip, one of c's, has come at now_ns: counts and times it. */
+void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns);
 
 /* count trips of c are over: it may carry as many new ones. */
 void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns);
@@ -175,5 +180,10 @@ void pp_stream_flush(struct conn *c);
 
 /* Declares messages lost whose time is over. */
 void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);
+
+/* ---- facts.c ---- */
+
+/* c is about to be closed before its phase has ended. */
+void pp_conn_note_tcp(struct conn *c);
 
 #endif

@@ -190,7 +190,7 @@ static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint
     }
     if (trip->sent_ns)
         note_rtt(c, now_ns - trip->sent_ns);
-    pp_trip_end(client, trip, now_ns);
+    pp_trip_end(c, trip, now_ns);
     c->under_way -= freed;
     for (skip_settled(c); is_crowded(c); freed++)
         lose_oldest(c);

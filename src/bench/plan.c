@@ -48,6 +48,8 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job)
         .send = { .bytes = sizeof MESSAGE_DEFAULT - 1, .text = MESSAGE_DEFAULT },
         .count = job == PP_JOB_RUN ? 500000 : 0,
         .time_ns = job == PP_JOB_CLIENT ? 10 * PP_NS_PER_S : 0,
+        .quantile_count = 4,
+        .quantiles = { 0.5, 0.9, 0.99, 0.999 },
         .connect_timeout_ns = 5 * PP_NS_PER_S,
         .seed = 1,
         .hello = true,

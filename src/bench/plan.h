@@ -15,6 +15,7 @@
 #define PP_PLAN_DEPTH_MAX 65536
 #define PP_PLAN_TEXT_MAX 4096
 #define PP_PLAN_PORT 3131
+#define PP_PLAN_QUANTILES_MAX 16
 
 #define PP_CPU_ANY (-1)
 
@@ -92,8 +93,11 @@ struct pp_plan {
     uint64_t think_ns;
     uint64_t connect_timeout_ns;
     uint64_t seed;
-    bool hello;  /* ask the server who it is */
-    bool strict; /* a rate that was not held is a failure */
+    bool hello;           /* ask the server who it is */
+    bool strict;          /* a result that is not valid is a failure */
+    uint64_t interval_ns; /* how often to report meanwhile; 0: never */
+    unsigned quantile_count;
+    double quantiles[PP_PLAN_QUANTILES_MAX]; /* of the latencies, to report: 0 to 1 */
 
     /* how it runs */
     const char *client_engine; /* "auto", or as pp_io_options.engine */

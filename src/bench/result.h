@@ -4,11 +4,18 @@
 #define PP_BENCH_RESULT_H
 
 #include "bench/client.h"
+#include "bench/clients.h"
 #include "bench/hello.h"
+#include "bench/latency.h"
 #include "bench/loops.h"
 #include "bench/plan.h"
+#include "bench/verdict.h"
 #include "io/io.h"
+#include "measure/disturbance.h"
 #include "measure/hist.h"
+#include "measure/machine.h"
+#include "measure/route.h"
+#include "measure/stat.h"
 #include "measure/usage.h"
 
 #include <stdbool.h>
@@ -41,7 +48,9 @@ struct pp_result {
     struct pp_hello_reply peer_says; /* PP_PEER_PINGPONG */
 
     struct pp_client_counts counts; /* sent = received + lost + errors + in flight */
-    uint64_t in_flight;             /* under way when the measurement ended */
+    uint64_t in_flight;             /* under way when the measurement ended; counted by itself */
+    bool balanced;                  /* and so it holds, or does not */
+    uint64_t wall_start_ns;         /* when the measurement began, since 1970 */
     uint64_t duration_ns;           /* from the first send to the last receive, or to the end of the
                                        time */
     int signal;                     /* that ended the run early; 0: none */
@@ -50,9 +59,46 @@ struct pp_result {
     bool rate_missed;               /* an open loop could not keep its schedule */
 
     struct pp_result_side client, server;
+    struct pp_load client_load;
+    double loss;                      /* share of the datagrams, 0 to 1 */
+    struct pp_interval loss_interval; /* of that share */
+    struct pp_spread spread;
+    double jain;               /* Jain's index of how evenly connections were served, 0 to 1 */
+    struct pp_tcp_summary tcp; /* connections 0: nothing is known */
+
     struct pp_hist rtt;      /* full round trips, in nanoseconds, from the actual send */
     struct pp_hist response; /* the same from the intended send; open loop only */
+    struct pp_latency rtt_latency, response_latency;
+    struct pp_hidden hidden; /* closed loop only */
+
+    struct pp_machine machine;
+    struct pp_route route; /* interface "": none is known, or none is used */
+    uint64_t clock_reading_ns;
+    struct pp_disturbance disturbance;
+    struct pp_trend trend; /* of the rate */
+    struct pp_verdict verdict;
 };
+
+/* A part of a measurement that is still going on: what has come since the part before it. */
+struct pp_result_interval {
+    unsigned number;   /* from 1 */
+    bool last;         /* the measurement is over: it may be shorter */
+    uint64_t start_ns; /* since the measurement began */
+    uint64_t length_ns;
+    struct pp_client_counts counts; /* of this part; its times mean nothing. lost is below zero, as
+                                       an int64_t, if more of those given up before came after all
+                                       than were given up */
+    uint64_t in_flight;             /* at its end */
+    struct pp_hist rtt, response;   /* as in the result */
+    struct pp_latency rtt_latency, response_latency;
+    struct pp_quantile p50, p99; /* of the main figures, whatever else was asked for */
+};
+
+/* The main figures: from the intended send in an open loop, else from the actual one. */
+static inline const struct pp_latency *pp_result_latency(const struct pp_result *result)
+{
+    return result->plan.rate > 0 ? &result->response_latency : &result->rtt_latency;
+}
 
 static inline double pp_result_rate(const struct pp_result *result)
 {

@@ -7,11 +7,14 @@
 #include "bench/control.h"
 #include "bench/interrupt.h"
 #include "bench/servers.h"
+#include "bench/slices.h"
+#include "bench/surroundings.h"
 #include "measure/host.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define TICK_NS (100 * PP_NS_PER_MS)
 
@@ -57,6 +60,17 @@ struct run {
     uint64_t started_ns; /* the measurement */
     uint64_t ticked_received;
     uint64_t quiet_ns;
+    struct pp_slices slices;
+    struct pp_disturbance_reading before;
+    struct pp_hist *scratch; /* for the end */
+
+    struct pp_io_workers *writer; /* what is below is its own while a job of it runs */
+    struct pp_io_op interval_op;
+    struct pp_io_job interval_job;
+    struct pp_result_interval *interval; /* NULL: nobody wants them */
+    struct pp_client_counts counted;     /* up to the end of the last interval */
+    uint64_t split_ns;                   /* when the current interval ends */
+    bool ended_early;                    /* nobody listens any more */
 };
 
 /* ---- the server's costs ---- */
@@ -103,6 +117,120 @@ static void sample_servers(struct run *run, enum stage stage)
     }
 }
 
+/* ---- intervals ---- */
+
+/* What of to came after from. */
+static struct pp_client_counts counts_between(const struct pp_client_counts *from,
+                                              const struct pp_client_counts *to)
+{
+    return (struct pp_client_counts){
+        .sent = to->sent - from->sent,
+        .received = to->received - from->received,
+        .lost = to->lost - from->lost,
+        .errors = to->errors - from->errors,
+        .late = to->late - from->late,
+        .reordered = to->reordered - from->reordered,
+        .duplicates = to->duplicates - from->duplicates,
+        .strays = to->strays - from->strays,
+        .backwards = to->backwards - from->backwards,
+        .failed_connections = to->failed_connections - from->failed_connections,
+    };
+}
+
+static uint64_t in_flight_of(const struct pp_client_counts *counts)
+{
+    return counts->sent - counts->received - counts->lost - counts->errors;
+}
+
+/* The next interval, up to run->split_ns, goes into the result, and to whoever wants it. */
+static int report_interval(struct run *run, bool last)
+{
+    struct pp_result_interval *interval = run->interval;
+    const struct pp_hist *main_hist = run->plan->rate > 0 ? &interval->response : &interval->rtt;
+    struct pp_result *result = run->result;
+    const struct pp_client_counts counts = pp_clients_take(run->clients, last, &interval->rtt,
+                                                           &interval->response);
+
+    interval->number++;
+    interval->last = last;
+    interval->start_ns += interval->length_ns;
+    interval->length_ns = run->split_ns - run->started_ns - interval->start_ns;
+    interval->counts = counts_between(&run->counted, &counts);
+    interval->in_flight = in_flight_of(&counts);
+    run->counted = counts;
+    pp_hist_merge(&result->rtt, &interval->rtt);
+    pp_hist_merge(&result->response, &interval->response);
+    pp_latency_of(&interval->rtt_latency, &interval->rtt, run->plan);
+    pp_latency_of(&interval->response_latency, &interval->response, run->plan);
+    pp_quantile_of(&interval->p50, main_hist, 0.5);
+    pp_quantile_of(&interval->p99, main_hist, 0.99);
+    return run->hooks->on_interval(run->hooks->context, interval);
+}
+
+static int write_interval(struct pp_io_job *job)
+{
+    return report_interval(container_of(job, struct run, interval_job), false);
+}
+
+static enum pp_io_next on_interval_written(struct pp_io_op *op)
+{
+    struct run *run = container_of(op, struct run, interval_job.op);
+
+    if (op->res < 0 && run->stage == STAGE_MEASURE) {
+        run->ended_early = true;
+        pp_clients_interrupt(run->clients);
+    }
+    return PP_IO_DISARM;
+}
+
+static void on_split(void *owner)
+{
+    struct run *run = owner;
+
+    if (run->stage != STAGE_MEASURE) /* it all goes into the last one */
+        return;
+    run->split_ns = pp_clock_now_ns();
+    pp_io_work_start(run->writer, run->loop, &run->interval_job, write_interval,
+                     on_interval_written);
+}
+
+static enum pp_io_next on_interval_over(struct pp_io_op *op)
+{
+    struct run *run = container_of(op, struct run, interval_op);
+
+    if (op->res < 0 || run->stage != STAGE_MEASURE)
+        return PP_IO_DISARM;
+    if (!pp_io_is_armed(&run->interval_job.op) && !pp_clients_splitting(run->clients))
+        pp_clients_split(run->clients);
+    op->deadline_ns += run->plan->interval_ns;
+    return PP_IO_REARM;
+}
+
+/* What has come since the last one, unless it ended just there. */
+static void report_last_interval(struct run *run)
+{
+    struct pp_result_interval *interval = run->interval;
+    const uint64_t end_ns = run->started_ns + interval->start_ns + interval->length_ns;
+    const struct pp_client_counts counts = pp_clients_counts(run->clients);
+
+    run->split_ns = counts.last_ns > end_ns ? counts.last_ns : end_ns;
+    if (run->split_ns > end_ns || counts.sent > run->counted.sent ||
+        counts.received > run->counted.received)
+        (void)report_interval(run, true);
+}
+
+static int open_histograms(struct run *run, struct pp_error *err)
+{
+    const bool has_intervals = run->plan->interval_ns && run->hooks->on_interval;
+
+    run->scratch = pp_memory_alloc(1, sizeof *run->scratch);
+    if (has_intervals)
+        run->interval = pp_memory_alloc(1, sizeof *run->interval);
+    if (!run->scratch || (has_intervals && !run->interval))
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for histograms");
+    return has_intervals ? pp_io_workers_open(&run->writer, 1, err) : 0;
+}
+
 /* ---- the stages ---- */
 
 static void leave(struct run *run)
@@ -113,18 +241,33 @@ static void leave(struct run *run)
     pp_io_cancel(run->loop, &run->reply_op);
     pp_io_cancel(run->loop, &run->interrupt_op);
     pp_io_cancel(run->loop, &run->tick_op);
+    pp_io_cancel(run->loop, &run->interval_op);
     pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, run->linger_op.cb);
     pp_clients_disconnect(run->clients, server_lives);
+}
+
+static uint64_t wall_clock_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 static void measure(struct run *run)
 {
     if (run->servers)
         pp_servers_begin(run->servers);
+    pp_surroundings_before(&run->before, run->plan);
+    pp_slices_begin(&run->slices);
     run->result->measured = true;
+    run->result->wall_start_ns = wall_clock_ns();
     run->stage = STAGE_MEASURE;
     run->started_ns = pp_clock_now_ns();
     run->quiet_ns = 0;
+    if (run->interval)
+        pp_io_timer(run->loop, &run->interval_op, run->started_ns + run->plan->interval_ns,
+                    on_interval_over);
     pp_memory_seal(true);
     pp_clients_start(run->clients, run->plan->count, run->plan->time_ns, true);
 }
@@ -178,6 +321,7 @@ static void on_finished(void *owner)
 
     pp_memory_seal(false);
     if (run->stage == STAGE_MEASURE) {
+        pp_surroundings_after(run->result, &run->before);
         sides_fill(&run->result->client, &spent);
         sample_servers(run, STAGE_SAMPLE_LAST);
     } else if (run->stage == STAGE_WARM_UP && !has_failed(run)) {
@@ -258,6 +402,8 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
         return PP_IO_DISARM;
     if (run->stage == STAGE_MEASURE) {
         elapsed_ns = pp_clock_now_ns() - run->started_ns;
+        if (!run->plan->time_ns || elapsed_ns <= run->plan->time_ns)
+            pp_slices_note(&run->slices, received);
         run->hooks->on_progress(run->hooks->context, received,
                                 share_done(run->plan, received, elapsed_ns), elapsed_ns);
     }
@@ -404,26 +550,78 @@ static int run_loop(struct run *run, struct pp_error *err)
     return 0;
 }
 
-static void fill_result(struct run *run)
+static bool missed_rate(const struct pp_result *result)
+{
+    const uint64_t share_ns = (uint64_t)((double)result->duration_ns * LAG_SHARE);
+
+    return result->plan.rate > 0 && result->counts.lag_ns > (share_ns > LAG_NS ? share_ns : LAG_NS);
+}
+
+static void fill_counts(struct run *run)
 {
     const struct pp_client_counts counts = pp_clients_counts(run->clients);
     struct pp_result *result = run->result;
-    uint64_t tolerated_ns;
+
+    result->counts = counts;
+    result->in_flight = pp_clients_in_flight(run->clients);
+    result->balanced = in_flight_of(&counts) == result->in_flight;
+    result->duration_ns = counts.last_ns - counts.first_ns;
+    result->partial = result->signal || has_failed(run) || run->ended_early ||
+                      (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
+    result->rate_missed = missed_rate(result);
+    result->client_load = pp_clients_load(run->clients);
+    if (counts.received + counts.lost > 0)
+        result->loss = (double)counts.lost / (double)(counts.received + counts.lost);
+    result->loss_interval = pp_stat_proportion(counts.lost, counts.received + counts.lost);
+    result->spread = pp_clients_spread(run->clients);
+    result->jain = pp_stat_jain(result->spread.connections, result->spread.sum,
+                                result->spread.sum_squares);
+    result->tcp = pp_clients_tcp(run->clients);
+    result->trend = pp_slices_trend(&run->slices);
+}
+
+static void fill_latencies(struct run *run)
+{
+    struct pp_result *result = run->result;
+
+    if (run->interval)
+        report_last_interval(run);
+    else
+        (void)pp_clients_take(run->clients, true, &result->rtt, &result->response);
+    pp_latency_of(&result->rtt_latency, &result->rtt, run->plan);
+    pp_latency_of(&result->response_latency, &result->response, run->plan);
+    if (!(run->plan->rate > 0))
+        pp_hidden_of(&result->hidden, &result->rtt_latency, &result->rtt, run->plan->think_ns,
+                     run->scratch);
+}
+
+/* It ended before there was anything to measure, which is a result, too. */
+static void fill_nothing(struct pp_result *result)
+{
+    result->partial = true;
+    result->balanced = true;
+    pp_latency_of(&result->rtt_latency, &result->rtt, &result->plan);
+    pp_latency_of(&result->response_latency, &result->response, &result->plan);
+    pp_verdict_of(&result->verdict, result);
+}
+
+static int fill_result(struct run *run, struct pp_error *err)
+{
+    struct pp_result *result = run->result;
 
     result->signal = pp_interrupt_signal();
     if (!result->measured) {
-        result->partial = true;
-        return;
+        fill_nothing(result);
+        return 0;
     }
-    result->counts = counts;
-    result->in_flight = counts.sent - counts.received - counts.lost - counts.errors;
-    result->duration_ns = counts.last_ns - counts.first_ns;
-    result->partial = result->signal || has_failed(run) ||
-                      (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
-    tolerated_ns = (uint64_t)((double)result->duration_ns * LAG_SHARE);
-    result->rate_missed = run->plan->rate > 0 &&
-                          counts.lag_ns > (tolerated_ns > LAG_NS ? tolerated_ns : LAG_NS);
-    pp_clients_merge(run->clients, &result->rtt, &result->response);
+    fill_counts(run);
+    fill_latencies(run);
+    pp_verdict_of(&result->verdict, result);
+    if (result->balanced)
+        return 0;
+    return pp_error_set(err, PP_ERROR_RUN, -EPROTO,
+                        "the accounting does not add up: this is a defect of pingpong; please "
+                        "report it with the output of -v");
 }
 
 static int error_of(const struct pp_error *error, struct pp_error *err)
@@ -435,7 +633,7 @@ static int error_of(const struct pp_error *error, struct pp_error *err)
 
 static int run_clients(struct run *run, struct pp_error *err)
 {
-    int ret = 0;
+    int filled, ret = 0;
     const struct pp_io_addr *source = source_of(run, err, &ret);
     const struct pp_clients_options options = {
         .loop = run->loop,
@@ -444,9 +642,11 @@ static int run_clients(struct run *run, struct pp_error *err)
         .source = source,
         .out = &run->out,
         .in = pattern_in(run),
+        .splits = run->interval != NULL,
         .owner = run,
         .on_connected = on_connected,
         .on_finished = on_finished,
+        .on_split = on_split,
         .on_disconnected = on_disconnected,
     };
 
@@ -458,10 +658,12 @@ static int run_clients(struct run *run, struct pp_error *err)
     if (ret < 0)
         return ret;
     ret = run_loop(run, err);
-    fill_result(run);
     if (ret == 0)
         ret = error_of(&run->error, err);
-    return ret == 0 ? error_of(pp_clients_error(run->clients), err) : ret;
+    if (ret == 0)
+        ret = error_of(pp_clients_error(run->clients), err);
+    filled = fill_result(run, err);
+    return ret == 0 ? filled : ret;
 }
 
 static int run_with_servers(struct run *run, struct pp_error *err)
@@ -491,6 +693,8 @@ static int open_all(struct run *run, struct pp_error *err)
                            err);
     if (ret == 0 && plan->job == PP_JOB_RUN)
         ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, refused, err);
+    if (ret == 0)
+        ret = open_histograms(run, err);
     return ret == 0 ? find_server(run, err) : ret;
 }
 
@@ -518,8 +722,13 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
     name_congestion_control(result);
     ret = open_all(&run, err);
     if (ret == 0)
+        pp_surroundings_read(result);
+    if (ret == 0)
         ret = run.servers ? run_with_servers(&run, err) : run_clients(&run, err);
     pp_control_close(&run.control);
+    pp_io_workers_close(run.writer);
+    pp_memory_free(run.interval);
+    pp_memory_free(run.scratch);
     pp_clients_close(run.clients);
     pp_io_loop_close(run.loop);
     pp_servers_close(run.servers);

@@ -17,6 +17,12 @@ struct pp_run_hooks {
     /* About ten times a second while measuring: how many round trips so far, which share of the
      * measurement is over (0 to 1), and for how long it has been going on. */
     void (*on_progress)(void *context, uint64_t done, double share, uint64_t elapsed_ns);
+
+    /* A part of the measurement is over, each plan->interval_ns, and at the end what is left. Runs
+     * on a thread of its own while measuring, so that it may take its time: if it takes too long,
+     * the next part is longer. Negative: nobody listens any more, and the measurement ends here.
+     * NULL where the plan has no interval. */
+    int (*on_interval)(void *context, const struct pp_result_interval *interval);
     void *context;
 };
 

@@ -167,7 +167,7 @@ int pp_stream_take(struct conn *c, const char *data, uint32_t len, uint64_t now_
         len -= part;
         if (!ended)
             break;
-        pp_trip_end(c->client, pp_conn_trip(c, c->oldest++), now_ns);
+        pp_trip_end(c, pp_conn_trip(c, c->oldest++), now_ns);
         answers++;
         if (--c->under_way > 0)
             await(c, pp_conn_trip(c, c->oldest));

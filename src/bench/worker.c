@@ -1,14 +1,19 @@
 #include "bench/worker.h"
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "bench/plan.h"
 
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 struct pp_sample pp_sample_now(const struct pp_io_loop *loop)
 {
-    return (struct pp_sample){ .usage = pp_usage_of_thread(), .io = pp_io_loop_stats(loop) };
+    return (struct pp_sample){ .at_ns = pp_clock_now_ns(),
+                               .usage = pp_usage_of_thread(),
+                               .kernel_worker_ns = pp_usage_of_kernel_workers(gettid()),
+                               .io = pp_io_loop_stats(loop) };
 }
 
 void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
@@ -19,12 +24,15 @@ void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
 
     sum->usage.user_ns += usage.user_ns;
     sum->usage.system_ns += usage.system_ns;
+    if (after->kernel_worker_ns > before->kernel_worker_ns)
+        sum->usage.system_ns += after->kernel_worker_ns - before->kernel_worker_ns;
     sum->usage.context_switches += usage.context_switches;
     sum->io.syscalls += io.syscalls;
     sum->io.turns += io.turns;
     sum->io.starved += io.starved;
     sum->io.overflows += io.overflows;
     sum->io.guard_trips += io.guard_trips;
+    sum->io.idle_looks += io.idle_looks;
 }
 
 int pp_worker_pin(int cpu)

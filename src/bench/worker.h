@@ -11,7 +11,9 @@
 
 /* What a thread and its loop have cost so far. */
 struct pp_sample {
+    uint64_t at_ns; /* when it was taken */
     struct pp_usage usage;
+    uint64_t kernel_worker_ns; /* CPU time of the threads that io_uring runs for it */
     struct pp_io_stats io;
 };
 

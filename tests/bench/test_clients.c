@@ -270,9 +270,7 @@ static void run(struct fixture *f)
     server_stop(f);
     assert_int_equal(f->disconnected, 1);
     assert_false(f->elsewhere);
-    pp_hist_reset(&f->rtt);
-    pp_hist_reset(&f->response);
-    pp_clients_merge(f->clients, &f->rtt, &f->response);
+    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response);
 }
 
 static void check_books(const struct fixture *f, uint64_t in_flight)

@@ -1,0 +1,231 @@
+#include "bench/verdict.h"
+
+#include "base/clock.h"
+#include "base/format.h"
+#include "bench/result.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The rate rose or fell by more than this from the beginning to the end, and by chance it would
+ * have done so less than once in a thousand times. */
+#define DRIFT_CHANGE 0.10
+#define DRIFT_Z 3.29
+
+/* Shares of the CPUs' time, and of their frequency, that may be lost without a word. */
+#define STEAL_SHARE 0.01
+#define OTHERS_SHARE 0.10
+#define FREQUENCY_CHANGE 0.10
+
+/* A reading of the clock costs 20 ns where it needs no system call. */
+#define CLOCK_SLOW_NS 1000
+
+struct reason_text {
+    const char *name;
+    const char *cure;
+};
+
+static const struct reason_text texts[PP_REASONS] = {
+    [PP_REASON_ACCOUNTING] = { "accounting", "this is a defect of pingpong; please report it" },
+    [PP_REASON_NOTHING] = { "no_round_trips", "measure for longer, or see what the server does" },
+    [PP_REASON_RATE_MISSED] = { "rate_missed",
+                                "ask for less (-R), or give it more threads (-T) or connections "
+                                "(-c)" },
+    [PP_REASON_ERRORS] = { "errors", "see what went wrong, and measure again" },
+    [PP_REASON_CLOCK] = { "clock", "keep the machine from sleeping, and see its clock source "
+                                   "(current_clocksource below /sys)" },
+    [PP_REASON_PARTIAL] = { "partial", "let it run to its end" },
+    [PP_REASON_LOSS] = { "loss",
+                         "fewer messages under way (-D, -c, -R) or larger buffers (--rcvbuf); or "
+                         "the path loses them" },
+    [PP_REASON_CLIENT_SATURATED] = { "client_saturated",
+                                     "more client threads (-T), or fewer connections (-c)" },
+    [PP_REASON_FEW_SAMPLES] = { "few_samples",
+                                "measure for longer (-n, -t), or ask for lower --percentiles" },
+    [PP_REASON_OUT_OF_RANGE] = { "out_of_range", "see what holds answers back for a minute" },
+    [PP_REASON_DRIFT] = { "drift", "a longer warm-up (-w), and nothing else on the machine" },
+    [PP_REASON_OTHERS_BUSY] = { "others_busy", "stop what else runs there, or other CPUs (-A)" },
+    [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
+    [PP_REASON_FREQUENCY] = { "frequency",
+                              "the governor performance, turbo off, a longer warm-up (-w)" },
+    [PP_REASON_STALL_HIDDEN] = { "stall_hidden", "an open loop (-R) shows it" },
+};
+
+__attribute__((format(printf, 4, 5))) static void add(struct pp_verdict *verdict,
+                                                      enum pp_reason_id id,
+                                                      enum pp_verdict_level level,
+                                                      const char *format, ...)
+{
+    struct pp_reason *reason = &verdict->reasons[verdict->count++];
+    va_list args;
+
+    reason->id = id;
+    reason->level = level;
+    va_start(args, format);
+    (void)vsnprintf(reason->text, sizeof reason->text, format, args);
+    va_end(args);
+    if (level > verdict->level)
+        verdict->level = level;
+}
+
+static void judge_accounting(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    if (!result->balanced)
+        add(verdict, PP_REASON_ACCOUNTING, PP_INVALID,
+            "what was sent is not what was received, lost, failed and in flight");
+    if (result->counts.received == 0)
+        add(verdict, PP_REASON_NOTHING, PP_INVALID, "not one round trip was completed");
+}
+
+static void judge_rate(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    char rate[PP_FORMAT_BYTES], lag[PP_FORMAT_BYTES];
+
+    if (result->rate_missed)
+        add(verdict, PP_REASON_RATE_MISSED, PP_INVALID,
+            "RATE NOT HELD: %s messages/s were asked for, and at the end the schedule was %s ms "
+            "behind",
+            pp_format_decimal(rate, result->plan.rate, 0),
+            pp_format_decimal(lag, (double)result->counts.lag_ns / 1e6, 1));
+}
+
+static void judge_errors(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+    char errors[PP_FORMAT_BYTES], connections[PP_FORMAT_BYTES];
+
+    if (counts->wrong)
+        add(verdict, PP_REASON_ERRORS, PP_INVALID, "an answer was wrong, and all ended there");
+    else if (counts->errors > counts->backwards || counts->failed_connections > 0)
+        add(verdict, PP_REASON_ERRORS, PP_INVALID, "messages failed: %s; connections broke: %s",
+            pp_format_count(errors, counts->errors - counts->backwards),
+            pp_format_count(connections, counts->failed_connections));
+}
+
+static void judge_clock(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    if (result->counts.backwards > 0)
+        add(verdict, PP_REASON_CLOCK, PP_INVALID, "%" PRIu64 " times the clock went backwards",
+            result->counts.backwards);
+    else if (result->disturbance.suspended_ns > 0)
+        add(verdict, PP_REASON_CLOCK, PP_INVALID, "the machine slept for %.1f s meanwhile",
+            (double)result->disturbance.suspended_ns / 1e9);
+    else if (result->clock_reading_ns > CLOCK_SLOW_NS)
+        add(verdict, PP_REASON_CLOCK, PP_SUSPECT,
+            "one reading of the clock takes %.1f \u00b5s, and there is one for each message",
+            (double)result->clock_reading_ns / 1e3);
+}
+
+static void judge_completeness(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+    char lost[PP_FORMAT_BYTES], of[PP_FORMAT_BYTES];
+
+    if (result->partial)
+        add(verdict, PP_REASON_PARTIAL, PP_SUSPECT, "it ended before it was complete");
+    if (counts->lost > 0)
+        add(verdict, PP_REASON_LOSS, PP_SUSPECT,
+            "%s of %s messages were lost: latencies are of those answered",
+            pp_format_count(lost, counts->lost),
+            pp_format_count(of, counts->received + counts->lost));
+}
+
+static void judge_client(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    if (result->client_load.saturated)
+        add(verdict, PP_REASON_CLIENT_SATURATED, PP_SUSPECT,
+            "a client thread had its CPU busy for %.0f %% of the time: latencies hold its own "
+            "queue",
+            result->client_load.share * 100);
+}
+
+static void judge_samples(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_latency *latency = pp_result_latency(result);
+    char text[PP_FORMAT_BYTES];
+
+    if (latency->samples > 0 && !pp_latency_is_supported(latency))
+        add(verdict, PP_REASON_FEW_SAMPLES, PP_SUSPECT,
+            "too few samples (%s) for the percentiles shown as n/a",
+            pp_format_count(text, latency->samples));
+    if (latency->saturated > 0)
+        add(verdict, PP_REASON_OUT_OF_RANGE, PP_SUSPECT,
+            "round trips that took more than 60 s, and are counted as 60 s: %s",
+            pp_format_count(text, latency->saturated));
+}
+
+/* A server in another process of this machine is busy for us. */
+static bool is_alone_on_its_cpus(const struct pp_result *result)
+{
+    return result->plan.job == PP_JOB_RUN ||
+           (!result->plan.target.path[0] && strcmp(result->route.interface, "lo") != 0);
+}
+
+static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_trend *trend = &result->trend;
+    const struct pp_disturbance *disturbance = &result->disturbance;
+
+    if (fabs(trend->z) > DRIFT_Z && fabs(trend->change) > DRIFT_CHANGE)
+        add(verdict, PP_REASON_DRIFT, PP_SUSPECT,
+            "the rate %s by %.0f %% from the beginning to the end",
+            trend->change > 0 ? "rose" : "fell", fabs(trend->change) * 100);
+    if (disturbance->others_known && disturbance->others_share > OTHERS_SHARE &&
+        is_alone_on_its_cpus(result))
+        add(verdict, PP_REASON_OTHERS_BUSY, PP_SUSPECT,
+            "other programs had %.0f %% of the CPUs' time", disturbance->others_share * 100);
+    if (disturbance->steal_known && disturbance->steal_share > STEAL_SHARE)
+        add(verdict, PP_REASON_STEAL, PP_SUSPECT,
+            "the hypervisor took away %.1f %% of the CPUs' time", disturbance->steal_share * 100);
+    if (disturbance->frequency_change > FREQUENCY_CHANGE)
+        add(verdict, PP_REASON_FREQUENCY, PP_SUSPECT,
+            "the CPUs' frequency was %.0f %% different at the end",
+            disturbance->frequency_change * 100);
+}
+
+/* A closed loop is no fault; that it hides something must be said. */
+static void judge_hidden(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_hidden *hidden = &result->hidden;
+
+    if (hidden->matters)
+        add(verdict, PP_REASON_STALL_HIDDEN, PP_VALID,
+            "a closed loop hides stalls: at an even pace p%.6g would be about %.3g ms, not %.3g",
+            hidden->q * 100, (double)hidden->corrected_ns / 1e6, (double)hidden->shown_ns / 1e6);
+}
+
+void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    *verdict = (struct pp_verdict){ .level = PP_VALID };
+    judge_accounting(verdict, result);
+    judge_rate(verdict, result);
+    judge_errors(verdict, result);
+    judge_clock(verdict, result);
+    judge_completeness(verdict, result);
+    judge_client(verdict, result);
+    judge_samples(verdict, result);
+    judge_steadiness(verdict, result);
+    judge_hidden(verdict, result);
+}
+
+const char *pp_verdict_level_name(enum pp_verdict_level level)
+{
+    static const char *const names[] = {
+        [PP_VALID] = "VALID", [PP_SUSPECT] = "SUSPECT", [PP_INVALID] = "INVALID"
+    };
+
+    return names[level];
+}
+
+const char *pp_reason_name(enum pp_reason_id id)
+{
+    return texts[id].name;
+}
+
+const char *pp_reason_cure(enum pp_reason_id id)
+{
+    return texts[id].cure;
+}

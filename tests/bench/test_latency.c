@@ -1,0 +1,267 @@
+/* What is said of a histogram: quantiles, how sure they are, and what a closed loop hides. */
+#include "bench/latency.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* needs the headers above */
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+struct fixture {
+    struct pp_hist hist, scratch;
+    struct pp_plan plan;
+    struct pp_latency latency;
+    struct pp_hidden hidden;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = pp_memory_alloc(1, sizeof *f);
+
+    if (!f)
+        return -1;
+    pp_hist_reset(&f->hist);
+    pp_hist_reset(&f->scratch);
+    pp_plan_default(&f->plan, PP_JOB_RUN);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    pp_memory_free(*state);
+    return 0;
+}
+
+/* 1, 2, ... count ns: up to 2,047 ns each has a bucket of its own, so that sample number r is r. */
+static void record_ranks(struct fixture *f, uint64_t count)
+{
+    for (uint64_t ns = 1; ns <= count; ns++)
+        pp_hist_record(&f->hist, ns);
+}
+
+static void record(struct fixture *f, uint64_t count, uint64_t ns)
+{
+    while (count-- > 0)
+        pp_hist_record(&f->hist, ns);
+}
+
+/* ---- quantiles ---- */
+
+/* By hand. n = 1000: q = 0.5 has 500 -+ 1.96 sqrt(250), 469.01 and 530.99, so samples 469 and 532;
+ * q = 0.9 has 900 -+ 1.96 sqrt(90), 881.41 and 918.59, so 881 and 920; q = 0.99 has 990 -+ 1.96
+ * sqrt(9.9), 983.83 and 996.17, so 983 and 998. */
+static void test_a_quantile_and_its_interval_are_the_samples_of_their_ranks(void **state)
+{
+    static const struct pp_quantile by_hand[] = {
+        { .q = 0.5, .ns = 500, .low_ns = 469, .high_ns = 532 },
+        { .q = 0.9, .ns = 900, .low_ns = 881, .high_ns = 920 },
+        { .q = 0.99, .ns = 990, .low_ns = 983, .high_ns = 998 },
+    };
+    struct fixture *f = *state;
+
+    record_ranks(f, 1000);
+    for (size_t i = 0; i < COUNT_OF(by_hand); i++) {
+        struct pp_quantile quantile;
+
+        pp_quantile_of(&quantile, &f->hist, by_hand[i].q);
+        assert_true(quantile.supported && quantile.q == by_hand[i].q);
+        assert_int_equal(quantile.ns, by_hand[i].ns);
+        assert_int_equal(quantile.low_ns, by_hand[i].low_ns);
+        assert_int_equal(quantile.high_ns, by_hand[i].high_ns);
+    }
+}
+
+/* n (1 - q) >= 10. */
+static void test_a_quantile_needs_ten_samples_beyond_it(void **state)
+{
+    static const struct {
+        double q;
+        uint64_t samples;
+    } enough[] = { { 0.5, 20 }, { 0.9, 100 }, { 0.99, 1000 }, { 0.999, 10000 } };
+    struct fixture *f = *state;
+    struct pp_quantile quantile;
+
+    for (size_t i = 0; i < COUNT_OF(enough); i++) {
+        pp_hist_reset(&f->hist);
+        record(f, enough[i].samples - 1, 1000);
+        pp_quantile_of(&quantile, &f->hist, enough[i].q);
+        assert_false(quantile.supported);
+        assert_true(quantile.ns == 0 && quantile.low_ns == 0 && quantile.high_ns == 0);
+        record(f, 1, 1000);
+        pp_quantile_of(&quantile, &f->hist, enough[i].q);
+        assert_true(quantile.supported);
+    }
+}
+
+static void test_a_latency_has_the_quantiles_of_the_plan(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.quantile_count = 3;
+    f->plan.quantiles[0] = 0.25;
+    f->plan.quantiles[1] = 0.75;
+    f->plan.quantiles[2] = 0.99;
+    record_ranks(f, 100);
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_int_equal(f->latency.count, 3);
+    assert_int_equal(f->latency.quantiles[0].ns, 25);
+    assert_int_equal(f->latency.quantiles[1].ns, 75);
+    assert_false(f->latency.quantiles[2].supported);
+    assert_false(pp_latency_is_supported(&f->latency));
+    f->plan.quantile_count = 2;
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_true(pp_latency_is_supported(&f->latency));
+}
+
+static void test_what_is_not_a_quantile_is_exact(void **state)
+{
+    struct fixture *f = *state;
+
+    record(f, 3, 1234567);
+    record(f, 1, 7654321);
+    record(f, 2, PP_HIST_HIGHEST_NS + 5);
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_int_equal(f->latency.samples, 6);
+    assert_int_equal(f->latency.saturated, 2);
+    assert_int_equal(f->latency.min_ns, 1234567);
+    assert_int_equal(f->latency.max_ns, PP_HIST_HIGHEST_NS + 5);
+    assert_true(f->latency.mean_ns ==
+                (double)(3 * 1234567 + 7654321 + 2 * (PP_HIST_HIGHEST_NS + 5)) / 6);
+}
+
+static void test_without_samples_nothing_is_claimed(void **state)
+{
+    struct fixture *f = *state;
+
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_true(f->latency.samples == 0 && f->latency.min_ns == 0 && f->latency.max_ns == 0);
+    assert_true(f->latency.mean_ns == 0);
+    assert_false(pp_latency_is_supported(&f->latency));
+    pp_hidden_of(&f->hidden, &f->latency, &f->hist, 0, &f->scratch);
+    assert_false(f->hidden.matters);
+    assert_int_equal(f->hidden.interval_ns, 0);
+}
+
+/* ---- what a closed loop hides ---- */
+
+static void find_hidden(struct fixture *f, uint64_t think_ns)
+{
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    pp_hidden_of(&f->hidden, &f->latency, &f->hist, think_ns, &f->scratch);
+}
+
+/* 20,000 round trips of 20 us, and one for which the server stood still for 100 ms: at an even pace
+ * 4,999 more would have waited, of 25,000 in all, so that a thousandth waited 99.5 ms or more. */
+static void test_a_stall_that_a_closed_loop_hides_is_found(void **state)
+{
+    struct fixture *f = *state;
+
+    record(f, 20000, 20000);
+    record(f, 1, 100 * PP_NS_PER_MS);
+    find_hidden(f, 0);
+    assert_true(f->hidden.matters);
+    assert_true(f->hidden.q == 0.999);
+    assert_in_range(f->hidden.shown_ns, 20000, 20020);
+    assert_in_range(f->hidden.interval_ns, 20000, 20020);
+    assert_in_range(f->hidden.corrected_ns, 99 * PP_NS_PER_MS, 100 * PP_NS_PER_MS);
+}
+
+static void test_without_a_stall_nothing_is_hidden(void **state)
+{
+    struct fixture *f = *state;
+
+    record(f, 20000, 20000);
+    record(f, 200, 35000);
+    find_hidden(f, 0);
+    assert_false(f->hidden.matters);
+    assert_int_equal(f->hidden.corrected_ns, f->hidden.shown_ns);
+}
+
+/* 890 of 20 us, 20 of 30 us, and 90 of 55 us, beside which an even pace puts as many of 35 us: the
+ * 900th of 1,000 is one of 30 us, and the 981st of 1,090 one of 35 us. */
+static void test_less_than_twice_as_much_does_not_matter(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.quantile_count = 1;
+    f->plan.quantiles[0] = 0.9;
+    record(f, 890, 20000);
+    record(f, 20, 30000);
+    record(f, 90, 55000);
+    find_hidden(f, 0);
+    assert_in_range(f->hidden.shown_ns, 30000, 30020);
+    assert_in_range(f->hidden.corrected_ns, 34900, 35060);
+    assert_false(f->hidden.matters);
+}
+
+/* It is the highest quantile that has samples enough, whatever the order. */
+static void test_what_is_hidden_is_told_of_the_highest_quantile_that_is_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.quantile_count = 3;
+    f->plan.quantiles[0] = 0.9999; /* too few samples */
+    f->plan.quantiles[1] = 0.99;
+    f->plan.quantiles[2] = 0.5;
+    record(f, 20000, 20000);
+    record(f, 1, 100 * PP_NS_PER_MS);
+    find_hidden(f, 0);
+    assert_true(f->hidden.q == 0.99);
+    assert_true(f->hidden.matters);
+}
+
+/* With 1 ms to think, 100 ms keep only some 98 messages back, of 20,000. */
+static void test_time_to_think_is_part_of_the_pace(void **state)
+{
+    struct fixture *f = *state;
+
+    record(f, 20000, 20000);
+    record(f, 1, 100 * PP_NS_PER_MS);
+    find_hidden(f, PP_NS_PER_MS);
+    assert_in_range(f->hidden.interval_ns, 1020000, 1020020);
+    assert_true(f->hidden.matters);
+    assert_in_range(f->hidden.corrected_ns, 75 * PP_NS_PER_MS, 82 * PP_NS_PER_MS);
+}
+
+static void test_what_the_scratch_held_before_is_of_no_effect(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t corrected_ns;
+
+    record(f, 20000, 20000);
+    find_hidden(f, 0);
+    corrected_ns = f->hidden.corrected_ns;
+    for (unsigned i = 0; i < 1000; i++)
+        pp_hist_record(&f->scratch, PP_NS_PER_S);
+    find_hidden(f, 0);
+    assert_int_equal(f->hidden.corrected_ns, corrected_ns);
+    assert_false(f->hidden.matters);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_quantile_and_its_interval_are_the_samples_of_their_ranks),
+        TEST(test_a_quantile_needs_ten_samples_beyond_it),
+        TEST(test_a_latency_has_the_quantiles_of_the_plan),
+        TEST(test_what_is_not_a_quantile_is_exact),
+        TEST(test_without_samples_nothing_is_claimed),
+        TEST(test_a_stall_that_a_closed_loop_hides_is_found),
+        TEST(test_without_a_stall_nothing_is_hidden),
+        TEST(test_less_than_twice_as_much_does_not_matter),
+        TEST(test_what_is_hidden_is_told_of_the_highest_quantile_that_is_shown),
+        TEST(test_time_to_think_is_part_of_the_pace),
+        TEST(test_what_the_scratch_held_before_is_of_no_effect),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

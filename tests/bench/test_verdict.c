@@ -1,0 +1,450 @@
+/* What makes a result doubtful: each reason by itself, from a result made by hand. */
+#include "bench/verdict.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "bench/result.h"
+
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h> /* needs the headers above */
+
+/* A second at 10,000 round trips/s over one connection, and nothing that could be said against
+ * it. */
+static int setup(void **state)
+{
+    struct pp_result *result = pp_memory_alloc(1, sizeof *result);
+
+    if (!result)
+        return -1;
+    pp_plan_default(&result->plan, PP_JOB_RUN);
+    result->measured = true;
+    result->balanced = true;
+    result->duration_ns = PP_NS_PER_S;
+    result->counts.sent = result->counts.received = 10000;
+    result->rtt_latency = (struct pp_latency){ .samples = 10000, .count = 1 };
+    result->rtt_latency.quantiles[0] = (struct pp_quantile){ .q = 0.99, .supported = true };
+    result->response_latency = result->rtt_latency;
+    result->client_load.share = 0.5;
+    result->disturbance.steal_known = true;
+    result->disturbance.others_known = true;
+    result->clock_reading_ns = 20;
+    *state = result;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    pp_memory_free(*state);
+    return 0;
+}
+
+static struct pp_verdict judged(const struct pp_result *result)
+{
+    struct pp_verdict verdict = { .level = PP_INVALID, .count = PP_REASONS };
+
+    pp_verdict_of(&verdict, result);
+    return verdict;
+}
+
+static void check_valid(const struct pp_result *result)
+{
+    const struct pp_verdict verdict = judged(result);
+
+    if (verdict.count)
+        fail_msg("%s: %s", pp_reason_name(verdict.reasons[0].id), verdict.reasons[0].text);
+    assert_int_equal(verdict.level, PP_VALID);
+}
+
+static void check_words(const char *text, const char *words)
+{
+    if (!strstr(text, words))
+        fail_msg("\"%s\" lacks \"%s\"", text, words);
+}
+
+/* There is this reason and no other. Its text holds words, which are its figures. */
+static void check(const struct pp_result *result, enum pp_reason_id id, enum pp_verdict_level level,
+                  const char *words)
+{
+    const struct pp_verdict verdict = judged(result);
+
+    assert_int_equal(verdict.count, 1);
+    assert_int_equal(verdict.level, level);
+    assert_int_equal(verdict.reasons[0].level, level);
+    assert_string_equal(pp_reason_name(verdict.reasons[0].id), pp_reason_name(id));
+    check_words(verdict.reasons[0].text, words);
+}
+
+static void test_a_quiet_run_is_valid(void **state)
+{
+    check_valid(*state);
+}
+
+/* ---- INVALID ---- */
+
+static void test_books_that_do_not_balance_are_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->balanced = false;
+    check(result, PP_REASON_ACCOUNTING, PP_INVALID, "in flight");
+}
+
+static void test_not_one_round_trip_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.received = 0;
+    result->rtt_latency = (struct pp_latency){ .count = 1 };
+    check(result, PP_REASON_NOTHING, PP_INVALID, "not one round trip");
+    result->counts.received = 1;
+    check_valid(result);
+}
+
+static void test_a_rate_that_was_not_held_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 20000;
+    check_valid(result);
+    result->rate_missed = true;
+    result->counts.lag_ns = 1234 * PP_NS_PER_MS;
+    check(
+        result, PP_REASON_RATE_MISSED, PP_INVALID,
+        "RATE NOT HELD: 20,000 messages/s were asked for, and at the end the schedule was 1,234.0 "
+        "ms behind");
+}
+
+static void test_messages_that_failed_are_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.errors = 3;
+    check(result, PP_REASON_ERRORS, PP_INVALID, "messages failed: 3; connections broke: 0");
+}
+
+static void test_a_connection_that_broke_with_nothing_under_way_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.failed_connections = 2;
+    check(result, PP_REASON_ERRORS, PP_INVALID, "messages failed: 0; connections broke: 2");
+}
+
+static void test_a_wrong_answer_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.wrong = true;
+    check(result, PP_REASON_ERRORS, PP_INVALID, "an answer was wrong");
+}
+
+static void test_a_clock_that_went_backwards_is_invalid_and_no_other_error(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.errors = result->counts.backwards = 4;
+    check(result, PP_REASON_CLOCK, PP_INVALID, "4 times the clock went backwards");
+    result->counts.errors = 5;
+    assert_int_equal(judged(result).count, 2);
+    check_words(judged(result).reasons[0].text, "messages failed: 1;");
+}
+
+static void test_a_machine_that_slept_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.suspended_ns = 2500 * PP_NS_PER_MS;
+    check(result, PP_REASON_CLOCK, PP_INVALID, "slept for 2.5 s");
+}
+
+/* ---- SUSPECT ---- */
+
+static void test_a_clock_that_takes_more_than_a_microsecond_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->clock_reading_ns = 1000;
+    check_valid(result);
+    result->clock_reading_ns = 1600;
+    check(result, PP_REASON_CLOCK, PP_SUSPECT, "takes 1.6 \u00b5s");
+}
+
+static void test_an_end_before_the_time_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->partial = true;
+    check(result, PP_REASON_PARTIAL, PP_SUSPECT, "before it was complete");
+}
+
+static void test_one_lost_message_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.lost = 1;
+    check(result, PP_REASON_LOSS, PP_SUSPECT, "1 of 10,001 messages were lost");
+}
+
+static void test_a_client_thread_that_was_the_bottleneck_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->client_load.share = 1; /* spinning, with time to spare */
+    check_valid(result);
+    result->client_load = (struct pp_load){ .share = 0.973, .saturated = true };
+    check(result, PP_REASON_CLIENT_SATURATED, PP_SUSPECT, "busy for 97 %");
+}
+
+static void test_one_percentile_without_support_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->rtt_latency.count = 3;
+    result->rtt_latency.quantiles[1] = (struct pp_quantile){ .q = 0.9, .supported = true };
+    result->rtt_latency.quantiles[2] = (struct pp_quantile){ .q = 0.5, .supported = true };
+    check_valid(result);
+    result->rtt_latency.quantiles[1].supported = false;
+    check(result, PP_REASON_FEW_SAMPLES, PP_SUSPECT, "too few samples (10,000)");
+}
+
+/* In an open loop what counts is the time from the intended send. */
+static void test_an_open_loop_is_judged_by_its_responses(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->response_latency.quantiles[0].supported = false;
+    check_valid(result);
+    result->plan.rate = 1000;
+    check(result, PP_REASON_FEW_SAMPLES, PP_SUSPECT, "n/a");
+    result->response_latency.quantiles[0].supported = true;
+    result->rtt_latency.quantiles[0].supported = false;
+    check_valid(result);
+}
+
+static void test_a_round_trip_of_more_than_a_minute_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->rtt_latency.saturated = 2;
+    check(result, PP_REASON_OUT_OF_RANGE, PP_SUSPECT, "more than 60 s, and are counted as 60 s: 2");
+}
+
+static void test_a_rate_that_changed_is_suspect_if_chance_does_not_explain_it(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->trend = (struct pp_trend){ .z = 3.28, .change = 0.5 };
+    check_valid(result);
+    result->trend = (struct pp_trend){ .z = 9, .change = 0.099 };
+    check_valid(result);
+    result->trend = (struct pp_trend){ .z = -9, .change = -0.099 };
+    check_valid(result);
+    result->trend = (struct pp_trend){ .z = 3.3, .change = 0.11 };
+    check(result, PP_REASON_DRIFT, PP_SUSPECT, "rose by 11 %");
+    result->trend = (struct pp_trend){ .z = -3.3, .change = -0.25 };
+    check(result, PP_REASON_DRIFT, PP_SUSPECT, "fell by 25 %");
+}
+
+static void test_more_than_a_hundredth_of_the_time_taken_away_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.steal_share = 0.0099;
+    check_valid(result);
+    result->disturbance.steal_share = 0.023;
+    check(result, PP_REASON_STEAL, PP_SUSPECT, "took away 2.3 %");
+    result->disturbance.steal_known = false;
+    check_valid(result);
+}
+
+static void test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.others_share = 0.099;
+    check_valid(result);
+    result->disturbance.others_share = 0.42;
+    check(result, PP_REASON_OTHERS_BUSY, PP_SUSPECT, "other programs had 42 %");
+    result->disturbance.others_known = false;
+    check_valid(result);
+}
+
+static void test_a_server_on_the_same_machine_is_not_held_against_its_client(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.others_share = 0.42;
+    result->plan.job = PP_JOB_CLIENT;
+    (void)strcpy(result->route.interface, "lo");
+    check_valid(result);
+    (void)strcpy(result->route.interface, "eth0");
+    check(result, PP_REASON_OTHERS_BUSY, PP_SUSPECT, "other programs had 42 %");
+    (void)strcpy(result->plan.target.path, "/run/echo.sock");
+    check_valid(result);
+}
+
+static void test_a_frequency_that_changed_by_more_than_a_tenth_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.frequency_change = 0.099;
+    check_valid(result);
+    result->disturbance.frequency_change = 0.2;
+    check(result, PP_REASON_FREQUENCY, PP_SUSPECT, "20 % different");
+}
+
+/* ---- VALID, with a word ---- */
+
+static void test_a_hidden_stall_is_named_and_no_fault(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->hidden = (struct pp_hidden){
+        .q = 0.999, .shown_ns = 90000, .corrected_ns = 97 * PP_NS_PER_MS, .interval_ns = 20000
+    };
+    check_valid(result);
+    result->hidden.matters = true;
+    check(result, PP_REASON_STALL_HIDDEN, PP_VALID, "p99.9 would be about 97 ms, not 0.09");
+}
+
+/* ---- several ---- */
+
+static void test_the_level_is_that_of_the_worst_reason(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->hidden.matters = true;
+    result->partial = true;
+    assert_int_equal(judged(result).level, PP_SUSPECT);
+    result->counts.failed_connections = 1;
+    assert_int_equal(judged(result).level, PP_INVALID);
+    assert_int_equal(judged(result).count, 3);
+}
+
+/* All that can be wrong at once is wrong. */
+static void spoil(struct pp_result *result)
+{
+    result->plan.rate = 1000;
+    result->rate_missed = true;
+    result->balanced = false;
+    result->counts = (struct pp_client_counts){ .sent = 9, .errors = 1, .lost = 1 };
+    result->partial = true;
+    result->client_load.saturated = true;
+    result->response_latency.saturated = 1;
+    result->response_latency.quantiles[0].supported = false;
+    result->disturbance.suspended_ns = PP_NS_PER_S;
+    result->disturbance.others_share = 1;
+    result->disturbance.steal_share = 1;
+    result->disturbance.frequency_change = 1;
+    result->trend = (struct pp_trend){ .z = 4, .change = 1 };
+    result->hidden.matters = true;
+}
+
+static void test_all_reasons_fit_once_each_and_in_their_order(void **state)
+{
+    struct pp_result *result = *state;
+    struct pp_verdict verdict;
+
+    spoil(result);
+    verdict = judged(result);
+    assert_int_equal(verdict.count, PP_REASONS);
+    for (unsigned i = 0; i < PP_REASONS; i++)
+        assert_int_equal(verdict.reasons[i].id, i);
+}
+
+/* Who shows only the first one shows what decides. */
+static void test_a_worse_reason_never_stands_behind_a_lesser_one(void **state)
+{
+    struct pp_result *result = *state;
+    struct pp_verdict verdict;
+
+    spoil(result);
+    verdict = judged(result);
+    for (unsigned i = 1; i < verdict.count; i++)
+        assert_true(verdict.reasons[i].level <= verdict.reasons[i - 1].level);
+}
+
+static void test_the_largest_figures_fit_into_the_texts(void **state)
+{
+    struct pp_result *result = *state;
+    struct pp_verdict verdict;
+
+    spoil(result);
+    result->counts.lost = result->counts.received = UINT64_MAX / 2;
+    result->counts.errors = result->counts.lag_ns = UINT64_MAX;
+    result->counts.failed_connections = UINT32_MAX;
+    result->response_latency.samples = result->response_latency.saturated = UINT64_MAX;
+    result->hidden.corrected_ns = result->hidden.shown_ns = UINT64_MAX;
+    verdict = judged(result);
+    for (unsigned i = 0; i < verdict.count; i++)
+        assert_true(strlen(verdict.reasons[i].text) < sizeof verdict.reasons[i].text - 1);
+}
+
+/* ---- names ---- */
+
+static void test_each_reason_has_a_name_of_its_own_and_a_cure(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < PP_REASONS; i++) {
+        const char *name = pp_reason_name(i);
+
+        assert_non_null(name);
+        assert_true(strlen(name) > 0 && strlen(pp_reason_cure(i)) > 0);
+        for (const char *c = name; *c; c++)
+            assert_true(islower((unsigned char)*c) || *c == '_');
+        for (unsigned k = 0; k < i; k++)
+            assert_string_not_equal(name, pp_reason_name(k));
+    }
+}
+
+static void test_the_levels_are_named(void **state)
+{
+    (void)state;
+    assert_string_equal(pp_verdict_level_name(PP_VALID), "VALID");
+    assert_string_equal(pp_verdict_level_name(PP_SUSPECT), "SUSPECT");
+    assert_string_equal(pp_verdict_level_name(PP_INVALID), "INVALID");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_quiet_run_is_valid),
+        TEST(test_books_that_do_not_balance_are_invalid),
+        TEST(test_not_one_round_trip_is_invalid),
+        TEST(test_a_rate_that_was_not_held_is_invalid),
+        TEST(test_messages_that_failed_are_invalid),
+        TEST(test_a_connection_that_broke_with_nothing_under_way_is_invalid),
+        TEST(test_a_wrong_answer_is_invalid),
+        TEST(test_a_clock_that_went_backwards_is_invalid_and_no_other_error),
+        TEST(test_a_machine_that_slept_is_invalid),
+        TEST(test_a_clock_that_takes_more_than_a_microsecond_is_suspect),
+        TEST(test_an_end_before_the_time_is_suspect),
+        TEST(test_one_lost_message_is_suspect),
+        TEST(test_a_client_thread_that_was_the_bottleneck_is_suspect),
+        TEST(test_one_percentile_without_support_is_suspect),
+        TEST(test_an_open_loop_is_judged_by_its_responses),
+        TEST(test_a_round_trip_of_more_than_a_minute_is_suspect),
+        TEST(test_a_rate_that_changed_is_suspect_if_chance_does_not_explain_it),
+        TEST(test_more_than_a_hundredth_of_the_time_taken_away_is_suspect),
+        TEST(test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect),
+        TEST(test_a_server_on_the_same_machine_is_not_held_against_its_client),
+        TEST(test_a_frequency_that_changed_by_more_than_a_tenth_is_suspect),
+        TEST(test_a_hidden_stall_is_named_and_no_fault),
+        TEST(test_the_level_is_that_of_the_worst_reason),
+        TEST(test_all_reasons_fit_once_each_and_in_their_order),
+        TEST(test_a_worse_reason_never_stands_behind_a_lesser_one),
+        TEST(test_the_largest_figures_fit_into_the_texts),
+        TEST(test_each_reason_has_a_name_of_its_own_and_a_cure),
+        TEST(test_the_levels_are_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
