@@ -3,6 +3,7 @@
 #include <err.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* Large enough that a message of a megabyte is a few calls, small enough to stay in the cache. */
@@ -81,6 +82,8 @@ static uint64_t receive_some(struct stream *stream, uint32_t size)
         errx(1, "the server closed the connection");
     if (got < 0)
         err(1, "recv");
+    if (memcmp(stream->in, stream->out, (size_t)got) != 0)
+        errx(1, "the answer is not what was sent");
     stream->have += (uint64_t)got;
     whole = stream->have / size;
     stream->have -= whole * size;

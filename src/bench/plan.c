@@ -146,8 +146,6 @@ static int check_load(const struct pp_plan *plan, struct pp_error *err)
         return refuse(err, "--rate says when messages go out, so --think cannot: give one of them");
     if (!(plan->rate > 0) && plan->arrivals == PP_ARRIVALS_POISSON)
         return refuse(err, "--arrivals needs a --rate");
-    if (!(plan->rate > 0) && plan->strict)
-        return refuse(err, "--strict asks whether a rate was held: give a --rate");
     if (plan->warmup_ns && plan->time_ns && !plan->count && plan->warmup_ns >= plan->time_ns * 100)
         return refuse(err, "--warmup is more than a hundred times as long as what is measured");
     return 0;

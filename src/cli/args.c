@@ -79,9 +79,30 @@ static void find_name(struct pp_cli_arg *arg, unsigned jobs)
     }
 }
 
+/* Whether text is meant to be the value that option may have: what is meant for something else,
+ * such as an address, must not be swallowed. */
+static bool is_optional_value(const struct pp_cli_option *option, const char *text)
+{
+    const char *suffix = strchr(option->value, '.');
+    const size_t suffix_bytes = strcspn(suffix, "]");
+    const size_t bytes = strlen(text);
+
+    return strcmp(text, "-") == 0 ||
+           (bytes > suffix_bytes && text[0] != '-' &&
+            memcmp(text + bytes - suffix_bytes, suffix, suffix_bytes) == 0);
+}
+
 static const char *next_value(struct pp_cli_args *args)
 {
     return args->at < args->argc ? args->argv[args->at++] : NULL;
+}
+
+static const char *value_of(struct pp_cli_args *args, const struct pp_cli_option *option)
+{
+    if (pp_cli_value_is_optional(option) &&
+        (args->at == args->argc || !is_optional_value(option, args->argv[args->at])))
+        return NULL;
+    return next_value(args);
 }
 
 /* What follows an unknown option is its value perhaps, and so not taken. */
@@ -97,12 +118,13 @@ static void read_letter(struct pp_cli_args *args, struct pp_cli_arg *arg)
 
     *arg = (struct pp_cli_arg){ .option = option, .letter = letter };
     arg->kind = option ? PP_CLI_ARG_OPTION : PP_CLI_ARG_UNKNOWN;
-    if (option && !option->value)
+    if (option && (!option->value || (pp_cli_value_is_optional(option) && *args->letters &&
+                                      !is_optional_value(option, args->letters))))
         return;
     if (*args->letters)
         arg->value = args->letters;
     else
-        arg->value = option ? next_value(args) : guess_value(args);
+        arg->value = option ? value_of(args, option) : guess_value(args);
     args->letters = NULL;
 }
 
@@ -115,7 +137,7 @@ static void read_name(struct pp_cli_args *args, struct pp_cli_arg *arg, const ch
     else if (!arg->option)
         arg->value = guess_value(args);
     else if (arg->option->value)
-        arg->value = next_value(args);
+        arg->value = value_of(args, arg->option);
 }
 
 static void read_word(struct pp_cli_args *args, struct pp_cli_arg *arg, const char *text)

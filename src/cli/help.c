@@ -15,6 +15,7 @@ static const struct {
     [PP_CLI_TRANSPORT] = { "Transport", PP_CLI_ALL },
     [PP_CLI_FOREIGN] = { "Servers that are no pingpong", PP_CLI_CLIENT },
     [PP_CLI_HOW] = { "How it runs", PP_CLI_ALL },
+    [PP_CLI_RESULT] = { "The result", PP_CLI_RUN | PP_CLI_CLIENT },
     [PP_CLI_OUTPUT] = { "Output", PP_CLI_ALL },
 };
 
@@ -59,7 +60,9 @@ static void print_option(FILE *out, const struct pp_cli_option *option, unsigned
         used = fprintf(out, "  -%c, --%s", option->letter, option->name);
     else
         used = fprintf(out, "      --%s", option->name);
-    if (option->value)
+    if (pp_cli_value_is_optional(option))
+        used += fprintf(out, "[=%s", option->value + 1);
+    else if (option->value)
         used += fprintf(out, "=%s", option->value);
     print_indented(out, option->help, HELP_COLUMN, used);
     if (option->aliases)
@@ -149,7 +152,7 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
                     out);
     print_options(out, jobs);
     (void)fputs("\nExit status:\n"
-                "  0 ok, 1 the run failed, 2 usage, 3 with --strict a rate was not held,\n"
+                "  0 ok, 1 the run failed, 2 usage, 3 with --strict an INVALID result,\n"
                 "  4 an engine or a feature cannot be had here, 5 a wrong answer,\n"
                 "  130 or 143 interrupted (what was measured is printed)\n",
                 out);

@@ -191,7 +191,7 @@ static void put_exit_status(FILE *out)
                 "*0*: ok ++\n"
                 "*1*: the run failed; one line says what was wrong and what to do ++\n"
                 "*2*: the command line makes no sense ++\n"
-                "*3*: with *--strict*, the rate was not held ++\n"
+                "*3*: with *--strict*, an INVALID result, such as a rate that was not held ++\n"
                 "*4*: an engine or a feature that was asked for cannot be had here ++\n"
                 "*5*: an answer was wrong ++\n"
                 "*130*, *143*: interrupted; what was measured is printed\n\n",
@@ -324,7 +324,9 @@ static void put_surroundings(FILE *out)
     (void)fputs(
         "# ENVIRONMENT\n\n"
         "*TERM*\n"
-        "\tWhere it is not set or \"dumb\", no progress is shown on a terminal.\n\n"
+        "\tWhere it is not set or \"dumb\", a terminal is shown no progress and no colours.\n\n"
+        "*NO\\_COLOR*\n"
+        "\tWhere it is set and not empty, there are no colours.\n\n"
         "# FILES\n\n"
         "_/proc/sys/kernel/io\\_uring\\_disabled_\n"
         "\tWhere it says so, io\\_uring is refused: the engine *auto* then runs on epoll and says "

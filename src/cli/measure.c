@@ -3,29 +3,42 @@
 #include "bench/interrupt.h"
 #include "bench/run.h"
 #include "cli/commands.h"
+#include "cli/outputs.h"
 #include "cli/screen.h"
 #include "report/progress.h"
-#include "report/text.h"
 
 #include <errno.h>
 
+struct measurement {
+    struct pp_plan plan;
+    struct pp_screen screen;
+    struct pp_outputs outputs;
+    struct pp_result result;
+};
+
 static void on_begin(void *context, const struct pp_result *result)
 {
-    const struct pp_screen *screen = context;
+    struct measurement *measurement = context;
 
     if (result->refused_engine[0])
         (void)fprintf(stderr, "pingpong: %s; running on engine %s\n", result->refused_engine,
                       result->client.engine_name);
-    pp_text_begin(stdout, &screen->style, result);
-    (void)fflush(stdout);
+    pp_outputs_begin(&measurement->outputs);
 }
 
 static void on_progress(void *context, uint64_t done, double share, uint64_t elapsed_ns)
 {
-    const struct pp_screen *screen = context;
+    const struct measurement *measurement = context;
 
-    if (screen->bar_columns)
-        pp_progress_draw(stderr, screen->bar_columns, done, share, elapsed_ns);
+    if (measurement->screen.bar_columns)
+        pp_progress_draw(stderr, measurement->screen.bar_columns, done, share, elapsed_ns);
+}
+
+static int on_interval(void *context, const struct pp_result_interval *interval)
+{
+    struct measurement *measurement = context;
+
+    return pp_outputs_interval(&measurement->outputs, interval);
 }
 
 static void warn(const struct pp_plan *plan)
@@ -35,48 +48,88 @@ static void warn(const struct pp_plan *plan)
                               "round trip wait for the scheduler; --wait yield does not\n");
 }
 
-static int judge(const struct pp_result *result, struct pp_error *err)
+/* Who reads no text must be told all the same. */
+static void warn_of_verdict(const struct pp_verdict *verdict)
 {
-    if (!result->plan.strict || !result->rate_missed)
-        return 0;
-    return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
-                        "the rate was not held, and --strict asks for it");
+    for (unsigned i = 0; i < verdict->count; i++)
+        if (verdict->reasons[i].level > PP_VALID)
+            (void)fprintf(stderr, "pingpong: %s: %s; %s\n",
+                          pp_verdict_level_name(verdict->reasons[i].level),
+                          verdict->reasons[i].text, pp_reason_cure(verdict->reasons[i].id));
 }
 
-static int measure(struct pp_plan *plan, struct pp_screen *screen, struct pp_result *result,
-                   struct pp_error *err)
+static int judge(const struct pp_result *result, struct pp_error *err)
+{
+    if (!result->plan.strict || result->verdict.level < PP_INVALID)
+        return 0;
+    if (result->rate_missed)
+        return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
+                            "the rate was not held, and --strict asks for it");
+    return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
+                        "the result is INVALID (%s), and --strict asks for a valid one",
+                        pp_reason_name(result->verdict.reasons[0].id));
+}
+
+/* What was measured is written whatever went wrong then; the first error is the one that counts. */
+static int write_result(struct measurement *measurement, struct pp_error *err)
+{
+    const struct pp_error error = *err;
+    int ret = 0;
+
+    if (measurement->result.measured || measurement->result.signal)
+        ret = pp_outputs_end(&measurement->outputs, &error, err);
+    if (!pp_outputs_show_text(&measurement->outputs))
+        warn_of_verdict(&measurement->result.verdict);
+    return ret;
+}
+
+static int run_and_report(struct measurement *measurement, struct pp_error *err)
 {
     const struct pp_run_hooks hooks = { .on_begin = on_begin,
                                         .on_progress = on_progress,
-                                        .context = screen };
-    int ret = pp_plan_decide(plan, err);
+                                        .on_interval = on_interval,
+                                        .context = measurement };
+    int ret, written;
 
+    warn(&measurement->plan);
+    ret = pp_run(&measurement->plan, &hooks, &measurement->result, err);
+    if (measurement->screen.bar_columns)
+        pp_progress_clear(stderr);
+    written = write_result(measurement, err);
+    if (ret == 0)
+        ret = written;
+    return ret < 0 ? ret : judge(&measurement->result, err);
+}
+
+static int measure(struct measurement *measurement, const struct pp_cli *cli, struct pp_error *err)
+{
+    int ret;
+
+    measurement->plan = cli->plan;
+    measurement->screen = pp_screen_of(cli);
+    ret = pp_plan_decide(&measurement->plan, err);
+    if (ret == 0)
+        ret = pp_outputs_open(&measurement->outputs, cli, &measurement->screen,
+                              &measurement->result, err);
     if (ret < 0)
         return ret;
-    warn(plan);
-    ret = pp_run(plan, &hooks, result, err);
-    if (screen->bar_columns)
-        pp_progress_clear(stderr);
-    if (result->measured || result->signal)
-        pp_text_end(stdout, &screen->style, result);
-    return ret < 0 ? ret : judge(result, err);
+    ret = run_and_report(measurement, err);
+    pp_outputs_close(&measurement->outputs);
+    return ret;
 }
 
 int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
-    struct pp_screen screen = pp_screen_of(cli);
-    struct pp_result *result = pp_memory_alloc(1, sizeof *result);
-    struct pp_plan plan = cli->plan;
-    int ret, flushed;
+    struct measurement *measurement = pp_memory_alloc(1, sizeof *measurement);
+    int ret;
 
-    if (!result)
+    if (!measurement)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a result");
     pp_interrupt_install();
-    ret = measure(&plan, &screen, result, err);
-    flushed = pp_screen_flush(err);
-    *signal_out = result->signal;
-    pp_memory_free(result);
-    return ret < 0 ? ret : flushed;
+    ret = measure(measurement, cli, err);
+    *signal_out = measurement->result.signal;
+    pp_memory_free(measurement);
+    return ret;
 }
 
 int pp_cli_client(const struct pp_cli *cli, int *signal_out, struct pp_error *err)

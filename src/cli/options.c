@@ -21,6 +21,10 @@
 #define COUNT_MAX UINT64_C(1000000000000)
 #define RATE_MIN 0.001
 #define RATE_MAX 1e9
+#define INTERVAL_MIN_NS (10 * PP_NS_PER_MS)
+#define INTERVAL_MAX_NS (3600 * PP_NS_PER_S)
+#define PERCENTILE_MIN 0.001
+#define PERCENTILE_MAX 99.99999
 #define SOCKET_BUFFER_MAX (UINT64_C(1) << 30)
 #define CPU_MAX 1023
 
@@ -580,6 +584,86 @@ static int set_cpus(struct pp_cli *cli, const char *value, struct pp_error *err)
 
 /* ---- output ---- */
 
+/* The same format twice means the last one. path is NULL where none was given. */
+static int add_output(struct pp_cli *cli, const struct pp_report_format *format, const char *path)
+{
+    unsigned i = 0;
+
+    if (path && !*path)
+        return -EINVAL;
+    while (i < cli->output_count && cli->outputs[i].format != format)
+        i++;
+    if (i == cli->output_count)
+        cli->output_count++;
+    cli->outputs[i] = (struct pp_cli_output){ .format = format, .path = path };
+    return 0;
+}
+
+static int set_json(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return add_output(cli, &pp_report_json, value);
+}
+
+static int set_json_stream(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return add_output(cli, &pp_report_json_stream, value);
+}
+
+static int set_csv(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return add_output(cli, &pp_report_csv, value);
+}
+
+static int set_hlog(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return add_output(cli, &pp_report_hlog, value);
+}
+
+static int set_output(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    cli->given.output = value;
+    return *value ? 0 : -EINVAL;
+}
+
+static int set_interval(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    return pp_number_parse_duration(value, PP_NS_PER_S, INTERVAL_MIN_NS, INTERVAL_MAX_NS,
+                                    &cli->plan.interval_ns);
+}
+
+/* "50,99,99.99" */
+static int set_percentiles(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    unsigned count = 0;
+
+    (void)err;
+    for (const char *text = value;; text++) {
+        const size_t bytes = strcspn(text, ",");
+        char one[32];
+        double percentile;
+
+        if (bytes >= sizeof one || count == PP_PLAN_QUANTILES_MAX)
+            return -EINVAL;
+        memcpy(one, text, bytes);
+        one[bytes] = '\0';
+        if (pp_number_parse_rate(one, PERCENTILE_MIN, PERCENTILE_MAX, &percentile) < 0)
+            return -EINVAL;
+        plan->quantiles[count++] = percentile / 100;
+        text += bytes;
+        if (!*text)
+            break;
+    }
+    plan->quantile_count = count;
+    return 0;
+}
+
 static int set_quiet(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
@@ -689,7 +773,9 @@ const struct pp_cli_option pp_cli_options[] = {
       "a time from 1ms to an hour, such as 5 (seconds) or 500ms",
       "give up connecting after so long, in seconds (5)", set_connect_timeout },
     { 0, "strict", NULL, NULL, PP_CLI_LOAD, RUN | CLIENT, NULL,
-      "a --rate that was not held is a failure: status 3", set_strict },
+      "a result whose verdict is INVALID, such as a --rate\n"
+      "that was not held, is a failure: status 3",
+      set_strict },
 
     { 'H', "host", NULL, "HOST", PP_CLI_TRANSPORT, ALL,
       "a name, an address or unix:/path, without a port (that is --port)",
@@ -769,6 +855,36 @@ const struct pp_cli_option pp_cli_options[] = {
       set_cpus_of_both },
     { 'A', "cpus", NULL, "LIST", PP_CLI_HOW, CLIENT | SERVE, "CPU numbers, such as 0 or 0,2-3",
       "pin the threads to these CPUs, as 0,2-3", set_cpus },
+
+    { 'i', "interval", NULL, "TIME", PP_CLI_RESULT, RUN | CLIENT,
+      "a time from 10ms to an hour, such as 1 (second) or 500ms",
+      "a line each so many seconds while it runs; --csv and\n"
+      "--json have them, too",
+      set_interval },
+    { 0, "percentiles", NULL, "LIST", PP_CLI_RESULT, RUN | CLIENT,
+      "up to 16 percentiles from 0.001 to 99.99999, such as 50,99,99.99",
+      "the percentiles of the RTT to show, as 50,99,99.99\n"
+      "(50,90,99,99.9)",
+      set_percentiles },
+    { 'J', "json", NULL, "[FILE.json]", PP_CLI_RESULT, RUN | CLIENT,
+      "the name of a file, or - for standard output",
+      "everything as JSON; without a FILE, or with -, it goes\n"
+      "to standard output instead of the text",
+      set_json },
+    { 0, "json-stream", NULL, "[FILE.jsonl]", PP_CLI_RESULT, RUN | CLIENT,
+      "the name of a file, or - for standard output",
+      "a line of JSON for each interval (1s unless --interval\n"
+      "says otherwise), and a last one with everything",
+      set_json_stream },
+    { 0, "csv", NULL, "[FILE.csv]", PP_CLI_RESULT, RUN | CLIENT,
+      "the name of a file, or - for standard output",
+      "one row of comma-separated values with a head above it", set_csv },
+    { 0, "hlog", NULL, "FILE", PP_CLI_RESULT, RUN | CLIENT,
+      "the name of a file, or - for standard output",
+      "the histogram of each interval as an HdrHistogram log", set_hlog },
+    { 'o', "output", NULL, "FILE", PP_CLI_RESULT, RUN | CLIENT,
+      "the name of a file, or - for standard output",
+      "the file for the output that has none, or for the text", set_output },
 
     { 'q', "quiet", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
       "print the rate and the time, nothing else", set_quiet },

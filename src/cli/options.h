@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "bench/plan.h"
+#include "report/report.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +28,22 @@ struct pp_cli_given {
     const char *host;
     bool port, ipv4, ipv6, count, time, server_engine;
     bool expect, expect_bytes, expect_until;
+    const char *output;
 };
+
+/* Text, JSON, ...: where each goes. */
+struct pp_cli_output {
+    const struct pp_report_format *format;
+    const char *path; /* "-": standard output */
+};
+
+/* The option that asks for it: "json". The text is what --output alone is for. */
+static inline const char *pp_cli_output_option(const struct pp_report_format *format)
+{
+    return format == &pp_report_text ? "output" : format->name;
+}
+
+#define PP_CLI_OUTPUTS_MAX 8 /* more than there are formats */
 
 /* 20 KB: pass it by pointer. */
 struct pp_cli {
@@ -36,6 +52,9 @@ struct pp_cli {
     struct pp_plan plan;
     bool quiet;
     bool verbose;
+    bool intervals; /* were asked for, and are shown in all outputs */
+    unsigned output_count;
+    struct pp_cli_output outputs[PP_CLI_OUTPUTS_MAX];
     struct pp_cli_given given;
 };
 

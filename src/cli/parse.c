@@ -1,4 +1,5 @@
 /* From the arguments to the plan. */
+#include "base/clock.h"
 #include "cli/args.h"
 #include "cli/hints.h"
 #include "cli/options.h"
@@ -233,7 +234,8 @@ static int take_value(struct pp_cli *cli, const struct pp_cli_option *option, co
     ret = pp_cli_hint_value(option, value, err);
     if (ret < 0)
         return ret;
-    return usage_error(err, "--%s takes %s, not \"%.80s\"", option->name, option->takes, value);
+    return usage_error(err, "--%s takes %s, not \"%.80s\"", option->name, option->takes,
+                       value ? value : "");
 }
 
 static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
@@ -242,7 +244,7 @@ static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct 
 
     if (!(option->jobs & (1U << cli->plan.job)))
         return refuse_job(cli, option, err);
-    if (option->value && !arg->value)
+    if (option->value && !arg->value && !pp_cli_value_is_optional(option))
         return usage_error(err, "--%s takes %s, and none was given", option->name, option->takes);
     if (!option->value && arg->value)
         return usage_error(err, "this option takes no value: --%s=%.80s", option->name, arg->value);
@@ -337,6 +339,80 @@ static int settle_target(struct pp_cli *cli, struct pp_error *err)
     return 0;
 }
 
+/* ---- outputs ---- */
+
+static void add_text(struct pp_cli *cli, const char *path)
+{
+    cli->outputs[cli->output_count++] = (struct pp_cli_output){ .format = &pp_report_text,
+                                                                .path = path };
+}
+
+static bool goes_to_stdout(const struct pp_cli_output *output)
+{
+    return strcmp(output->path, "-") == 0;
+}
+
+/* --output is for the one output that has no name of its own, or for the text. */
+static int settle_path(struct pp_cli *cli, struct pp_error *err)
+{
+    const char *first = NULL;
+
+    for (unsigned i = 0; i < cli->output_count; i++) {
+        struct pp_cli_output *output = &cli->outputs[i];
+
+        if (output->path)
+            continue;
+        if (first)
+            return usage_error(err,
+                               "--%s and --%s cannot both go to the same place: name a file for "
+                               "one, as --%s=FILE",
+                               first, output->format->name, output->format->name);
+        first = output->format->name;
+        output->path = cli->given.output ? cli->given.output : "-";
+    }
+    if (!first && cli->given.output)
+        add_text(cli, cli->given.output);
+    return 0;
+}
+
+static int check_paths(const struct pp_cli *cli, struct pp_error *err)
+{
+    for (unsigned i = 0; i < cli->output_count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(cli->outputs[i].path, cli->outputs[j].path) == 0)
+                return usage_error(err,
+                                   "--%s and --%s cannot both go to %.80s: name another file for "
+                                   "one of them",
+                                   pp_cli_output_option(cli->outputs[j].format),
+                                   pp_cli_output_option(cli->outputs[i].format),
+                                   goes_to_stdout(&cli->outputs[i]) ? "standard output"
+                                                                    : cli->outputs[i].path);
+    return 0;
+}
+
+/* People get text on standard output, unless a program reads something else there. */
+static int settle_outputs(struct pp_cli *cli, struct pp_error *err)
+{
+    bool taken = false, has_text = false, wants_intervals = false;
+    int ret = settle_path(cli, err);
+
+    if (ret == 0)
+        ret = check_paths(cli, err);
+    if (ret < 0)
+        return ret;
+    for (unsigned i = 0; i < cli->output_count; i++) {
+        taken |= goes_to_stdout(&cli->outputs[i]);
+        has_text |= cli->outputs[i].format == &pp_report_text;
+        wants_intervals |= cli->outputs[i].format->wants_intervals;
+    }
+    if (!taken && !has_text)
+        add_text(cli, "-");
+    cli->intervals = cli->plan.interval_ns > 0;
+    if (wants_intervals && !cli->intervals)
+        cli->plan.interval_ns = PP_NS_PER_S;
+    return 0;
+}
+
 static int settle(struct pp_cli *cli, struct pp_error *err)
 {
     int ret = check_exclusions(cli, err);
@@ -345,6 +421,8 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
         ret = check_target(cli, err);
     if (ret == 0)
         ret = settle_target(cli, err);
+    if (ret == 0)
+        ret = settle_outputs(cli, err);
     if (ret < 0)
         return ret;
     settle_amount(cli);

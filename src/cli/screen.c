@@ -19,11 +19,25 @@ static unsigned terminal_columns(int fd)
     return size.ws_col >= COLUMNS_MIN ? size.ws_col : 0;
 }
 
-static bool terminal_can_erase(void)
+static bool terminal_has_codes(void)
 {
     const char *term = getenv("TERM");
 
     return term && strcmp(term, "dumb") != 0;
+}
+
+/* https://no-color.org: any value but an empty one says no. */
+static bool wants_colour(void)
+{
+    const char *no = getenv("NO_COLOR");
+
+    return isatty(STDOUT_FILENO) && terminal_has_codes() && !(no && *no);
+}
+
+/* Lines that come by themselves would tear a bar apart. */
+static bool wants_bar(const struct pp_cli *cli)
+{
+    return !cli->quiet && !(cli->intervals && isatty(STDOUT_FILENO)) && terminal_has_codes();
 }
 
 struct pp_screen pp_screen_of(const struct pp_cli *cli)
@@ -31,8 +45,9 @@ struct pp_screen pp_screen_of(const struct pp_cli *cli)
     return (struct pp_screen){
         .style = { .quiet = cli->quiet,
                    .verbose = cli->verbose,
+                   .colour = wants_colour(),
                    .columns = terminal_columns(STDOUT_FILENO) },
-        .bar_columns = !cli->quiet && terminal_can_erase() ? terminal_columns(STDERR_FILENO) : 0,
+        .bar_columns = wants_bar(cli) ? terminal_columns(STDERR_FILENO) : 0,
     };
 }
 

@@ -4,11 +4,11 @@
 
 #include "base/error.h"
 #include "cli/options.h"
-#include "report/text.h"
+#include "report/report.h"
 
 struct pp_screen {
-    struct pp_text_style style;
-    unsigned bar_columns; /* of the terminal that shows a progress bar; 0: no bar */
+    struct pp_report_style style; /* of standard output */
+    unsigned bar_columns;         /* of the terminal that shows a progress bar; 0: no bar */
 };
 
 struct pp_screen pp_screen_of(const struct pp_cli *cli);

@@ -11,6 +11,7 @@ enum pp_cli_group {
     PP_CLI_TRANSPORT,
     PP_CLI_FOREIGN,
     PP_CLI_HOW,
+    PP_CLI_RESULT,
     PP_CLI_OUTPUT,
     PP_CLI_GROUPS /* how many there are */
 };
@@ -24,18 +25,25 @@ struct pp_cli_option {
     char letter; /* 0: none */
     const char *name;
     const char *aliases; /* "this,that"; NULL: none */
-    const char *value;   /* what the value is called, or "one|of|these"; NULL: takes none */
+    const char *value;   /* what the value is called, or "one|of|these"; NULL: takes none.
+                            "[FILE.json]": may have one; the next word is taken for it if it ends so
+                            or is "-" */
     enum pp_cli_group group;
     unsigned jobs;     /* that take it: a set */
     const char *takes; /* completes "--name takes ..." */
     const char *help;  /* may hold line breaks */
-    /* value is NULL for an option that takes none. Negative: the value is refused, with err set
-     * where there is more to say than what the option takes. */
+    /* value is NULL for an option that takes none, or may have one and has not. Negative: the value
+     * is refused, with err set where there is more to say than what the option takes. */
     int (*apply)(struct pp_cli *cli, const char *value, struct pp_error *err);
 };
 
 extern const struct pp_cli_option pp_cli_options[];
 extern const size_t pp_cli_option_count;
+
+static inline bool pp_cli_value_is_optional(const struct pp_cli_option *option)
+{
+    return option->value && option->value[0] == '[';
+}
 
 struct pp_cli_command {
     const char *name;

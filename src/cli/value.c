@@ -58,7 +58,7 @@ static enum pp_cli_value_kind kind_of(const struct pp_cli_option *option,
     if (read_words(value->name, value->words) || read_words(option->takes, value->words))
         return PP_CLI_VALUE_WORDS;
     value->words[0] = '\0';
-    if (strcmp(value->name, "FILE") == 0)
+    if (strcmp(value->name, "FILE") == 0 || begins(value->name, "FILE."))
         return PP_CLI_VALUE_FILE;
     if (strcmp(value->name, "HOST") == 0 || strcmp(value->name, "ADDRESS") == 0)
         return PP_CLI_VALUE_ADDRESS;
@@ -72,8 +72,8 @@ struct pp_cli_value pp_cli_value_of(const struct pp_cli_option *option)
 
     if (!name)
         return value;
-    value.optional = *name == '[';
-    name += value.optional ? strspn(name, "[=") : 0;
+    value.optional = pp_cli_value_is_optional(option);
+    name += value.optional;
     (void)snprintf(value.name, sizeof value.name, "%s", name);
     if (value.optional)
         value.name[strcspn(value.name, "]")] = '\0';

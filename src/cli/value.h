@@ -17,7 +17,7 @@ enum pp_cli_value_kind {
 
 struct pp_cli_value {
     enum pp_cli_value_kind kind;
-    bool optional; /* "[FILE]": it may be left out, and never is the next argument */
+    bool optional; /* "[FILE.json]": it may be left out, and seldom is the next argument */
     char name[64]; /* without such brackets */
     char words[PP_CLI_WORDS_BYTES]; /* with blanks between them */
 };

@@ -1,307 +1,69 @@
 #include "report/text.h"
 
-#include "measure/stat.h"
 #include "base/format.h"
+#include "report/table.h"
+#include "report/text_parts.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
-#define FIELD_BYTES 512
-#define DOT " \u00b7 "
-#define SPACES "  "
+#define BOLD "\033[1m"
+#define GREEN "\033[32m"
+#define YELLOW "\033[33m"
+#define RED "\033[31m"
+#define PLAIN "\033[0m"
 
-/* A line of fields, folded where the next one would not fit. */
-struct line {
-    FILE *out;
-    const char *separator;
-    unsigned limit; /* columns; 0: none */
-    unsigned used;
-};
-
-/* How many columns UTF-8 text takes up: its bytes without the continuation bytes. */
-static unsigned columns_of(const char *text)
+static const char *colour(const struct pp_report_style *style, const char *code)
 {
-    unsigned columns = 0;
-
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
-    return columns;
+    return style->colour ? code : "";
 }
 
-__attribute__((format(printf, 2, 3))) static void field(struct line *line, const char *format, ...)
+/* ---- the verdict ---- */
+
+static const char *level_colour(enum pp_verdict_level level)
 {
-    char text[FIELD_BYTES];
-    va_list args;
-    unsigned columns, separator_columns;
-
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    columns = columns_of(text);
-    separator_columns = columns_of(line->separator);
-    if (line->used && line->limit && line->used + separator_columns + columns > line->limit) {
-        (void)fputs("\n  ", line->out);
-        line->used = 2;
-    } else if (line->used) {
-        (void)fputs(line->separator, line->out);
-        line->used += separator_columns;
-    }
-    (void)fputs(text, line->out);
-    line->used += columns;
-}
-
-static void line_end(struct line *line)
-{
-    (void)fputc('\n', line->out);
-    line->used = 0;
-}
-
-/* Each word of text is a field. */
-static void words(struct line *line, const char *text)
-{
-    while (*text) {
-        const size_t bytes = strcspn(text, " ");
-
-        field(line, "%.*s", (int)bytes, text);
-        text += bytes + strspn(text + bytes, " ");
-    }
-}
-
-/* ---- the head ---- */
-
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
-static const char *transport_name(const struct pp_plan *plan)
-{
-    if (plan->target.path[0])
-        return plan->socket.dgram ? "datagrams" : "stream";
-    return plan->socket.dgram ? "UDP" : plan->socket.mptcp ? "MPTCP" : "TCP";
-}
-
-/* "64 B", or a distribution and its mean. */
-static void sizes_field(struct line *line, const struct pp_sizes *sizes, const char *what)
-{
-    char text[PP_SIZES_TEXT_BYTES], mean[PP_FORMAT_BYTES];
-
-    if (sizes->min == sizes->max)
-        field(line, "%s B%s", pp_format_count(mean, sizes->min), what);
-    else
-        field(line, "%.60s B%s, %s on average", pp_sizes_format(sizes, text), what,
-              pp_format_decimal(mean, pp_sizes_mean(sizes), 1));
-}
-
-static void message_fields(struct line *line, const struct pp_plan *plan)
-{
-    sizes_field(line, &plan->request, "");
-    if (plan->answers || plan->expect_how == PP_EXPECT_TEXT || plan->expect_how == PP_EXPECT_BYTES)
-        sizes_field(line, &plan->response, " back");
-    if (plan->expect_how == PP_EXPECT_UNTIL)
-        field(line, "answers end with a text");
-}
-
-/* How messages follow each other. */
-static void load_fields(struct line *line, const struct pp_plan *plan)
-{
-    char text[PP_FORMAT_BYTES];
-
-    field(line, plan->rate > 0 ? "depth up to %u" : "depth %u", plan->depth);
-    if (plan->rate > 0)
-        field(line, "open loop, %s/s%s",
-              pp_format_decimal(text, plan->rate, plan->rate < 10 ? 2 : 0),
-              plan->arrivals == PP_ARRIVALS_POISSON ? " (Poisson)" : "");
-    if (plan->crr)
-        field(line, "a connection each round trip");
-    if (plan->think_ns)
-        field(line, "think %s \u00b5s", pp_format_us(text, (double)plan->think_ns));
-    if (plan->warmup_ns)
-        field(line, "warm-up %s s", pp_format_decimal(text, (double)plan->warmup_ns / 1e9, 2));
-    if (plan->warmup_count)
-        field(line, "warm-up %s", pp_format_count(text, plan->warmup_count));
-}
-
-static void threads_field(struct line *line, const struct pp_plan *plan)
-{
-    if (plan->job == PP_JOB_RUN && (plan->client_threads > 1 || plan->server_threads > 1))
-        field(line, "%u client + %u server threads", plan->client_threads, plan->server_threads);
-    else if (plan->client_threads > 1)
-        field(line, "%u threads", plan->client_threads);
-}
-
-static void engine_field(struct line *line, const struct pp_result *result)
-{
-    const struct pp_plan *plan = &result->plan;
-    const char *client = result->client.engine_name;
-    const char *server = result->server.engine_name;
-    const bool auto_client = strcmp(plan->client_engine, "auto") == 0;
-    const bool auto_server = strcmp(plan->server_engine, "auto") == 0;
-
-    if (plan->job == PP_JOB_CLIENT || (strcmp(client, server) == 0 && auto_client == auto_server))
-        field(line, "engine %s%s", client, auto_client ? " (auto)" : "");
-    else
-        field(line, "engine %s%s, server %s%s", client, auto_client ? " (auto)" : "", server,
-              auto_server ? " (auto)" : "");
-}
-
-static void wait_field(struct line *line, const struct pp_plan *plan)
-{
-    static const char *const names[] = {
-        [PP_IO_WAIT_BLOCK] = "block", [PP_IO_WAIT_SPIN] = "spin", [PP_IO_WAIT_YIELD] = "yield"
+    static const char *const codes[] = {
+        [PP_VALID] = GREEN, [PP_SUSPECT] = YELLOW, [PP_INVALID] = RED
     };
-    const char *chosen = plan->wait_auto ? "auto: " : "";
-    char us[PP_FORMAT_BYTES];
 
-    if (plan->wait == PP_IO_WAIT_BLOCK)
-        field(line, "wait %sblock", chosen);
-    else if (plan->spin_ns == PP_IO_SPIN_FOREVER)
-        field(line, "wait %s%s, never block", chosen, names[plan->wait]);
+    return codes[level];
+}
+
+static void level_field(struct pp_line *line, const struct pp_report_style *style,
+                        enum pp_verdict_level level, const char *after)
+{
+    pp_line_field(line, "%s%s%s%s", colour(style, level_colour(level)),
+                  pp_verdict_level_name(level), colour(style, PLAIN), after);
+}
+
+static void reason_line(FILE *out, const struct pp_report_style *style,
+                        const struct pp_reason *reason)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+
+    if (reason->level > PP_VALID)
+        level_field(&line, style, reason->level, ":");
     else
-        field(line, "wait %s%s, block after %s \u00b5s", chosen, names[plan->wait],
-              pp_format_count(us, plan->spin_ns / 1000));
+        pp_line_words(&line, "note:");
+    pp_line_words(&line, reason->text);
+    pp_line_words(&line, "\u2192");
+    pp_line_words(&line, pp_reason_cure(reason->id));
+    pp_line_end(&line);
 }
 
-/* "0,1,0,1": the CPU of each thread, cut where it gets long. */
-static const char *cpus_text(char *text, size_t bytes, const int *cpus, unsigned threads)
+/* Reasons of the levels from least on, up to most. */
+static void reason_lines(FILE *out, const struct pp_report_style *style,
+                         const struct pp_result *result, enum pp_verdict_level least,
+                         enum pp_verdict_level most)
 {
-    size_t used = 0;
+    const struct pp_verdict *verdict = &result->verdict;
 
-    text[0] = '\0';
-    for (unsigned i = 0; i < threads && used + 8 < bytes; i++)
-        used += (size_t)snprintf(text + used, bytes - used, i ? ",%d" : "%d", cpus[i]);
-    return text;
+    for (unsigned i = 0; i < verdict->count; i++)
+        if (verdict->reasons[i].level >= least && verdict->reasons[i].level <= most)
+            reason_line(out, style, &verdict->reasons[i]);
 }
 
-static void placement_field(struct line *line, const struct pp_plan *plan)
-{
-    const bool given = plan->client_cpus_given.count || plan->server_cpus_given.count;
-    const char *chosen = plan->placement_auto && !given ? "auto: " : "";
-    char client[40], server[40];
-
-    (void)cpus_text(client, sizeof client, plan->client_cpus, plan->client_threads);
-    (void)cpus_text(server, sizeof server, plan->server_cpus, plan->server_threads);
-    if (plan->placement == PP_PLACEMENT_NONE)
-        field(line, "placement %snone", chosen);
-    else if (plan->job == PP_JOB_CLIENT)
-        field(line, "placement %scpu %s", chosen, client);
-    else if (plan->job == PP_JOB_SERVE)
-        field(line, "placement %scpu %s", chosen, server);
-    else if (plan->placement == PP_PLACEMENT_SAME)
-        field(line, "placement %ssame core (cpu %d)", chosen, plan->client_cpus[0]);
-    else if (plan->placement == PP_PLACEMENT_PAIRS)
-        field(line, "placement %spairs (cpu %s)", chosen, client);
-    else
-        field(line, "placement %ssplit (cpu %s, server %s)", chosen, client, server);
-}
-
-/* Who answers, when it is not ourselves. */
-static void peer_line(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
-{
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
-    const struct pp_hello_reply *says = &result->peer_says;
-
-    if (result->peer == PP_PEER_OURS)
-        return;
-    if (result->peer == PP_PEER_UNKNOWN) {
-        field(&line, result->plan.expect_how == PP_EXPECT_ECHO
-                         ? "server: a plain echo, as far as can be told"
-                         : "server: of another service");
-    } else {
-        field(&line, "server pingpong %s on %s", says->version, says->host);
-        field(&line, "engine %s", result->server.engine_name);
-        field(&line, "wait %s", says->wait);
-        field(&line, "%u thread%s", says->threads, plural(says->threads));
-    }
-    line_end(&line);
-}
-
-static void refused_line(FILE *out, const struct pp_text_style *style, const char *why)
-{
-    struct line line = { .out = out, .separator = " ", .limit = style->columns };
-
-    if (!why[0])
-        return;
-    words(&line, "not used: ");
-    words(&line, why);
-    line_end(&line);
-}
-
-void pp_text_begin(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
-{
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
-    const struct pp_plan *plan = &result->plan;
-    char addr[PP_IO_ADDR_TEXT_BYTES], count[PP_FORMAT_BYTES];
-
-    if (style->quiet)
-        return;
-    field(&line, "pingpong %s", PP_VERSION);
-    field(&line, "%s %s", transport_name(plan), pp_io_addr_format(&result->addr, addr));
-    field(&line, "%s connection%s", pp_format_count(count, plan->connections),
-          plural(plan->connections));
-    threads_field(&line, plan);
-    message_fields(&line, plan);
-    load_fields(&line, plan);
-    line_end(&line);
-    engine_field(&line, result);
-    wait_field(&line, plan);
-    placement_field(&line, plan);
-    if (result->congestion_control[0])
-        field(&line, "congestion control %s", result->congestion_control);
-    line_end(&line);
-    peer_line(out, style, result);
-    if (style->verbose) {
-        field(&line, "client %s", result->client.engine);
-        line_end(&line);
-        field(&line, "server %s", result->server.engine[0] ? result->server.engine : "unknown");
-        line_end(&line);
-    }
-    refused_line(out, style, result->refused_engine);
-}
-
-/* ---- serving ---- */
-
-void pp_text_serve_begin(FILE *out, const struct pp_text_style *style, const struct pp_plan *plan,
-                         const struct pp_serve_report *report)
-{
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
-    const bool both = !plan->socket.dgram && !plan->target.path[0];
-    char addr[PP_IO_ADDR_TEXT_BYTES];
-
-    field(&line, "listening on %s %s", both ? "TCP and UDP" : transport_name(plan),
-          pp_io_addr_format(&report->addr, addr));
-    field(&line, "engine %.*s%s", (int)strcspn(report->engine, ":"), report->engine,
-          strcmp(plan->server_engine, "auto") == 0 ? " (auto)" : "");
-    wait_field(&line, plan);
-    if (plan->server_threads > 1)
-        field(&line, "%u threads", plan->server_threads);
-    placement_field(&line, plan);
-    line_end(&line);
-    if (style->verbose) {
-        field(&line, "engine %s", report->engine);
-        line_end(&line);
-    }
-    refused_line(out, style, report->refused_engine);
-}
-
-void pp_text_serve_end(FILE *out, const struct pp_text_style *style,
-                       const struct pp_serve_report *report)
-{
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
-    char text[PP_FORMAT_BYTES];
-
-    if (style->quiet)
-        return;
-    field(&line, "served %s connection%s", pp_format_count(text, report->counts.accepted),
-          plural(report->counts.accepted));
-    field(&line, "answered %s datagram%s", pp_format_count(text, report->counts.datagrams),
-          plural(report->counts.datagrams));
-    field(&line, "ignored %s", pp_format_count(text, report->counts.ignored));
-    line_end(&line);
-}
-
-/* ---- the figures ---- */
+/* ---- the main figures ---- */
 
 static const char *checked(const struct pp_plan *plan)
 {
@@ -310,158 +72,233 @@ static const char *checked(const struct pp_plan *plan)
     return plan->verify == PP_VERIFY_OFF ? "answers not checked" : "only lengths checked";
 }
 
-static void count_line(FILE *out, const struct pp_result *result)
+static void count_words(struct pp_line *line, const struct pp_result *result)
 {
     const uint64_t received = result->counts.received;
-    char text[PP_FORMAT_BYTES], of[PP_FORMAT_BYTES];
+    char text[PP_FORMAT_BYTES], of[PP_FORMAT_BYTES], words[256];
 
     (void)pp_format_count(text, received);
     if (!result->partial)
-        (void)fprintf(out, "%s round trip%s, %s\n", text, plural(received), checked(&result->plan));
+        (void)snprintf(words, sizeof words, "%s round trip%s, %s", text, pp_text_plural(received),
+                       checked(&result->plan));
     else if (result->plan.count)
-        (void)fprintf(out, "PARTIAL: %s of %s round trips, %s%s\n", text,
-                      pp_format_count(of, result->plan.count), checked(&result->plan),
-                      result->signal ? "; interrupted" : "");
+        (void)snprintf(words, sizeof words, "PARTIAL: %s of %s round trips, %s%s", text,
+                       pp_format_count(of, result->plan.count), checked(&result->plan),
+                       result->signal ? "; interrupted" : "");
     else
-        (void)fprintf(out, "PARTIAL: %s round trip%s in less than the time asked for, %s%s\n", text,
-                      plural(received), checked(&result->plan),
-                      result->signal ? "; interrupted" : "");
+        (void)snprintf(words, sizeof words,
+                       "PARTIAL: %s round trip%s in less than the time asked for, %s%s", text,
+                       pp_text_plural(received), checked(&result->plan),
+                       result->signal ? "; interrupted" : "");
+    pp_line_words(line, words);
 }
 
-static void rate_lines(FILE *out, const struct pp_result *result)
+static void count_line(FILE *out, const struct pp_report_style *style,
+                       const struct pp_result *result)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+
+    count_words(&line, result);
+    line.separator = PP_LINE_DOT;
+    if (!style->quiet)
+        level_field(&line, style, result->verdict.level, "");
+    pp_line_end(&line);
+}
+
+static void rate_lines(FILE *out, const struct pp_report_style *style,
+                       const struct pp_result *result)
 {
     char text[PP_FORMAT_BYTES];
 
-    (void)fprintf(out, "%s roundtrips/s\n", pp_format_decimal(text, pp_result_rate(result), 2));
+    (void)fprintf(out, "%s%s roundtrips/s%s\n", colour(style, BOLD),
+                  pp_format_decimal(text, pp_result_rate(result), 2), colour(style, PLAIN));
     (void)fprintf(out, "%s seconds total\n",
                   pp_format_decimal(text, (double)result->duration_ns / 1e9, 2));
 }
 
-static void missed_line(FILE *out, const struct pp_text_style *style,
+/* ---- latencies ---- */
+
+static void us_cell(char cell[PP_FORMAT_BYTES], double ns, bool known)
+{
+    if (known)
+        (void)pp_format_us(cell, ns);
+    else
+        (void)snprintf(cell, PP_FORMAT_BYTES, "n/a");
+}
+
+static void latency_row(struct pp_table *table, const char *label, const struct pp_latency *latency)
+{
+    char(*cells)[PP_FORMAT_BYTES] = table->cells[table->rows];
+    unsigned column = 0;
+
+    table->labels[table->rows++] = label;
+    us_cell(cells[column++], (double)latency->min_ns, true);
+    us_cell(cells[column++], latency->mean_ns, true);
+    for (unsigned i = 0; i < latency->count; i++)
+        us_cell(cells[column++], (double)latency->quantiles[i].ns, latency->quantiles[i].supported);
+    us_cell(cells[column], (double)latency->max_ns, true);
+}
+
+static void latency_heads(struct pp_table *table, const struct pp_latency *latency)
+{
+    (void)pp_table_head(table, "min");
+    (void)pp_table_head(table, "mean");
+    for (unsigned i = 0; i < latency->count; i++)
+        (void)pp_table_head(table, "p%.6g", latency->quantiles[i].q * 100);
+    (void)pp_table_head(table, "max");
+}
+
+/* In an open loop from when a message ought to have been sent, and below from when it was. */
+static void latency_table(FILE *out, const struct pp_report_style *style,
+                          const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+    struct pp_table table = { .title = "RTT \u00b5s" };
+    char text[PP_FORMAT_BYTES];
+
+    if (result->rtt_latency.samples == 0)
+        return;
+    (void)fputc('\n', out);
+    latency_heads(&table, &result->rtt_latency);
+    if (result->plan.rate > 0) {
+        latency_row(&table, "  from intended send", &result->response_latency);
+        latency_row(&table, "  from actual send", &result->rtt_latency);
+    } else {
+        latency_row(&table, "", &result->rtt_latency);
+    }
+    pp_table_write(&table, out, style->columns);
+    (void)fprintf(
+        out, "  max %s s after the start\n",
+        pp_format_decimal(text, (double)(counts->worst_at_ns - counts->first_ns) / 1e9, 2));
+}
+
+static double rate_of(uint64_t round_trips, const struct pp_result *result)
+{
+    return result->duration_ns ? (double)round_trips * 1e9 / (double)result->duration_ns : 0;
+}
+
+/* How evenly connections were served. */
+static void spread_line(FILE *out, const struct pp_report_style *style,
                         const struct pp_result *result)
 {
-    struct line line = { .out = out, .separator = " ", .limit = style->columns };
-    char rate[PP_FORMAT_BYTES], lag[PP_FORMAT_BYTES], text[200];
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    const struct pp_spread *spread = &result->spread;
+    char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
 
-    if (!result->rate_missed)
+    if (spread->connections < 2 || result->counts.received == 0)
         return;
-    (void)snprintf(text, sizeof text,
-                   "RATE NOT HELD: %s messages/s were asked for, and at the end the schedule was "
-                   "%s ms behind: not a valid result; ask for less, or give it more threads",
-                   pp_format_decimal(rate, result->plan.rate, 0),
-                   pp_format_decimal(lag, (double)result->counts.lag_ns / 1e6, 1));
-    words(&line, text);
-    line_end(&line);
+    pp_line_field(&line, "connections  slowest %s/s",
+                  pp_format_decimal(a, rate_of(spread->least, result), 1));
+    pp_line_field(&line, "fastest %s/s", pp_format_decimal(a, rate_of(spread->most, result), 1));
+    pp_line_field(&line, "Jain's index %.3f", result->jain);
+    if (spread->with_p99 > 0)
+        pp_line_field(&line, "p99 from %s to %s \u00b5s",
+                      pp_format_us(a, (double)spread->p99_least_ns),
+                      pp_format_us(b, (double)spread->p99_most_ns));
+    pp_line_end(&line);
 }
 
-static void quantile_field(struct line *line, const struct pp_hist *rtt, const char *name, double q)
+static void loss_line(FILE *out, const struct pp_report_style *style,
+                      const struct pp_result *result)
 {
-    char text[PP_FORMAT_BYTES];
-
-    field(line, "%s %s", name,
-          pp_hist_supports(rtt, q) ? pp_format_us(text, (double)pp_hist_quantile_ns(rtt, q))
-                                   : "n/a");
-}
-
-static void rtt_line(FILE *out, const struct pp_text_style *style, const char *name,
-                     const struct pp_hist *rtt)
-{
-    struct line line = { .out = out, .separator = SPACES, .limit = style->columns };
-    char text[PP_FORMAT_BYTES];
-
-    if (rtt->total == 0)
-        return;
-    field(&line, "%s", name);
-    field(&line, "min %s", pp_format_us(text, (double)rtt->min_ns));
-    field(&line, "mean %s", pp_format_us(text, pp_hist_mean_ns(rtt)));
-    quantile_field(&line, rtt, "p50", 0.5);
-    quantile_field(&line, rtt, "p90", 0.9);
-    quantile_field(&line, rtt, "p99", 0.99);
-    quantile_field(&line, rtt, "p99.9", 0.999);
-    if (style->verbose)
-        quantile_field(&line, rtt, "p99.99", 0.9999);
-    field(&line, "max %s", pp_format_us(text, (double)rtt->max_ns));
-    line_end(&line);
-}
-
-static void rtt_lines(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
-{
-    if (!(result->plan.rate > 0)) {
-        rtt_line(out, style, "RTT \u00b5s", &result->rtt);
-        return;
-    }
-    rtt_line(out, style, "RTT \u00b5s from the intended send", &result->response);
-    rtt_line(out, style, "RTT \u00b5s from the actual send", &result->rtt);
-}
-
-static void loss_line(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
-{
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
     const struct pp_client_counts *counts = &result->counts;
-    const uint64_t settled = counts->received + counts->lost;
-    const struct pp_interval loss = pp_stat_proportion(counts->lost, settled);
     char text[PP_FORMAT_BYTES];
 
-    if (!result->plan.socket.dgram || settled == 0)
+    if (!result->plan.socket.dgram || counts->received + counts->lost == 0)
         return;
-    field(&line, "lost %s (%.4f %%, 95 %% interval %.4f to %.4f %%)",
-          pp_format_count(text, counts->lost), 100 * (double)counts->lost / (double)settled,
-          100 * loss.low, 100 * loss.high);
-    field(&line, "late %s", pp_format_count(text, counts->late));
-    field(&line, "duplicate %s", pp_format_count(text, counts->duplicates));
-    field(&line, "reordered %s", pp_format_count(text, counts->reordered));
+    pp_line_field(&line, "lost %s (%.4f %%, 95 %% interval %.4f to %.4f %%)",
+                  pp_format_count(text, counts->lost), 100 * result->loss,
+                  100 * result->loss_interval.low, 100 * result->loss_interval.high);
+    pp_line_field(&line, "late %s", pp_format_count(text, counts->late));
+    pp_line_field(&line, "duplicate %s", pp_format_count(text, counts->duplicates));
+    pp_line_field(&line, "reordered %s", pp_format_count(text, counts->reordered));
     if (counts->strays)
-        field(&line, "stray %s", pp_format_count(text, counts->strays));
-    line_end(&line);
+        pp_line_field(&line, "stray %s", pp_format_count(text, counts->strays));
+    pp_line_end(&line);
 }
 
-static double cpu_ns(const struct pp_result_side *side)
+/* ---- costs ---- */
+
+static void cost_row(struct pp_table *table, const char *label, const struct pp_result_side *side,
+                     uint64_t round_trips, bool known)
 {
-    return (double)(side->usage.user_ns + side->usage.system_ns);
+    char(*cells)[PP_FORMAT_BYTES] = table->cells[table->rows];
+    const double trips = (double)round_trips;
+    const double user_ns = (double)side->usage.user_ns, system_ns = (double)side->usage.system_ns;
+
+    table->labels[table->rows++] = label;
+    us_cell(cells[0], (user_ns + system_ns) / trips, known);
+    us_cell(cells[1], user_ns / trips, known);
+    us_cell(cells[2], system_ns / trips, known);
+    (void)snprintf(cells[3], PP_FORMAT_BYTES, "n/a");
+    (void)snprintf(cells[4], PP_FORMAT_BYTES, "n/a");
+    if (!known)
+        return;
+    (void)pp_format_decimal(cells[3], (double)side->io.syscalls / trips, 2);
+    (void)pp_format_decimal(cells[4], (double)side->usage.context_switches / trips, 2);
 }
 
 /* A server that has not said what it costs costs nobody knows what. */
-static void cost_line(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
+static void cost_table(FILE *out, const struct pp_report_style *style,
+                       const struct pp_result *result)
 {
-    const double trips = (double)result->counts.received;
-    const bool both = result->peer != PP_PEER_UNKNOWN;
-    const struct pp_result_side *client = &result->client, *server = &result->server;
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
-    char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
+    const uint64_t trips = result->counts.received;
+    struct pp_table table = { .title = "cost a round trip" };
 
-    if (result->counts.received == 0)
+    if (trips == 0)
         return;
-    if (both)
-        field(&line, "cost a round trip  CPU %s \u00b5s client + %s \u00b5s server",
-              pp_format_us(a, cpu_ns(client) / trips), pp_format_us(b, cpu_ns(server) / trips));
-    else
-        field(&line, "cost a round trip  CPU %s \u00b5s client, server unknown",
-              pp_format_us(a, cpu_ns(client) / trips));
-    field(&line, "%.2f system calls%s", (double)(client->io.syscalls + server->io.syscalls) / trips,
-          both ? "" : " (client)");
-    field(&line, "%.2f context switches%s",
-          (double)(client->usage.context_switches + server->usage.context_switches) / trips,
-          both ? "" : " (client)");
-    line_end(&line);
+    (void)pp_table_head(&table, "CPU \u00b5s");
+    (void)pp_table_head(&table, "user");
+    (void)pp_table_head(&table, "system");
+    (void)pp_table_head(&table, "system calls");
+    (void)pp_table_head(&table, "context switches");
+    cost_row(&table, "  client", &result->client, trips, true);
+    cost_row(&table, "  server", &result->server, trips, result->peer != PP_PEER_UNKNOWN);
+    pp_table_write(&table, out, style->columns);
 }
 
-static void side_line(FILE *out, const struct pp_text_style *style, const char *name,
+static void tcp_line(FILE *out, const struct pp_report_style *style, const struct pp_result *result)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    const struct pp_tcp_summary *tcp = &result->tcp;
+    char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
+
+    if (tcp->connections == 0)
+        return;
+    pp_line_field(&line, "TCP  retransmits %s", pp_format_count(a, tcp->retransmits));
+    if (tcp->min_rtt_ns)
+        pp_line_field(&line, "least RTT seen by the kernel %s \u00b5s",
+                      pp_format_us(a, (double)tcp->min_rtt_ns));
+    if (tcp->mss_least == tcp->mss_most)
+        pp_line_field(&line, "MSS %s B", pp_format_count(a, tcp->mss_least));
+    else
+        pp_line_field(&line, "MSS %s to %s B", pp_format_count(a, tcp->mss_least),
+                      pp_format_count(b, tcp->mss_most));
+    pp_line_field(&line, "%s", tcp->congestion);
+    pp_line_end(&line);
+}
+
+/* ---- everything there is ---- */
+
+static void side_line(FILE *out, const struct pp_report_style *style, const char *name,
                       const struct pp_result_side *side)
 {
-    struct line line = { .out = out, .separator = DOT, .limit = style->columns };
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
     char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
 
-    field(&line, "%s  CPU %s ms user + %s ms system", name,
-          pp_format_count(a, side->usage.user_ns / 1000000),
-          pp_format_count(b, side->usage.system_ns / 1000000));
-    field(&line, "%s turns", pp_format_count(a, side->io.turns));
-    field(&line, "%s system calls", pp_format_count(a, side->io.syscalls));
-    field(&line, "%s waits for a buffer", pp_format_count(a, side->io.starved));
-    field(&line, "%s queue overflows", pp_format_count(a, side->io.overflows));
-    field(&line, "%s yield guard trips", pp_format_count(a, side->io.guard_trips));
-    line_end(&line);
+    pp_line_field(&line, "%s  CPU %s ms user + %s ms system", name,
+                  pp_format_count(a, side->usage.user_ns / 1000000),
+                  pp_format_count(b, side->usage.system_ns / 1000000));
+    pp_line_field(&line, "%s turns", pp_format_count(a, side->io.turns));
+    pp_line_field(&line, "%s system calls", pp_format_count(a, side->io.syscalls));
+    pp_line_field(&line, "%s waits for a buffer", pp_format_count(a, side->io.starved));
+    pp_line_field(&line, "%s queue overflows", pp_format_count(a, side->io.overflows));
+    pp_line_field(&line, "%s yield guard trips", pp_format_count(a, side->io.guard_trips));
+    pp_line_end(&line);
 }
 
+/* In one piece, however wide, so that it can be searched for. */
 static void identity_line(FILE *out, const struct pp_result *result)
 {
     const struct pp_client_counts *counts = &result->counts;
@@ -472,21 +309,129 @@ static void identity_line(FILE *out, const struct pp_result *result)
                   counts->sent, counts->received, counts->lost, counts->errors, result->in_flight);
 }
 
-void pp_text_end(FILE *out, const struct pp_text_style *style, const struct pp_result *result)
+static void disturbance_line(FILE *out, const struct pp_report_style *style,
+                             const struct pp_result *result)
 {
-    if (!style->quiet || result->partial)
-        count_line(out, result);
-    missed_line(out, style, result);
-    rate_lines(out, result);
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    const struct pp_disturbance *disturbance = &result->disturbance;
+    char text[PP_FORMAT_BYTES];
+
+    pp_line_field(&line, "meanwhile  busiest client thread %.0f %%",
+                  result->client_load.share * 100);
+    if (disturbance->others_known)
+        pp_line_field(&line, "other programs %.1f %%", disturbance->others_share * 100);
+    if (disturbance->steal_known)
+        pp_line_field(&line, "steal %.1f %%", disturbance->steal_share * 100);
+    if (disturbance->load_after >= 0)
+        pp_line_field(&line, "load average %.2f to %.2f", disturbance->load_before,
+                      disturbance->load_after);
+    pp_line_field(&line, "rate drift %+.1f %%", result->trend.change * 100);
+    pp_line_field(&line, "a clock reading %s ns", pp_format_count(text, result->clock_reading_ns));
+    pp_line_end(&line);
+}
+
+/* ---- intervals ---- */
+
+void pp_text_interval(FILE *out, const struct pp_report_style *style,
+                      const struct pp_result *result, const struct pp_result_interval *interval)
+{
+    const bool open_loop = result->plan.rate > 0;
+    const struct pp_latency *latency = open_loop ? &interval->response_latency
+                                                 : &interval->rtt_latency;
+    const int64_t bad = (int64_t)(interval->counts.errors + interval->counts.lost);
+    char rate[PP_FORMAT_BYTES], p50[PP_FORMAT_BYTES], p99[PP_FORMAT_BYTES], max[PP_FORMAT_BYTES];
+
     if (style->quiet)
         return;
-    rtt_lines(out, style, result);
+    if (interval->number == 1)
+        (void)fprintf(out, "%15s %16s %11s %11s %11s %8s\n", "seconds", "roundtrips/s",
+                      "p50 \u00b5s", "p99 \u00b5s", "max \u00b5s",
+                      result->plan.socket.dgram ? "lost" : "errors");
+    us_cell(p50, (double)interval->p50.ns, interval->p50.supported);
+    us_cell(p99, (double)interval->p99.ns, interval->p99.supported);
+    us_cell(max, (double)latency->max_ns, latency->samples > 0);
+    (void)fprintf(out, "%7.2f-%7.2f %16s %10s %10s %10s %8" PRId64 "\n",
+                  (double)interval->start_ns / 1e9,
+                  (double)(interval->start_ns + interval->length_ns) / 1e9,
+                  pp_format_decimal(rate,
+                                    interval->length_ns ? (double)interval->counts.received * 1e9 /
+                                                              (double)interval->length_ns
+                                                        : 0,
+                                    1),
+                  p50, p99, max, bad);
+    (void)fflush(out);
+}
+
+/* ---- the whole ---- */
+
+void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp_result *result)
+{
+    if (!style->quiet)
+        (void)fputc('\n', out);
+    if (!style->quiet || result->partial)
+        count_line(out, style, result);
+    reason_lines(out, style, result, style->quiet ? PP_INVALID : PP_SUSPECT, PP_INVALID);
+    rate_lines(out, style, result);
+    if (style->quiet)
+        return;
+    latency_table(out, style, result);
+    reason_lines(out, style, result, PP_VALID, PP_VALID);
     loss_line(out, style, result);
-    cost_line(out, style, result);
+    spread_line(out, style, result);
+    cost_table(out, style, result);
+    tcp_line(out, style, result);
     if (!style->verbose)
         return;
     side_line(out, style, "client", &result->client);
     if (result->peer != PP_PEER_UNKNOWN)
         side_line(out, style, "server", &result->server);
+    disturbance_line(out, style, result);
     identity_line(out, result);
 }
+
+/* ---- as an output ---- */
+
+static int text_open(struct pp_report *report, struct pp_error *err)
+{
+    (void)report;
+    (void)err;
+    return 0;
+}
+
+static void text_begin(struct pp_report *report, const struct pp_result *result)
+{
+    pp_text_begin(report->out, &report->style, result);
+    (void)fflush(report->out);
+}
+
+static void text_interval(struct pp_report *report, const struct pp_result *result,
+                          const struct pp_result_interval *interval)
+{
+    if (report->style.intervals)
+        pp_text_interval(report->out, &report->style, result, interval);
+}
+
+static int text_end(struct pp_report *report, const struct pp_result *result,
+                    const struct pp_error *error, struct pp_error *err)
+{
+    (void)error;
+    (void)err;
+    pp_text_end(report->out, &report->style, result);
+    return 0;
+}
+
+static void text_close(struct pp_report *report)
+{
+    (void)report;
+}
+
+const struct pp_report_format pp_report_text = {
+    .name = "text",
+    .suffix = ".txt",
+    .streams = true,
+    .open = text_open,
+    .begin = text_begin,
+    .interval = text_interval,
+    .end = text_end,
+    .close = text_close,
+};

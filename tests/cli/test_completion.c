@@ -41,9 +41,13 @@ static bool has(const char *line, const char *before, const char *word, size_t b
     char text[80];
 
     (void)snprintf(text, sizeof text, "%s%.*s", before, (int)bytes, word);
-    for (const char *at = line; (at = strstr(at, text)); at++)
-        if (!isalnum((unsigned char)at[strlen(text)]) && at[strlen(text)] != '-')
+    for (const char *at = line; (at = strstr(at, text)); at++) {
+        const char *end = at + strlen(text);
+
+        end += *end == '-'; /* one that nothing follows says how its value is given */
+        if (!isalnum((unsigned char)*end))
             return true;
+    }
     return false;
 }
 

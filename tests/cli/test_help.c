@@ -27,11 +27,16 @@ static const char *help(unsigned jobs)
 /* How a line of the help begins that is about the option. */
 static void head_of(char head[80], const struct pp_cli_option *option)
 {
+    const bool optional = pp_cli_value_is_optional(option);
+    const char *value = option->value ? option->value : "";
     char letter[] = "-x, ";
 
     letter[1] = option->letter;
     (void)snprintf(head, 80, "\n  %s--%s%s%s", option->letter ? letter : "    ", option->name,
-                   option->value ? "=" : "", option->value ? option->value : "");
+                   optional ? "[="
+                   : *value ? "="
+                            : "",
+                   value + optional);
 }
 
 /* Where the option has its line in text; NULL: nowhere. */
@@ -129,6 +134,7 @@ static void test_every_group_has_its_title_once_and_its_options_below_it(void **
         [PP_CLI_TRANSPORT] = "\nTransport:\n",
         [PP_CLI_FOREIGN] = "\nServers that are no pingpong (client):\n",
         [PP_CLI_HOW] = "\nHow it runs:\n",
+        [PP_CLI_RESULT] = "\nThe result (run and client):\n",
         [PP_CLI_OUTPUT] = "\nOutput:\n",
     };
     const char *text = help(PP_CLI_ALL);

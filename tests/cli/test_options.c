@@ -78,6 +78,10 @@ static void check_same_load(const struct pp_plan *got, const struct pp_plan *wan
     SAME(seed);
     SAME(hello);
     SAME(strict);
+    SAME(interval_ns);
+    SAME(quantile_count);
+    for (unsigned i = 0; i < want->quantile_count; i++)
+        assert_true(got->quantiles[i] == want->quantiles[i]);
 }
 
 static void check_same_plan(const struct pp_plan *got, const struct pp_plan *want)
@@ -348,7 +352,7 @@ static void test_rate_opens_the_loop(void **state)
     }
 }
 
-static void test_arrivals_and_strict_belong_to_a_rate(void **state)
+static void test_arrivals_belong_to_a_rate_and_strict_to_any_load(void **state)
 {
     struct pp_cli want = defaults(PP_JOB_RUN);
 
@@ -357,10 +361,10 @@ static void test_arrivals_and_strict_belong_to_a_rate(void **state)
     check(LINE("-R100", "--arrivals=fixed"), &want);
     want.plan.arrivals = PP_ARRIVALS_POISSON;
     check(LINE("--arrivals", "poisson", "-R100"), &want);
-    want.plan.strict = true;
-    check(LINE("-R100", "--arrivals=poisson", "--strict"), &want);
     check_refused(LINE("--arrivals=poisson"), "--arrivals", "--rate");
-    check_refused(LINE("--strict"), "--strict", "--rate");
+    want = defaults(PP_JOB_RUN);
+    want.plan.strict = true;
+    check(LINE("--strict"), &want);
 }
 
 static void test_crr_and_think_change_what_follows_a_pong(void **state)
@@ -1009,7 +1013,7 @@ static void test_a_missing_value_is_refused_by_the_name_of_its_option(void **sta
         const struct pp_cli_option *option = &pp_cli_options[i];
         char name[64], takes[64], letter[] = { '-', 'v', option->letter, '\0' };
 
-        if (!option->value)
+        if (!option->value || pp_cli_value_is_optional(option))
             continue;
         (void)snprintf(name, sizeof name, "--%s", option->name);
         (void)snprintf(takes, sizeof takes, "--%s takes ", option->name);
@@ -1144,7 +1148,7 @@ int main(void)
         cmocka_unit_test(test_either_count_or_time_stops_a_job_unless_both_are_given),
         cmocka_unit_test(test_warmup_is_a_time_or_a_count),
         cmocka_unit_test(test_rate_opens_the_loop),
-        cmocka_unit_test(test_arrivals_and_strict_belong_to_a_rate),
+        cmocka_unit_test(test_arrivals_belong_to_a_rate_and_strict_to_any_load),
         cmocka_unit_test(test_crr_and_think_change_what_follows_a_pong),
         cmocka_unit_test(test_verify_sets_what_is_checked),
         cmocka_unit_test(test_seed_sets_the_seed),

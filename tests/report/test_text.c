@@ -16,10 +16,12 @@
 #define TEXT_BYTES 8192
 #define WIDTH 80
 
-static const struct pp_text_style plain = { 0 };
-static const struct pp_text_style quiet = { .quiet = true };
-static const struct pp_text_style verbose = { .verbose = true };
-static const struct pp_text_style narrow = { .columns = WIDTH };
+static const struct pp_report_style plain = { 0 };
+static const struct pp_report_style quiet = { .quiet = true };
+static const struct pp_report_style verbose = { .verbose = true };
+static const struct pp_report_style narrow = { .columns = WIDTH };
+
+static struct pp_result_interval some_interval; /* too large for the stack, too */
 
 static int setup(void **state)
 {
@@ -53,7 +55,17 @@ static struct pp_result *begun(void **state)
     (void)strcpy(result->server.engine, "epoll: edge-triggered");
     (void)strcpy(result->server.engine_name, "epoll");
     (void)strcpy(result->congestion_control, "cubic");
+    (void)strcpy(result->machine.kernel_release, "6.1.0");
+    (void)strcpy(result->machine.cpu_model, "Some CPU");
+    (void)strcpy(result->machine.virtualisation, "kvm");
+    result->machine.cpus_online = 4;
+    result->machine.load = 0.5;
     return result;
+}
+
+static void summarise(struct pp_result *result)
+{
+    pp_latency_of(&result->rtt_latency, &result->rtt, &result->plan);
 }
 
 /* 1,999 round trips of 1 to 1,999 us: enough for p99, not for p99.9. */
@@ -63,9 +75,12 @@ static struct pp_result *measured(void **state)
 
     for (uint64_t us = 1; us <= 1999; us++)
         pp_hist_record(&result->rtt, us * 1000);
+    summarise(result);
     result->plan.count = 1999;
     result->counts.sent = 1999;
     result->counts.received = 1999;
+    result->counts.first_ns = 5000000000;
+    result->counts.worst_at_ns = 6500000000;
     result->duration_ns = 2000000000;
     result->measured = true;
     result->client.usage =
@@ -77,9 +92,9 @@ static struct pp_result *measured(void **state)
     return result;
 }
 
-typedef void writer(FILE *out, const struct pp_text_style *style, const struct pp_result *result);
+typedef void writer(FILE *out, const struct pp_report_style *style, const struct pp_result *result);
 
-static void written(char got[TEXT_BYTES], writer *write, const struct pp_text_style *style,
+static void written(char got[TEXT_BYTES], writer *write, const struct pp_report_style *style,
                     const struct pp_result *result)
 {
     FILE *out = fmemopen(got, TEXT_BYTES, "w");
@@ -90,7 +105,7 @@ static void written(char got[TEXT_BYTES], writer *write, const struct pp_text_st
     assert_int_equal(fclose(out), 0);
 }
 
-static void check_begin(const struct pp_text_style *style, const struct pp_result *result,
+static void check_begin(const struct pp_report_style *style, const struct pp_result *result,
                         const char *want)
 {
     char got[TEXT_BYTES];
@@ -99,7 +114,7 @@ static void check_begin(const struct pp_text_style *style, const struct pp_resul
     assert_string_equal(got, want);
 }
 
-static void check_end(const struct pp_text_style *style, const struct pp_result *result,
+static void check_end(const struct pp_report_style *style, const struct pp_result *result,
                       const char *want)
 {
     char got[TEXT_BYTES];
@@ -108,7 +123,7 @@ static void check_end(const struct pp_text_style *style, const struct pp_result 
     assert_string_equal(got, want);
 }
 
-static void check_has(writer *write, const struct pp_text_style *style,
+static void check_has(writer *write, const struct pp_report_style *style,
                       const struct pp_result *result, const char *want)
 {
     char got[TEXT_BYTES];
@@ -118,7 +133,7 @@ static void check_has(writer *write, const struct pp_text_style *style,
         fail_msg("\"%s\" is not in\n%s", want, got);
 }
 
-static void check_lacks(writer *write, const struct pp_text_style *style,
+static void check_lacks(writer *write, const struct pp_report_style *style,
                         const struct pp_result *result, const char *unwanted)
 {
     char got[TEXT_BYTES];
@@ -139,13 +154,15 @@ static void check_field(const struct pp_result *result, const char *field)
 
 /* ---- the head ---- */
 
+#define HOST "host Linux 6.1.0 \u00b7 Some CPU \u00b7 4 CPUs \u00b7 kvm \u00b7 load 0.50\n"
+
 static void test_the_head_says_what_is_measured_and_how(void **state)
 {
     check_begin(&plain, begun(state),
                 "pingpong " PP_VERSION " \u00b7 TCP 127.0.0.1:3131 \u00b7 1 connection \u00b7 5 B "
                 "\u00b7 depth 1\n"
                 "engine epoll (auto) \u00b7 wait auto: yield, block after 50 \u00b5s \u00b7 "
-                "placement auto: same core (cpu 1) \u00b7 congestion control cubic\n");
+                "placement auto: same core (cpu 1) \u00b7 congestion control cubic\n" HOST);
 }
 
 static void test_the_head_is_folded_between_fields(void **state)
@@ -154,13 +171,13 @@ static void test_the_head_is_folded_between_fields(void **state)
                 "pingpong " PP_VERSION " \u00b7 TCP 127.0.0.1:3131 \u00b7 1 connection \u00b7 5 B "
                 "\u00b7 depth 1\n"
                 "engine epoll (auto) \u00b7 wait auto: yield, block after 50 \u00b5s\n"
-                "  placement auto: same core (cpu 1) \u00b7 congestion control cubic\n");
+                "  placement auto: same core (cpu 1) \u00b7 congestion control cubic\n" HOST);
 }
 
 static void test_width_is_counted_in_columns_and_not_in_bytes(void **state)
 {
     struct pp_result *result = begun(state);
-    struct pp_text_style style = { .columns = 0 };
+    struct pp_report_style style = { .columns = 0 };
     char got[TEXT_BYTES];
     char *second;
 
@@ -198,7 +215,7 @@ static void test_the_head_says_why_an_engine_was_not_used(void **state)
     struct pp_result *result = begun(state);
 
     (void)strcpy(result->refused_engine, "io_uring is switched off");
-    check_has(pp_text_begin, &plain, result, " cubic\nnot used: io_uring is switched off\n");
+    check_has(pp_text_begin, &plain, result, HOST "not used: io_uring is switched off\n");
 }
 
 static void test_many_connections_are_counted_in_the_plural(void **state)
@@ -280,17 +297,135 @@ static void test_each_placement_has_its_words(void **state)
     "999.50 roundtrips/s\n"                                                                        \
     "2.00 seconds total\n"
 
-#define RTT_UNTIL_P99_9                                                                            \
-    "RTT \u00b5s  min 1.00  mean 1,000  p50 1,000  p90 1,800  p99 1,980  p99.9 n/a"
+#define RTT                                                                                        \
+    "RTT \u00b5s   min   mean    p50    p90    p99  p99.9    max\n"                                \
+    "        1.00  1,000  1,000  1,800  1,980    n/a  1,999\n"                                     \
+    "  max 1.50 s after the start\n"
 
 /* CPU: (1999 + 1999) us / 1999 and (999.5 + 29985) us / 1999. */
-#define COST "cost a round trip  CPU 2.00 \u00b5s client + 15.5 \u00b5s server"
+#define COST                                                                                       \
+    "cost a round trip  CPU \u00b5s  user  system  system calls  context switches\n"               \
+    "  client             2.00  1.00    1.00          2.00              1.00\n"                    \
+    "  server             15.5  0.50    15.0          2.00              0.00\n"
 
 static void test_a_whole_result_says_count_rate_time_rtt_and_cost(void **state)
 {
     check_end(&plain, measured(state),
-              "1,999 round trips, every byte checked\n" RATE_AND_TIME RTT_UNTIL_P99_9
-              "  max 1,999\n" COST " \u00b7 4.00 system calls \u00b7 1.00 context switches\n");
+              "\n1,999 round trips, every byte checked \u00b7 VALID\n" RATE_AND_TIME "\n" RTT COST);
+}
+
+static struct pp_result *suspected(void **state)
+{
+    struct pp_result *result = measured(state);
+
+    result->verdict.level = PP_SUSPECT;
+    result->verdict.count = 2;
+    result->verdict.reasons[0] =
+        (struct pp_reason){ .id = PP_REASON_DRIFT, .level = PP_SUSPECT, .text = "it fell" };
+    result->verdict.reasons[1] =
+        (struct pp_reason){ .id = PP_REASON_STALL_HIDDEN, .level = PP_VALID, .text = "it hides" };
+    return result;
+}
+
+static void test_a_reason_stands_before_the_rate_with_its_cure(void **state)
+{
+    check_has(pp_text_end, &plain, suspected(state),
+              " \u00b7 SUSPECT\nSUSPECT: it fell \u2192 a longer warm-up (-w), and nothing else on "
+              "the machine\n" RATE_AND_TIME);
+}
+
+static void test_a_note_stands_below_the_latencies_and_is_no_fault(void **state)
+{
+    check_has(pp_text_end, &plain, suspected(state),
+              "after the start\nnote: it hides \u2192 an open loop (-R) shows it\ncost");
+    check_lacks(pp_text_end, &quiet, suspected(state), "it hides");
+}
+
+static void test_only_what_makes_a_result_invalid_is_said_when_quiet(void **state)
+{
+    struct pp_result *result = suspected(state);
+
+    check_end(&quiet, result, RATE_AND_TIME);
+    result->verdict.reasons[0].level = PP_INVALID;
+    check_end(&quiet, result,
+              "INVALID: it fell \u2192 a longer warm-up (-w), and nothing else on the "
+              "machine\n" RATE_AND_TIME);
+}
+
+static void test_colours_come_and_go_with_the_style(void **state)
+{
+    const struct pp_report_style coloured = { .colour = true };
+
+    check_has(pp_text_end, &coloured, suspected(state), "\033[33mSUSPECT\033[0m\n");
+    check_lacks(pp_text_end, &plain, suspected(state), "\033");
+    suspected(state)->verdict.level = PP_VALID;
+    check_has(pp_text_end, &coloured, *state, "\033[32mVALID\033[0m\n");
+}
+
+static void test_an_open_loop_has_a_row_for_each_of_its_latencies(void **state)
+{
+    struct pp_result *result = measured(state);
+
+    result->plan.rate = 1000;
+    pp_hist_record(&result->response, 5000000);
+    pp_latency_of(&result->response_latency, &result->response, &result->plan);
+    check_has(pp_text_end, &plain, result,
+              "  from intended send  5,000  5,000    n/a    n/a    n/a    n/a  5,000\n"
+              "  from actual send     1.00  1,000  1,000  1,800  1,980    n/a  1,999\n");
+}
+
+static void test_several_connections_are_compared(void **state)
+{
+    struct pp_result *result = measured(state);
+
+    check_lacks(pp_text_end, &plain, result, "connections");
+    result->spread = (struct pp_spread){ .connections = 2,
+                                         .least = 500,
+                                         .most = 1499,
+                                         .with_p99 = 1,
+                                         .p99_least_ns = 2000,
+                                         .p99_most_ns = 2000 };
+    result->jain = 0.8;
+    check_has(pp_text_end, &plain, result,
+              "connections  slowest 250.0/s \u00b7 fastest 749.5/s \u00b7 Jain's index 0.800 "
+              "\u00b7 p99 from 2.00 to 2.00 \u00b5s\n");
+}
+
+static void test_what_the_kernel_says_of_tcp_is_there_where_it_is_known(void **state)
+{
+    struct pp_result *result = measured(state);
+
+    check_lacks(pp_text_end, &plain, result, "TCP  ");
+    result->tcp = (struct pp_tcp_summary){ .connections = 1,
+                                           .retransmits = 1234,
+                                           .min_rtt_ns = 7000,
+                                           .mss_least = 1448,
+                                           .mss_most = 1448,
+                                           .congestion = "reno" };
+    check_has(pp_text_end, &plain, result,
+              "TCP  retransmits 1,234 \u00b7 least RTT seen by the kernel 7.00 \u00b5s \u00b7 MSS "
+              "1,448 B \u00b7 reno\n");
+}
+
+static void test_an_interval_is_a_line_below_its_heads(void **state)
+{
+    const struct pp_result *result = begun(state);
+    struct pp_result_interval *interval = &some_interval;
+    char got[TEXT_BYTES];
+    FILE *out = fmemopen(got, TEXT_BYTES, "w");
+
+    assert_non_null(out);
+    *interval = (struct pp_result_interval){ .number = 1, .length_ns = 500000000 };
+    interval->counts.received = 1000;
+    interval->counts.errors = 2;
+    interval->p50 = (struct pp_quantile){ .supported = true, .ns = 20000 };
+    interval->rtt_latency = (struct pp_latency){ .samples = 1000, .max_ns = 1234567 };
+    pp_text_interval(out, &plain, result, interval);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(
+        got, "        seconds     roundtrips/s     p50 \u00b5s     p99 \u00b5s     max "
+             "\u00b5s   errors\n"
+             "   0.00-   0.50          2,000.0       20.0        n/a      1,235        2\n");
 }
 
 static void test_quiet_is_the_rate_and_the_time(void **state)
@@ -303,21 +438,25 @@ static void test_verbose_is_all_there_is(void **state)
     struct pp_result *result = measured(state);
 
     check_end(&verbose, result,
-              "1,999 round trips, every byte checked\n" RATE_AND_TIME RTT_UNTIL_P99_9
-              "  p99.99 n/a  max 1,999\n" COST
-              " \u00b7 4.00 system calls \u00b7 1.00 context switches\n"
+              "\n1,999 round trips, every byte checked \u00b7 VALID\n" RATE_AND_TIME "\n" RTT COST
               "client  CPU 1 ms user + 1 ms system \u00b7 1,999 turns \u00b7 4,000 system calls "
               "\u00b7 0 waits for a buffer \u00b7 0 queue overflows \u00b7 3 yield guard trips\n"
               "server  CPU 0 ms user + 29 ms system \u00b7 0 turns \u00b7 3,996 system calls "
               "\u00b7 12 waits for a buffer \u00b7 1 queue overflows \u00b7 0 yield guard trips\n"
+              "meanwhile  busiest client thread 0 % \u00b7 load average 0.00 to 0.00 \u00b7 rate "
+              "drift +0.0 % \u00b7 a clock reading 0 ns\n"
               "sent 1999 = received 1999 + lost 0 + errors 0 + in flight 0\n");
 }
 
-static void test_the_figures_are_folded_between_fields(void **state)
+static void test_a_table_too_wide_goes_on_below(void **state)
 {
-    check_has(pp_text_end, &narrow, measured(state),
-              "\n" RTT_UNTIL_P99_9 "\n  max 1,999\n" COST
-              " \u00b7 4.00 system calls\n  1.00 context switches\n");
+    const struct pp_report_style very_narrow = { .columns = 40 };
+
+    check_has(pp_text_end, &very_narrow, measured(state),
+              "RTT \u00b5s   min   mean    p50    p90    p99\n"
+              "        1.00  1,000  1,000  1,800  1,980\n"
+              "RTT \u00b5s  p99.9    max\n"
+              "          n/a  1,999\n");
 }
 
 static void test_one_round_trip_is_singular(void **state)
@@ -326,7 +465,7 @@ static void test_one_round_trip_is_singular(void **state)
 
     result->plan.count = 1;
     result->counts.received = 1;
-    check_has(pp_text_end, &plain, result, "1 round trip, every byte checked\n");
+    check_has(pp_text_end, &plain, result, "1 round trip, every byte checked \u00b7 VALID\n");
 }
 
 static void test_a_partial_result_says_so_first_even_when_quiet(void **state)
@@ -338,7 +477,8 @@ static void test_a_partial_result_says_so_first_even_when_quiet(void **state)
     check_end(&quiet, result,
               "PARTIAL: 1,999 of 500,000 round trips, every byte checked\n" RATE_AND_TIME);
     check_has(pp_text_end, &plain, result,
-              "PARTIAL: 1,999 of 500,000 round trips, every byte checked\n" RATE_AND_TIME "RTT");
+              "PARTIAL: 1,999 of 500,000 round trips, every byte checked \u00b7 "
+              "VALID\n" RATE_AND_TIME "\nRTT");
 }
 
 static void test_an_interrupted_result_says_so(void **state)
@@ -371,13 +511,15 @@ static void test_a_quantile_is_a_number_only_with_ten_samples_beyond_it(void **s
 
     for (int i = 0; i < 19; i++)
         pp_hist_record(&result->rtt, 1000);
-    check_has(pp_text_end, &plain, result, "  p50 n/a  p90 n/a  p99 n/a  p99.9 n/a  max 1.00\n");
+    summarise(result);
+    check_has(pp_text_end, &plain, result, "  1.00  1.00  n/a  n/a  n/a    n/a  1.00\n");
     pp_hist_record(&result->rtt, 1000);
-    check_has(pp_text_end, &plain, result, "  p50 1.00  p90 n/a  p99 n/a  p99.9 n/a  max 1.00\n");
-    for (int i = 20; i < 100000; i++)
+    summarise(result);
+    check_has(pp_text_end, &plain, result, "  1.00  1.00  1.00  n/a  n/a    n/a  1.00\n");
+    for (int i = 20; i < 10000; i++)
         pp_hist_record(&result->rtt, 1000);
-    check_has(pp_text_end, &verbose, result,
-              "  p50 1.00  p90 1.00  p99 1.00  p99.9 1.00  p99.99 1.00  max 1.00\n");
+    summarise(result);
+    check_has(pp_text_end, &plain, result, "  1.00  1.00  1.00  1.00  1.00   1.00  1.00\n");
 }
 
 static void test_without_samples_there_is_no_rtt_and_no_cost(void **state)
@@ -390,7 +532,7 @@ static void test_without_samples_there_is_no_rtt_and_no_cost(void **state)
     result->in_flight = 1;
     result->duration_ns = 1234000000;
     check_end(&plain, result,
-              "PARTIAL: 0 of 500,000 round trips, every byte checked\n"
+              "\nPARTIAL: 0 of 500,000 round trips, every byte checked \u00b7 VALID\n"
               "0.00 roundtrips/s\n"
               "1.23 seconds total\n");
 }
@@ -414,7 +556,7 @@ static void test_large_rates_have_commas(void **state)
 
 /* ---- folding ---- */
 
-static void check_lines_fit(writer *write, const struct pp_text_style *style,
+static void check_lines_fit(writer *write, const struct pp_report_style *style,
                             const struct pp_result *result)
 {
     char got[TEXT_BYTES];
@@ -432,8 +574,8 @@ static void check_lines_fit(writer *write, const struct pp_text_style *style,
 static void check_lines_fit_all_widths(writer *write, const struct pp_result *result)
 {
     for (unsigned columns = 60; columns <= 140; columns++) {
-        check_lines_fit(write, &(struct pp_text_style){ .columns = columns }, result);
-        check_lines_fit(write, &(struct pp_text_style){ .columns = columns, .verbose = true },
+        check_lines_fit(write, &(struct pp_report_style){ .columns = columns }, result);
+        check_lines_fit(write, &(struct pp_report_style){ .columns = columns, .verbose = true },
                         result);
     }
 }
@@ -485,7 +627,15 @@ int main(void)
         TEST(test_a_whole_result_says_count_rate_time_rtt_and_cost),
         TEST(test_quiet_is_the_rate_and_the_time),
         TEST(test_verbose_is_all_there_is),
-        TEST(test_the_figures_are_folded_between_fields),
+        TEST(test_a_reason_stands_before_the_rate_with_its_cure),
+        TEST(test_a_note_stands_below_the_latencies_and_is_no_fault),
+        TEST(test_only_what_makes_a_result_invalid_is_said_when_quiet),
+        TEST(test_colours_come_and_go_with_the_style),
+        TEST(test_an_open_loop_has_a_row_for_each_of_its_latencies),
+        TEST(test_several_connections_are_compared),
+        TEST(test_what_the_kernel_says_of_tcp_is_there_where_it_is_known),
+        TEST(test_an_interval_is_a_line_below_its_heads),
+        TEST(test_a_table_too_wide_goes_on_below),
         TEST(test_one_round_trip_is_singular),
         TEST(test_a_partial_result_says_so_first_even_when_quiet),
         TEST(test_an_interrupted_result_says_so),

@@ -1,0 +1,356 @@
+/* A result as one JSON object; or as it goes, a line of JSON for each interval and a last one for
+ * the whole. docs/OUTPUT.md has the schema, and says what each key means. */
+#include "base/clock.h"
+#include "report/json_parts.h"
+#include "report/names.h"
+#include "report/report.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* To be raised when a key changes its meaning or goes; new ones may come without. */
+#define FORMAT_VERSION 1
+
+/* ---- parts that only the whole has ---- */
+
+/* "2026-11-24T18:31:08.123Z" */
+static json_t *wall_time(uint64_t ns)
+{
+    const time_t seconds = (time_t)(ns / PP_NS_PER_S);
+    char text[64];
+    struct tm parts;
+    size_t used;
+
+    (void)gmtime_r(&seconds, &parts);
+    used = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)snprintf(text + used, sizeof text - used, ".%03uZ",
+                   (unsigned)(ns % PP_NS_PER_S / PP_NS_PER_MS));
+    return json_string(text);
+}
+
+static json_t *server(const struct pp_result *result)
+{
+    static const char *const kinds[] = { [PP_PEER_OURS] = "this process",
+                                         [PP_PEER_PINGPONG] = "pingpong",
+                                         [PP_PEER_UNKNOWN] = "unknown" };
+    char addr[PP_IO_ADDR_TEXT_BYTES];
+
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "address",
+                     pp_json_text(pp_io_addr_format(&result->addr, addr)), "transport",
+                     pp_transport_id(&result->plan), "kind", kinds[result->peer], "version",
+                     pp_json_text(result->peer_says.version), "host",
+                     pp_json_text(result->peer_says.host), "engine",
+                     pp_json_text(result->server.engine), "wait",
+                     pp_json_text(result->peer_says.wait));
+}
+
+static json_t *per_round_trip(double total, uint64_t round_trips)
+{
+    return round_trips ? json_real(total / (double)round_trips) : json_null();
+}
+
+static json_t *costs_of(const struct pp_result_side *side, uint64_t round_trips)
+{
+    const double cpu_ns = (double)(side->usage.user_ns + side->usage.system_ns);
+
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "cpu_user_ns", (json_int_t)side->usage.user_ns,
+        "cpu_system_ns", (json_int_t)side->usage.system_ns, "system_calls",
+        (json_int_t)side->io.syscalls, "context_switches", (json_int_t)side->usage.context_switches,
+        "cpu_ns_per_round_trip",
+        pp_json_ns(round_trips ? (uint64_t)(cpu_ns / (double)round_trips + 0.5) : 0,
+                   round_trips > 0),
+        "system_calls_per_round_trip", per_round_trip((double)side->io.syscalls, round_trips),
+        "context_switches_per_round_trip",
+        per_round_trip((double)side->usage.context_switches, round_trips));
+}
+
+/* A server that has not said what it costs costs nobody knows what. */
+static json_t *costs(const struct pp_result *result)
+{
+    const uint64_t trips = result->counts.received;
+
+    if (!result->measured)
+        return json_null();
+    return json_pack("{s:o, s:o, s:f, s:b}", "client", costs_of(&result->client, trips), "server",
+                     result->peer == PP_PEER_UNKNOWN ? json_null()
+                                                     : costs_of(&result->server, trips),
+                     "client_busy_share", result->client_load.share, "client_saturated",
+                     (int)result->client_load.saturated);
+}
+
+static json_t *rate_of(uint64_t round_trips, uint64_t duration_ns)
+{
+    return duration_ns ? json_real((double)round_trips * 1e9 / (double)duration_ns) : json_null();
+}
+
+static json_t *spread(const struct pp_result *result)
+{
+    const struct pp_spread *spread_ = &result->spread;
+    const bool has_p99 = spread_->with_p99 > 0;
+
+    return json_pack("{s:I, s:o, s:o, s:o, s:o, s:I, s:f}", "count",
+                     (json_int_t)spread_->connections, "slowest_round_trips_per_s",
+                     rate_of(spread_->least, result->duration_ns), "fastest_round_trips_per_s",
+                     rate_of(spread_->most, result->duration_ns), "lowest_p99_ns",
+                     pp_json_ns(spread_->p99_least_ns, has_p99), "highest_p99_ns",
+                     pp_json_ns(spread_->p99_most_ns, has_p99), "with_p99",
+                     (json_int_t)spread_->with_p99, "jain_index", result->jain);
+}
+
+static json_t *tcp(const struct pp_result *result)
+{
+    const struct pp_tcp_summary *tcp_ = &result->tcp;
+
+    if (tcp_->connections == 0)
+        return json_null();
+    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "connections", (json_int_t)tcp_->connections,
+                     "retransmits", (json_int_t)tcp_->retransmits, "min_rtt_ns",
+                     pp_json_ns(tcp_->min_rtt_ns, tcp_->min_rtt_ns > 0), "mss_min_bytes",
+                     (json_int_t)tcp_->mss_least, "mss_max_bytes", (json_int_t)tcp_->mss_most,
+                     "congestion_control", pp_json_text(tcp_->congestion));
+}
+
+static json_t *loss(const struct pp_result *result)
+{
+    const uint64_t settled = result->counts.received + result->counts.lost;
+    if (!result->plan.socket.dgram || settled == 0)
+        return json_null();
+    return json_pack("{s:f, s:f, s:f}", "share", result->loss, "low", result->loss_interval.low,
+                     "high", result->loss_interval.high);
+}
+
+static json_t *hidden(const struct pp_result *result)
+{
+    const struct pp_hidden *hidden_ = &result->hidden;
+
+    if (!hidden_->interval_ns)
+        return json_null();
+    return json_pack("{s:f, s:I, s:I, s:I, s:b}", "percentile", hidden_->q * 100, "shown_ns",
+                     (json_int_t)hidden_->shown_ns, "corrected_ns",
+                     (json_int_t)hidden_->corrected_ns, "expected_interval_ns",
+                     (json_int_t)hidden_->interval_ns, "matters", (int)hidden_->matters);
+}
+
+static json_t *worst(const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+
+    if (counts->received == 0)
+        return json_null();
+    return json_pack("{s:I, s:I}", "ns", (json_int_t)counts->worst_ns, "at_ns",
+                     (json_int_t)(counts->worst_at_ns - counts->first_ns));
+}
+
+static json_t *error_of(const struct pp_error *error)
+{
+    static const char *const kinds[] = { [PP_ERROR_RUN] = "run",
+                                         [PP_ERROR_USAGE] = "usage",
+                                         [PP_ERROR_GATE] = "gate",
+                                         [PP_ERROR_UNAVAILABLE] = "unavailable",
+                                         [PP_ERROR_WRONG_ECHO] = "wrong_answer" };
+
+    if (!error->code)
+        return json_null();
+    return json_pack("{s:s, s:o}", "kind", kinds[error->kind], "text", pp_json_text(error->text));
+}
+
+static json_t *program(void)
+{
+    return json_pack("{s:s, s:s, s:s}", "version", PP_VERSION, "compiler", PP_COMPILER, "flags",
+                     PP_FLAGS);
+}
+
+/* ---- the whole ---- */
+
+static json_t *figures(const struct pp_result *result)
+{
+    const bool open_loop = result->plan.rate > 0;
+
+    return json_pack("{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "round_trips", (json_int_t)result->counts.received, "round_trips_per_s",
+                     rate_of(result->counts.received, result->duration_ns), "duration_ns",
+                     (json_int_t)result->duration_ns, "counts",
+                     pp_json_counts(&result->counts, result->in_flight), "balanced",
+                     (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency),
+                     "response",
+                     open_loop ? pp_json_latency(&result->response_latency) : json_null(), "worst",
+                     worst(result), "hidden_stalls", hidden(result), "loss", loss(result),
+                     "connections", spread(result), "costs", costs(result), "tcp", tcp(result));
+}
+
+static json_t *head(const struct pp_result *result)
+{
+    return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format", "pingpong-result",
+                     "format_version", FORMAT_VERSION, "pingpong", program(), "server",
+                     server(result), "client_engine", pp_json_text(result->client.engine),
+                     "engine_not_used", pp_json_text(result->refused_engine), "options",
+                     pp_json_options(&result->plan), "host", pp_json_host(result), "route",
+                     pp_json_route(result));
+}
+
+static json_t *tail(const struct pp_result *result, const struct pp_error *error)
+{
+    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "started",
+                     result->measured ? wall_time(result->wall_start_ns) : json_null(),
+                     "started_unix_ns", pp_json_ns(result->wall_start_ns, result->measured),
+                     "verdict", pp_json_verdict(&result->verdict), "partial", (int)result->partial,
+                     "signal", result->signal ? json_integer(result->signal) : json_null(), "error",
+                     error_of(error), "disturbance",
+                     result->measured ? pp_json_disturbance(result) : json_null());
+}
+
+/* Takes both over. */
+static json_t *joined(json_t *a, json_t *b)
+{
+    if (!a || !b || json_object_update(a, b) < 0) {
+        json_decref(a);
+        a = NULL;
+    }
+    json_decref(b);
+    return a;
+}
+
+static json_t *whole(const struct pp_result *result, const struct pp_error *error)
+{
+    return joined(joined(head(result), tail(result, error)), figures(result));
+}
+
+static json_t *interval_object(const struct pp_result *result,
+                               const struct pp_result_interval *interval)
+{
+    const bool open_loop = result->plan.rate > 0;
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "number",
+                     (json_int_t)interval->number, "start_ns", (json_int_t)interval->start_ns,
+                     "length_ns", (json_int_t)interval->length_ns, "round_trips",
+                     (json_int_t)interval->counts.received, "round_trips_per_s",
+                     rate_of(interval->counts.received, interval->length_ns), "counts",
+                     pp_json_counts(&interval->counts, interval->in_flight), "rtt",
+                     pp_json_latency(&interval->rtt_latency), "response",
+                     open_loop ? pp_json_latency(&interval->response_latency) : json_null());
+}
+
+/* ---- one object ---- */
+
+/* Reals have as many digits as are sure to be theirs. */
+#define REALS JSON_REAL_PRECISION(15)
+
+static int no_memory(struct pp_error *err)
+{
+    return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the result as JSON");
+}
+
+/* Takes object over. 0 or -ENOMEM; whether out has taken it is for its owner to find out. */
+static int put(FILE *out, json_t *object, size_t flags)
+{
+    const bool failed = !object || json_dumpf(object, out, flags | REALS) < 0;
+
+    json_decref(object);
+    if (failed && !ferror(out))
+        return -ENOMEM;
+    (void)fputc('\n', out);
+    return 0;
+}
+
+/* The state is the array of intervals, if any were asked for. */
+static int json_open(struct pp_report *report, struct pp_error *err)
+{
+    if (!report->style.intervals)
+        return 0;
+    report->state = json_array();
+    return report->state ? 0 : no_memory(err);
+}
+
+static void json_begin(struct pp_report *report, const struct pp_result *result)
+{
+    (void)report;
+    (void)result;
+}
+
+/* Without memory for it an interval is left out: the whole is still worth having. */
+static void json_interval(struct pp_report *report, const struct pp_result *result,
+                          const struct pp_result_interval *interval)
+{
+    if (report->state)
+        (void)json_array_append_new(report->state, interval_object(result, interval));
+}
+
+static int json_end(struct pp_report *report, const struct pp_result *result,
+                    const struct pp_error *error, struct pp_error *err)
+{
+    json_t *intervals = report->state ? json_incref(report->state) : json_null();
+    json_t *object = joined(whole(result, error), json_pack("{s:o}", "intervals", intervals));
+
+    return put(report->out, object, JSON_INDENT(2)) < 0 ? no_memory(err) : 0;
+}
+
+static void json_close(struct pp_report *report)
+{
+    json_decref(report->state);
+    report->state = NULL;
+}
+
+const struct pp_report_format pp_report_json = {
+    .name = "json",
+    .suffix = ".json",
+    .open = json_open,
+    .begin = json_begin,
+    .interval = json_interval,
+    .end = json_end,
+    .close = json_close,
+};
+
+/* ---- a line each ---- */
+
+/* Takes object over. */
+static int put_line(FILE *out, const char *type, json_t *object)
+{
+    const int ret = put(out, joined(json_pack("{s:s}", "type", type), object), JSON_COMPACT);
+
+    (void)fflush(out);
+    return ret;
+}
+
+static int stream_open(struct pp_report *report, struct pp_error *err)
+{
+    (void)report;
+    (void)err;
+    return 0;
+}
+
+static void stream_begin(struct pp_report *report, const struct pp_result *result)
+{
+    (void)put_line(report->out, "begin", head(result));
+}
+
+static void stream_interval(struct pp_report *report, const struct pp_result *result,
+                            const struct pp_result_interval *interval)
+{
+    (void)put_line(report->out, "interval", interval_object(result, interval));
+}
+
+static int stream_end(struct pp_report *report, const struct pp_result *result,
+                      const struct pp_error *error, struct pp_error *err)
+{
+    const int ret = put_line(report->out, "result", whole(result, error));
+
+    return ret < 0 ? no_memory(err) : 0;
+}
+
+static void stream_close(struct pp_report *report)
+{
+    (void)report;
+}
+
+const struct pp_report_format pp_report_json_stream = {
+    .name = "json-stream",
+    .suffix = ".jsonl",
+    .streams = true,
+    .wants_intervals = true,
+    .open = stream_open,
+    .begin = stream_begin,
+    .interval = stream_interval,
+    .end = stream_end,
+    .close = stream_close,
+};

@@ -1,0 +1,46 @@
+/* What a server by itself says. */
+#include "report/text.h"
+
+#include "base/format.h"
+#include "report/text_parts.h"
+
+#include <string.h>
+
+void pp_text_serve_begin(FILE *out, const struct pp_report_style *style, const struct pp_plan *plan,
+                         const struct pp_serve_report *report)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    const bool both = !plan->socket.dgram && !plan->target.path[0];
+    char addr[PP_IO_ADDR_TEXT_BYTES], shown[PP_IO_ADDR_TEXT_BYTES];
+
+    pp_line_field(&line, "listening on %s %s", both ? "TCP and UDP" : pp_text_transport_name(plan),
+                  pp_format_line(shown, sizeof shown, pp_io_addr_format(&report->addr, addr)));
+    pp_line_field(&line, "engine %.*s%s", (int)strcspn(report->engine, ":"), report->engine,
+                  strcmp(plan->server_engine, "auto") == 0 ? " (auto)" : "");
+    pp_text_wait_field(&line, plan);
+    if (plan->server_threads > 1)
+        pp_line_field(&line, "%u threads", plan->server_threads);
+    pp_text_placement_field(&line, plan);
+    pp_line_end(&line);
+    if (style->verbose) {
+        pp_line_field(&line, "engine %s", report->engine);
+        pp_line_end(&line);
+    }
+    pp_text_refused_line(out, style, report->refused_engine);
+}
+
+void pp_text_serve_end(FILE *out, const struct pp_report_style *style,
+                       const struct pp_serve_report *report)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    char text[PP_FORMAT_BYTES];
+
+    if (style->quiet)
+        return;
+    pp_line_field(&line, "served %s connection%s", pp_format_count(text, report->counts.accepted),
+                  pp_text_plural(report->counts.accepted));
+    pp_line_field(&line, "answered %s datagram%s", pp_format_count(text, report->counts.datagrams),
+                  pp_text_plural(report->counts.datagrams));
+    pp_line_field(&line, "ignored %s", pp_format_count(text, report->counts.ignored));
+    pp_line_end(&line);
+}
