@@ -1,5 +1,6 @@
 """Runs the real program and reads what it prints."""
 
+import itertools
 import os
 import re
 import select
@@ -78,7 +79,7 @@ class Result:
         """A signal ended it; what was measured is printed, and not one round trip went wrong."""
         assert self.status == status and self.err == "", str(self)
         done, _ = self.partial
-        assert "; interrupted\n" in self.out, str(self)
+        assert "; interrupted" in self.out, str(self)
         if "sent " in self.out:
             sent, received, errors, in_flight = self.identity
             assert (received, errors) == (done, 0) and sent == received + in_flight, str(self)
@@ -88,7 +89,7 @@ class Result:
 
     @property
     def done(self):
-        return int(number(self.find(r"^([\d,]+) round trips?, every byte checked$")[1]))
+        return int(number(self.find(r"^([\d,]+) round trips?, every byte checked · [A-Z]+$")[1]))
 
     @property
     def partial(self):
@@ -104,17 +105,40 @@ class Result:
         return number(self.find(r"^([\d,.]+) seconds total$")[1])
 
     @property
+    def verdict(self):
+        return self.find(r" · (VALID|SUSPECT|INVALID)$")[1]
+
+    def table(self, title, label=""):
+        """A row of a table as a dictionary from its heads to its numbers; None is n/a. A table too
+        wide for the terminal goes on in another one below."""
+        row = {}
+        lines = self.lines
+        for at, line in enumerate(lines):
+            if not line.startswith(title):
+                continue
+            heads = re.split(r"  +", line[len(title) :].strip())
+            for below in itertools.takewhile(lambda text: text.startswith("  "), lines[at + 1 :]):
+                cells = below[2 + len(label) :].split()
+                if below[2:].startswith(label) and len(cells) == len(heads):
+                    row |= zip(heads, (None if c == "n/a" else number(c) for c in cells))
+                    break
+        assert row, f"no row {label!r} below {title!r} in\n{self}"
+        return row
+
+    @property
     def rtt(self):
-        """The RTT line as a dictionary; None is n/a."""
-        words = self.find(r"^RTT µs +(.*(?:\n  \S.*)*)")[1].replace("·", " ").split()
-        return {
-            name: None if value == "n/a" else number(value)
-            for name, value in zip(words[::2], words[1::2], strict=True)
-        }
+        """The RTTs in µs."""
+        return self.table("RTT µs")
+
+    def per_round_trip(self, what):
+        """What it cost, on both sides as far as they are known."""
+        return sum(
+            self.table("cost a round trip", side)[what] or 0 for side in ("client", "server")
+        )
 
     @property
     def syscalls(self):
-        return number(self.find(r"([\d,.]+)\s+system calls")[1])
+        return self.per_round_trip("system calls")
 
     @property
     def syscall_counts(self):

@@ -340,13 +340,8 @@ def all_sent(result, count):
 
 
 def quantiles(result, from_when=""):
-    """A line of RTTs as a dictionary, in µs; None is n/a."""
-    line = result.find(rf"^RTT µs{from_when} +(min .*(?:\n  \S.*)*)")[1]
-    words = line.split()
-    return {
-        name: None if value == "n/a" else float(value.replace(",", ""))
-        for name, value in zip(words[::2], words[1::2], strict=True)
-    }
+    """A row of RTTs as a dictionary, in µs; None is n/a."""
+    return result.table("RTT µs", from_when)
 
 
 # ---- threads --------------------------------------------------------------------------------

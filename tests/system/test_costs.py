@@ -44,7 +44,7 @@ def test_the_system_calls_printed_are_those_that_were_made(trace, engine, wait, 
     traced = many.total() - few.total()
     printed = sum(long.syscall_counts) - sum(short.syscall_counts)
     assert printed == pytest.approx(traced, rel=0.04, abs=100)
-    assert long.syscalls == pytest.approx(sum(long.syscall_counts) / long.done, abs=0.0051)
+    assert long.syscalls == pytest.approx(sum(long.syscall_counts) / long.done, abs=0.0101)
 
 
 def test_a_blocking_io_uring_needs_at_most_two_system_calls_a_round_trip(pingpong, io_uring):
@@ -67,12 +67,12 @@ def test_io_uring_needs_far_less_than_a_system_call_a_round_trip_when_there_are_
 def test_spinning_costs_no_context_switches(pingpong, engine, two_cpus):
     args = ("--engine", engine, "--wait", "spin", "--placement", "split")
     result = pingpong("-n", "5k", *args).ok()
-    switches = float(result.find(r"([\d.]+)\s+context switches")[1])
+    switches = result.per_round_trip("context switches")
     assert switches <= 0.5
 
 
 def test_a_blocking_round_trip_on_one_cpu_costs_two_context_switches(pingpong, engine):
     args = ("--engine", engine, "--wait", "block", "--placement", "same")
     result = pingpong("-n", "5k", *args).ok()
-    switches = float(result.find(r"([\d.]+)\s+context switches")[1])
+    switches = result.per_round_trip("context switches")
     assert switches == pytest.approx(2, abs=0.3)

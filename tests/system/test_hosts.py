@@ -76,7 +76,7 @@ def test_a_server_on_another_host_is_measured_and_says_what_it_costs(
     counts = sums_up(result.ok(), 500)
     assert counts.received + counts.lost == 500 and (transport or counts.lost == 0), str(result)
     result.find(r"^server pingpong \d+\.\d+\.\d+ on \S+ · engine \w+ · wait [^·]+ · 1 thread$")
-    result.find(r" µs client \+ [\d.,]+ µs server · ")
+    assert None not in result.table("cost a round trip", "server").values(), str(result)
 
 
 @pytest.mark.parametrize("way", ["v4", "v6", "link_local"])
@@ -313,7 +313,7 @@ def test_an_open_loop_shows_how_long_the_link_was_down_and_ends_in_its_time(
     if transport:
         assert counts.lost >= 0.9 * gap_ms / 1000 * 500, str(result)
     else:
-        longest_us = quantiles(result, " from the intended send")["max"]
+        longest_us = quantiles(result, "from intended send")["max"]
         assert counts.lost == 0 and longest_us >= 1000 * (gap_ms - 20), str(result)
 
 

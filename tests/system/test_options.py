@@ -17,21 +17,23 @@ def help_text(pingpong):
 
 @pytest.fixture(scope="module")
 def table():
-    """(letter or None, name, takes a value) of every option that the parser knows."""
+    """(letter or None, name, takes a value: True, False or None for "may") of every option that the
+    parser knows."""
     if not SOURCE.exists():
         pytest.skip("the sources are not here")
     text = SOURCE.read_text(encoding="utf-8")
     body = re.search(r"pp_cli_options\[\] = \{(.*?)\n\};", text, re.DOTALL)[1]
-    rows = re.findall(r"\{ (?:'(\w)'|0), \"([\w-]+)\", (?:NULL|\"[\w,-]+\"), (NULL|\")", body)
+    rows = re.findall(r"\{ (?:'(\w)'|0), \"([\w-]+)\", (?:NULL|\"[\w,-]+\"), (NULL|\"\[?)", body)
     assert len(rows) == body.count(" set_") and len(rows) >= 40
-    return [(letter or None, name, value != "NULL") for letter, name, value in rows]
+    takes = {"NULL": False, '"': True, '"[': None}
+    return [(letter or None, name, takes[value]) for letter, name, value in rows]
 
 
 @pytest.fixture(scope="module")
 def has_option(pingpong):
     """Whether a command's own help has an option."""
     helps = {job: pingpong("help", job, free_port=False).ok().out for job in JOBS}
-    return lambda job, name: re.search(rf"--{name}[=\n ]", helps[job])
+    return lambda job, name: re.search(rf"--{name}[=\n \[]", helps[job])
 
 
 @pytest.mark.parametrize("job", ["", *JOBS])
@@ -48,8 +50,9 @@ def test_a_command_has_a_help_of_its_own(pingpong, help_text, job):
 
 
 def test_help_names_every_option_that_the_parser_knows_and_no_other(help_text, table):
-    shown = re.findall(r"^  (?:-(\w), |    )--([\w-]+)(=?)", help_text, re.MULTILINE)
-    assert [(letter or None, name, bool(value)) for letter, name, value in shown] == table
+    shown = re.findall(r"^  (?:-(\w), |    )--([\w-]+)(\[?=?)", help_text, re.MULTILINE)
+    takes = {"": False, "=": True, "[=": None}
+    assert [(letter or None, name, takes[value]) for letter, name, value in shown] == table
 
 
 def test_help_names_every_exit_status(help_text):
@@ -78,7 +81,7 @@ def test_every_option_with_a_value_says_so_when_none_is_given(pingpong, table, h
 
 def test_every_option_without_a_value_refuses_one(pingpong, table):
     for _, name, takes_value in table:
-        if not takes_value:
+        if takes_value is False:
             job = "client" if name == "no-hello" else "run"
             pingpong(job, f"--{name}=3", free_port=False).failed(2, rf"--{name}=3", "no value")
 

@@ -55,6 +55,15 @@ static bool is_now(const char *name, long count, long *second)
     return setting(name, &first, second) && first == count;
 }
 
+/* A question to the kernel itself. */
+static bool is_netlink(int fd)
+{
+    int domain = 0;
+    socklen_t len = sizeof domain;
+
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_NETLINK;
+}
+
 static ssize_t server_send(int fd, const char *buf, size_t len, int flags, long count)
 {
     char copy[4096];
@@ -84,6 +93,8 @@ ssize_t send(int fd, const void *buf, size_t len, int flags)
     static atomic_long server_sends, client_sends;
     long unused;
 
+    if (is_netlink(fd))
+        return REAL(send)(fd, buf, len, flags);
     if (is_server())
         return server_send(fd, buf, len, flags, atomic_fetch_add(&server_sends, 1) + 1);
     if (is_now("SHIM_SEND_RESET", atomic_fetch_add(&client_sends, 1) + 1, &unused)) {
@@ -99,7 +110,7 @@ ssize_t recv(int fd, void *buf, size_t len, int flags)
     const ssize_t ret = REAL(recv)(fd, buf, len, flags);
     long unused;
 
-    if (!is_server() && ret > 0 &&
+    if (!is_server() && ret > 0 && !is_netlink(fd) &&
         is_now("SHIM_RESET", atomic_fetch_add(&client_receives, 1) + 1, &unused)) {
         errno = ECONNRESET;
         return -1;
