@@ -39,14 +39,10 @@ static uint64_t timeval_ns(const struct timeval *time)
 
 static const char *wait_in_words(const struct pp_plan *plan, char *text, size_t bytes)
 {
-    static const char *const names[] = {
-        [PP_IO_WAIT_BLOCK] = "block", [PP_IO_WAIT_SPIN] = "spin", [PP_IO_WAIT_YIELD] = "yield"
-    };
-
     if (plan->wait == PP_IO_WAIT_BLOCK || plan->spin_ns == PP_IO_SPIN_FOREVER)
-        (void)snprintf(text, bytes, "%s", names[plan->wait]);
+        (void)snprintf(text, bytes, "%s", pp_wait_names[plan->wait]);
     else
-        (void)snprintf(text, bytes, "%s, block after %llu \u00b5s", names[plan->wait],
+        (void)snprintf(text, bytes, "%s, block after %llu \u00b5s", pp_wait_names[plan->wait],
                        (unsigned long long)plan->spin_ns / 1000);
     return text;
 }

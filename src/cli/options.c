@@ -147,10 +147,7 @@ static int set_rate(struct pp_cli *cli, const char *value, struct pp_error *err)
 
 static int set_arrivals(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    static const char *const names[] = {
-        [PP_ARRIVALS_FIXED] = "fixed", [PP_ARRIVALS_POISSON] = "poisson"
-    };
-    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+    const int chosen = choose(value, pp_arrivals_names, PP_ARRIVALS);
 
     (void)err;
     if (chosen < 0)
@@ -175,10 +172,7 @@ static int set_think(struct pp_cli *cli, const char *value, struct pp_error *err
 
 static int set_verify(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    static const char *const names[] = {
-        [PP_VERIFY_FULL] = "full", [PP_VERIFY_LEN] = "len", [PP_VERIFY_OFF] = "off"
-    };
-    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+    const int chosen = choose(value, pp_verify_names, PP_VERIFIES);
 
     (void)err;
     if (chosen < 0)
@@ -476,17 +470,13 @@ static int set_wait(struct pp_cli *cli, const char *value, struct pp_error *err)
 
 static int set_placement(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    static const char *const names[] = { [PP_PLACEMENT_SAME] = "same",
-                                         [PP_PLACEMENT_SPLIT] = "split",
-                                         [PP_PLACEMENT_PAIRS] = "pairs",
-                                         [PP_PLACEMENT_NONE] = "none" };
     int chosen;
 
     (void)err;
     cli->plan.placement_auto = strcmp(value, "auto") == 0;
     if (cli->plan.placement_auto)
         return 0;
-    chosen = choose(value, names, sizeof names / sizeof names[0]);
+    chosen = choose(value, pp_placement_names, PP_PLACEMENTS);
     if (chosen < 0)
         return chosen;
     cli->plan.placement = (enum pp_placement)chosen;

@@ -30,13 +30,6 @@ static json_t *sizes(const struct pp_sizes *sizes_)
 
 static json_t *load(const struct pp_plan *plan)
 {
-    static const char *const verify[] = {
-        [PP_VERIFY_FULL] = "full", [PP_VERIFY_LEN] = "len", [PP_VERIFY_OFF] = "off"
-    };
-    static const char *const arrivals[] = {
-        [PP_ARRIVALS_FIXED] = "fixed", [PP_ARRIVALS_POISSON] = "poisson"
-    };
-
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:I, s:s, s:I, s:I}",
         "connections", (json_int_t)plan->connections, "client_threads",
@@ -47,10 +40,10 @@ static json_t *load(const struct pp_plan *plan)
         (json_int_t)plan->time_ns, "warmup_count", (json_int_t)plan->warmup_count, "warmup_ns",
         (json_int_t)plan->warmup_ns, "rate_per_s",
         plan->rate > 0 ? json_real(plan->rate) : json_null(), "arrivals",
-        pp_json_text(plan->rate > 0 ? arrivals[plan->arrivals] : ""), "crr", (int)plan->crr,
-        "think_ns", (json_int_t)plan->think_ns, "verify", verify[plan->verify], "seed",
-        (json_int_t)(plan->seed & INT64_MAX), "connect_timeout_ns",
-        (json_int_t)plan->connect_timeout_ns);
+        pp_json_text(plan->rate > 0 ? pp_arrivals_names[plan->arrivals] : ""), "crr",
+        (int)plan->crr, "think_ns", (json_int_t)plan->think_ns, "verify",
+        pp_verify_names[plan->verify], "seed", (json_int_t)(plan->seed & INT64_MAX),
+        "connect_timeout_ns", (json_int_t)plan->connect_timeout_ns);
 }
 
 /* Bytes as they were typed. */
@@ -115,12 +108,8 @@ static json_t *cpus(const int *numbers, uint32_t count)
 
 static json_t *placement(const struct pp_plan *plan)
 {
-    static const char *const names[] = { [PP_PLACEMENT_SAME] = "same",
-                                         [PP_PLACEMENT_SPLIT] = "split",
-                                         [PP_PLACEMENT_PAIRS] = "pairs",
-                                         [PP_PLACEMENT_NONE] = "none" };
-
-    return json_pack("{s:s, s:b, s:o, s:o}", "how", names[plan->placement], "chosen_by_itself",
+    return json_pack("{s:s, s:b, s:o, s:o}", "how", pp_placement_names[plan->placement],
+                     "chosen_by_itself",
                      (int)(plan->placement_auto && !plan->client_cpus_given.count &&
                            !plan->server_cpus_given.count),
                      "client_cpus", cpus(plan->client_cpus, plan->client_threads), "server_cpus",
@@ -129,12 +118,9 @@ static json_t *placement(const struct pp_plan *plan)
 
 static json_t *waiting(const struct pp_plan *plan)
 {
-    static const char *const names[] = {
-        [PP_IO_WAIT_BLOCK] = "block", [PP_IO_WAIT_SPIN] = "spin", [PP_IO_WAIT_YIELD] = "yield"
-    };
     const bool looks = plan->wait != PP_IO_WAIT_BLOCK;
 
-    return json_pack("{s:s, s:b, s:o}", "how", names[plan->wait], "chosen_by_itself",
+    return json_pack("{s:s, s:b, s:o}", "how", pp_wait_names[plan->wait], "chosen_by_itself",
                      (int)plan->wait_auto, "block_after_ns",
                      pp_json_ns(plan->spin_ns, looks && plan->spin_ns != PP_IO_SPIN_FOREVER));
 }

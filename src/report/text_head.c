@@ -87,18 +87,15 @@ static void engine_field(struct pp_line *line, const struct pp_result *result)
 
 void pp_text_wait_field(struct pp_line *line, const struct pp_plan *plan)
 {
-    static const char *const names[] = {
-        [PP_IO_WAIT_BLOCK] = "block", [PP_IO_WAIT_SPIN] = "spin", [PP_IO_WAIT_YIELD] = "yield"
-    };
     const char *chosen = plan->wait_auto ? "auto: " : "";
     char us[PP_FORMAT_BYTES];
 
     if (plan->wait == PP_IO_WAIT_BLOCK)
         pp_line_field(line, "wait %sblock", chosen);
     else if (plan->spin_ns == PP_IO_SPIN_FOREVER)
-        pp_line_field(line, "wait %s%s, never block", chosen, names[plan->wait]);
+        pp_line_field(line, "wait %s%s, never block", chosen, pp_wait_names[plan->wait]);
     else
-        pp_line_field(line, "wait %s%s, block after %s \u00b5s", chosen, names[plan->wait],
+        pp_line_field(line, "wait %s%s, block after %s \u00b5s", chosen, pp_wait_names[plan->wait],
                       pp_format_count(us, plan->spin_ns / 1000));
 }
 
