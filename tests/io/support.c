@@ -341,9 +341,16 @@ void test_write(int fd, const void *data, size_t bytes)
     assert_int_equal(send(fd, data, bytes, MSG_NOSIGNAL), bytes);
 }
 
+/* MSG_WAITALL would not do: when the kernel has work for a thread that has had a ring, it returns
+ * with what there is. */
 void test_read(int fd, void *data, size_t bytes)
 {
-    assert_int_equal(recv(fd, data, bytes, MSG_WAITALL), bytes);
+    ssize_t part;
+
+    for (size_t got = 0; got < bytes; got += (size_t)part) {
+        part = recv(fd, (char *)data + got, bytes - got, 0);
+        assert_true(part > 0);
+    }
 }
 
 void test_read_text(int fd, const char *wanted)
