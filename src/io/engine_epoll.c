@@ -26,7 +26,7 @@
 /* Receives that are tried directly while the loop spins. */
 #define HOT_MAX 4
 
-/* Every so many direct looks epoll is asked too, for accepts, wakes and sends. */
+/* Every so many direct looks epoll is asked besides, for accepts, wakes and sends. */
 #define DIRECT_LOOKS_MAX 64
 
 /* After so many receives in a row without sleeping, a hot descriptor leaves the epoll set again. */
@@ -480,16 +480,18 @@ static int epoll_sleep(struct pp_io_loop *loop, uint64_t deadline_ns)
 static int epoll_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct epoll_state *st = state_of(loop);
+    int ret = 0;
 
     if (deadline_ns != PP_IO_NO_WAIT)
         return epoll_sleep(loop, deadline_ns);
-    if (st->hot_count < st->receives)
+    if (st->hot_count == 0 || st->hot_count < st->receives) {
         register_hot(loop);
-    else if (st->hot_count > 0 && st->looks < DIRECT_LOOKS_MAX) {
-        look_directly(loop);
-        return 0;
+        return ask_epoll(loop, 0);
     }
-    return ask_epoll(loop, 0);
+    if (st->looks >= DIRECT_LOOKS_MAX)
+        ret = ask_epoll(loop, 0);
+    look_directly(loop);
+    return ret;
 }
 
 /* ---- opening and closing ---- */

@@ -212,6 +212,28 @@ static void bytes_that_come_late_after_thousands_that_did_not_are_noticed_under_
     with_each_policy(*state, check_late_bytes_after_many);
 }
 
+/* A look that finds nothing is a switch to the peer and back for nothing. */
+static void check_first_look(struct fixture *f, struct pp_io_loop *loop)
+{
+    struct test_probe *probe = test_probe(f);
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    for (int i = 1; i <= 500; i++) {
+        pp_io_recv(loop, &probe->op, fds[0], probe->buf, sizeof(probe->buf), test_probe_once);
+        test_poll(loop);
+        assert_int_equal(probe->calls, i - 1);
+        test_write(fds[1], "now", 4);
+        assert_int_equal(pp_io_loop_poll(loop), 0); /* once, and test_poll() does more */
+        assert_int_equal(probe->calls, i);
+    }
+}
+
+static void the_first_look_finds_what_is_there_under_each(void **state)
+{
+    with_each_policy(*state, check_first_look);
+}
+
 static void check_late_wake(struct fixture *f, struct pp_io_loop *loop)
 {
     struct test_probe *probe = test_probe(f);
@@ -361,6 +383,7 @@ int main(int argc, char **argv)
         TEST(a_timer_comes_under_each),
         TEST(bytes_that_come_late_are_noticed_under_each),
         TEST(bytes_that_come_late_after_thousands_that_did_not_are_noticed_under_each),
+        TEST(the_first_look_finds_what_is_there_under_each),
         TEST(a_wake_from_a_callback_comes_under_each),
         TEST(wakes_from_another_thread_come_under_each),
         TEST(a_new_client_is_accepted_beside_a_busy_one_under_each),
