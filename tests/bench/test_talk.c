@@ -761,7 +761,7 @@ static void test_more_talks_than_there_may_be_are_closed_and_the_others_go_on(vo
     while ((said = recv(said_fd, &byte, 1, MSG_DONTWAIT)) < 0)
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
     assert_int_equal(said, 1);
-    while (pp_server_accepted(f->server) < TALKS_MAX - 1) /* or a queue full of them is in the way */
+    while (pp_server_accepted(f->server) < TALKS_MAX - 1) /* or the queue is full of them */
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
     plain = connect_unix(f);
     talking = half_talk(f);
