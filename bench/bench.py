@@ -149,13 +149,13 @@ FLOORS = {"block": "raw blocking", "yield": "raw yield", "single": "one thread",
 
 # For each placement the options of a pair and of pingpong on the CPUs a and b: both threads on the
 # same core, split over two, left to the scheduler; two pairs of threads, each on a core of its own,
-# or (pingpong only) each split over both.
+# or each split over both.
 PLACES = {
     "same": ("--cpus={a},{a}", "-A {a},{a}"),
     "split": ("--cpus={a},{b}", "-A {a},{b}"),
     "none": ("--cpus=-1,-1", "--placement none"),
     "pairs": ("--pairs={a},{b}", "-T 2 -S 2 -A {a},{b}/{a},{b}"),
-    "crossed": ("", "-T 2 -S 2 -A {a},{b}/{b},{a}"),
+    "crossed": ("--pairs={a},{b} --crossed", "-T 2 -S 2 -A {a},{b}/{b},{a}"),
 }
 
 
@@ -180,7 +180,8 @@ class Load:
 
     @property
     def floor_name(self) -> str:
-        return "raw pairs" if self.placement == "pairs" else FLOORS[self.floor]
+        names = {"pairs": "raw pairs", "crossed": "raw crossed"}
+        return names.get(self.placement, FLOORS[self.floor])
 
 
 @dataclass(frozen=True)
@@ -363,11 +364,13 @@ class RateScenario:
 
 @dataclass(frozen=True)
 class FloorScenario:
-    """One hand-written loop against another, without bounds: what can be had at all here."""
+    """One hand-written loop against the blocking one, or that one placed differently, without
+    bounds: what can be had at all here."""
 
     name: str
     load: Load
-    mode: str
+    mode: str = "block"
+    placed: str = ""  # where the other one is; a key of PLACES
 
     @property
     def cpus_needed(self) -> int:
@@ -377,11 +380,13 @@ class FloorScenario:
         count = bench.count_for(self.load)
         bench.note(f"{bench.trials} trials of {count:,} round trips")
         limit = ["--count", str(count)]
-        commands = {FLOORS[mode]: bench.pair(["floor", mode], self.load, limit)
-                    for mode in ("block", self.mode)}
-        rates = take_turns(bench, {name: lambda command=command: pair_rate(command)
-                                   for name, command in commands.items()})
-        return Measured([compare(rates, FLOORS[self.mode], FLOORS["block"], None)],
+        other = replace(self.load, placement=self.placed or self.load.placement)
+        mine = self.load.floor_name if self.placed else FLOORS[self.mode]
+        rates = take_turns(bench, {
+            name: lambda mode=mode, load=load: pair_rate(bench.pair(["floor", mode], load, limit))
+            for name, mode, load in ((mine, self.mode, self.load),
+                                     (other.floor_name, "block", other))})
+        return Measured([compare(rates, mine, other.floor_name, None)],
                         {"count": count, "roundtrips_per_s": rates})
 
 
@@ -578,6 +583,7 @@ SCENARIOS: list[Scenario] = [
     FloorScenario("hand-written: one thread", ONE, "single"),
     FloorScenario("hand-written: yield, UDP", ONE_UDP, "yield"),
     FloorScenario("hand-written: yield, Unix", ONE_UNIX, "yield"),
+    FloorScenario("hand-written: 200 in two pairs", Load(200, "pairs"), placed="crossed"),
     RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25)),
     RateScenario("1, same core, io_uring", ONE, URING, at_least(0.92), at_least(1.10)),
     RateScenario("1, same core, io_uring, block", ONE, URING_BLOCK, at_least(0.90),

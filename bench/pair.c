@@ -22,7 +22,7 @@ static _Noreturn void usage(const char *program)
 {
     errx(2,
          "usage: %s [MODE] --count N | --seconds S [--connections N] [--cpus C,S | --pairs A,B...] "
-         "[--transport tcp|udp|unix] [--size N] [--depth N]; a CPU of -1 is unpinned",
+         "[--crossed] [--transport tcp|udp|unix] [--size N] [--depth N]; a CPU of -1 is unpinned",
          program);
 }
 
@@ -76,6 +76,15 @@ static void parse_pairs(const char *text, struct pair_options *options, const ch
     errx(2, "at most %d pairs", PAIR_PAIRS_MAX);
 }
 
+/* Each pair's server on the CPU of the next pair. */
+static void cross(struct pair_options *options)
+{
+    const unsigned pairs = options->pairs;
+
+    for (unsigned i = 0; i < pairs; i++)
+        options->server_cpus[i] = options->client_cpus[(i + 1) % pairs];
+}
+
 static enum pair_transport parse_transport(const char *text, const char *program)
 {
     if (strcmp(text, "udp") == 0)
@@ -95,6 +104,8 @@ static void parse_option(int letter, struct pair_options *options, const char *p
         parse_cpus(optarg, options, program);
     else if (letter == 'P')
         parse_pairs(optarg, options, program);
+    else if (letter == 'X')
+        cross(options);
     else if (letter == 't')
         options->transport = parse_transport(optarg, program);
     else if (letter == 'm')
@@ -115,6 +126,7 @@ struct pair_options pair_options_parse(int argc, char **argv, int first)
         { "connections", required_argument, NULL, 'c' },
         { "cpus", required_argument, NULL, 'A' },
         { "pairs", required_argument, NULL, 'P' },
+        { "crossed", no_argument, NULL, 'X' }, /* after --pairs */
         { "transport", required_argument, NULL, 't' },
         { "size", required_argument, NULL, 'm' },
         { "depth", required_argument, NULL, 'D' },

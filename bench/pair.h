@@ -69,6 +69,7 @@ typedef void pair_end(struct pair *pair);
  *     --connections N            over all pairs
  *     --cpus C,S                 of the client and of the server
  *     --pairs A,B,...            one pair on each of these CPUs
+ *     --crossed                  after --pairs: each server on the CPU of the next pair
  *     --transport tcp|udp|unix   unix is a stream
  *     --size N                   bytes of a message
  *     --depth N                  messages under way on each connection */
