@@ -217,8 +217,10 @@ static void conn_break(struct conn *conn)
     pp_io_cancel(loop, &conn->op);
     if (last)
         pp_io_cancel(loop, &last->next->op);
-    if (talk)
+    if (talk) {
+        talk->unsent = 0; /* a send that is through already must not start the next one */
         pp_io_cancel(loop, &talk->op);
+    }
     conn_close_if_over(conn);
 }
 

@@ -407,8 +407,8 @@ static void look_directly(struct pp_io_loop *loop)
         const int fd = op->fd;
 
         retry(loop, op);
-        if (op->state == PP_IO_DONE && ++st->streak % DIRECT_STREAK == 0)
-            fd_unregister(loop, fd);
+        if (op->state == PP_IO_DONE && ++st->streak % DIRECT_STREAK == 0 && !st->waiting[fd])
+            fd_unregister(loop, fd); /* a send that waits would wait for ever */
     }
 }
 

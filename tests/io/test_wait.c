@@ -234,6 +234,39 @@ static void the_first_look_finds_what_is_there_under_each(void **state)
     with_each_policy(*state, check_first_look);
 }
 
+/* Thousands of messages come over a connection whose peer takes none meanwhile. */
+static void check_send_beside_receives(struct fixture *f, struct pp_io_loop *loop)
+{
+    struct test_probe *sender = test_probe(f);
+    struct test_probe *receiver = test_probe(f);
+    char taken[4096];
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    while (send(fds[0], taken, sizeof(taken), MSG_NOSIGNAL) > 0)
+        continue;
+    pp_io_send(loop, &sender->op, fds[0], "wait", 4, test_probe_once);
+    for (int i = 1; i <= 2500; i++) {
+        pp_io_recv(loop, &receiver->op, fds[0], receiver->buf, 1, test_probe_once);
+        test_write(fds[1], "!", 1);
+        test_poll(loop);
+        assert_int_equal(receiver->calls, i);
+    }
+    assert_int_equal(sender->calls, 0);
+    pp_io_recv(loop, &receiver->op, fds[0], receiver->buf, 1, test_probe_once);
+    while (recv(fds[1], taken, sizeof(taken), MSG_DONTWAIT) > 0)
+        continue;
+    for (int i = 0; i < 100 && sender->calls == 0; i++)
+        test_poll(loop);
+    assert_int_equal(sender->calls, 1);
+    assert_int_equal(sender->res, 4);
+}
+
+static void a_send_that_waits_is_not_forgotten_beside_receives_under_each(void **state)
+{
+    with_each_policy(*state, check_send_beside_receives);
+}
+
 static void check_late_wake(struct fixture *f, struct pp_io_loop *loop)
 {
     struct test_probe *probe = test_probe(f);
@@ -384,6 +417,7 @@ int main(int argc, char **argv)
         TEST(bytes_that_come_late_are_noticed_under_each),
         TEST(bytes_that_come_late_after_thousands_that_did_not_are_noticed_under_each),
         TEST(the_first_look_finds_what_is_there_under_each),
+        TEST(a_send_that_waits_is_not_forgotten_beside_receives_under_each),
         TEST(a_wake_from_a_callback_comes_under_each),
         TEST(wakes_from_another_thread_come_under_each),
         TEST(a_new_client_is_accepted_beside_a_busy_one_under_each),
