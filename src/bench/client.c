@@ -39,11 +39,6 @@ static void stop_timers(struct pp_client *client)
     pp_io_cancel(client->options.loop, &client->loss_op);
 }
 
-static bool is_active(const struct pp_client *client)
-{
-    return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
-}
-
 /* How far behind the schedule the phase ended. */
 static void note_lag(struct pp_client *client, uint64_t now_ns)
 {
@@ -66,9 +61,9 @@ static void phase_over(struct pp_client *client, enum phase_state state)
 
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
-    if (is_active(client) && now_ns >= client->end_ns)
+    if (pp_client_is_active(client) && now_ns >= client->end_ns)
         client->counts.last_ns = client->end_ns;
-    else if (is_active(client) && (state == PHASE_FINISHED || !measures))
+    else if (pp_client_is_active(client) && (state == PHASE_FINISHED || !measures))
         client->counts.last_ns = now_ns;
     client->state = state;
     stop_timers(client);
@@ -84,7 +79,7 @@ static void finish(struct pp_client *client)
 
 static void finish_if_idle(struct pp_client *client)
 {
-    if (!is_active(client) || client->under_way > 0)
+    if (!pp_client_is_active(client) || client->under_way > 0)
         return;
     if (client->live == 0)
         finish(client);
@@ -251,7 +246,8 @@ static void give_up_trips(struct conn *c)
 static bool has_done_its_part(const struct conn *c)
 {
     const struct pp_client *client = c->client;
-    const bool all_sent = client->state == PHASE_READY || (is_active(client) && client->spent);
+    const bool all_sent = client->state == PHASE_READY ||
+                          (pp_client_is_active(client) && client->spent);
 
     return client->phase.last && all_sent && c->under_way == 0;
 }
@@ -272,7 +268,7 @@ void pp_conn_fail(struct conn *c, int code)
     client->counts.failed_connections++;
     give_up_trips(c);
     client->live--;
-    if (client->live == 0 || !is_active(client))
+    if (client->live == 0 || !pp_client_is_active(client))
         finish(client);
     else
         finish_if_idle(client);
@@ -358,7 +354,7 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
     if (!trip->sent_ns)
         return;
     client->under_way--;
-    if (now_ns >= client->end_ns || client->state == PHASE_FINISHED) {
+    if (!pp_client_counts_at(client, now_ns)) {
         client->too_late++;
         return;
     }
@@ -540,11 +536,11 @@ static enum pp_io_next on_loss(struct pp_io_op *op)
 {
     struct pp_client *client = container_of(op, struct pp_client, loss_op);
 
-    if (!is_active(client) || op->res < 0)
+    if (!pp_client_is_active(client) || op->res < 0)
         return PP_IO_DISARM;
     pp_dgram_watch(client, pp_clock_now_ns());
     finish_if_idle(client);
-    if (!is_active(client))
+    if (!pp_client_is_active(client))
         return PP_IO_DISARM;
     op->deadline_ns = pp_clock_now_ns() + LOSS_NS;
     return PP_IO_REARM;
@@ -578,18 +574,21 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
     const struct pp_plan *plan = client->plan;
     struct pp_io_loop *loop = client->options.loop;
 
+    begin_counting(client);
+    client->counts.first_ns = client->counts.last_ns = pp_clock_now_ns();
     if (client->state != PHASE_READY) { /* it ended meanwhile: whoever waits is told again */
         client->options.on_finished(client->options.owner);
         return;
     }
     client->phase = *phase;
     client->end_ns = phase->time_ns ? phase->start_ns + phase->time_ns : UINT64_MAX;
-    begin_counting(client);
     for (uint32_t i = 0; i < client->options.connections; i++)
         forget_trips(&client->conns[i]);
     client->state = PHASE_ACTIVE;
-    client->counts.last_ns = pp_clock_now_ns();
-    client->counts.first_ns = plan->rate > 0 ? phase->start_ns : client->counts.last_ns;
+    if (plan->rate > 0)
+        client->counts.first_ns = phase->start_ns;
+    else if (client->counts.first_ns > client->end_ns) /* so short a time may be over already */
+        client->counts.first_ns = client->counts.last_ns = client->end_ns;
     if (phase->time_ns)
         pp_io_timer(loop, &client->end_op, client->end_ns, on_end);
     if (plan->socket.dgram)

@@ -149,6 +149,17 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns);
 /* count trips of c are over: it may carry as many new ones. */
 void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns);
 
+static inline bool pp_client_is_active(const struct pp_client *client)
+{
+    return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
+}
+
+/* Whether an answer that comes at now_ns belongs to the phase. */
+static inline bool pp_client_counts_at(const struct pp_client *client, uint64_t now_ns)
+{
+    return pp_client_is_active(client) && now_ns < client->end_ns;
+}
+
 static inline struct trip *pp_conn_trip(const struct conn *c, uint64_t number)
 {
     return &c->trips[number & c->client->trip_mask];

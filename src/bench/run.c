@@ -71,6 +71,7 @@ struct run {
     struct pp_client_counts counted;     /* up to the end of the last interval */
     uint64_t split_ns;                   /* when the current interval ends */
     bool ended_early;                    /* nobody listens any more */
+    bool ended;                          /* the measurement is over */
 };
 
 /* ---- the server's costs ---- */
@@ -194,6 +195,16 @@ static void on_split(void *owner)
                      on_interval_written);
 }
 
+/* The next of the times that are so far apart. What was missed, as when the process was stopped, is
+ * not made up for. */
+static uint64_t next_on_grid(uint64_t deadline_ns, uint64_t period_ns)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t missed = now_ns > deadline_ns ? (now_ns - deadline_ns) / period_ns : 0;
+
+    return deadline_ns + (missed + 1) * period_ns;
+}
+
 static enum pp_io_next on_interval_over(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, interval_op);
@@ -202,7 +213,9 @@ static enum pp_io_next on_interval_over(struct pp_io_op *op)
         return PP_IO_DISARM;
     if (!pp_io_is_armed(&run->interval_job.op) && !pp_clients_splitting(run->clients))
         pp_clients_split(run->clients);
-    op->deadline_ns += run->plan->interval_ns;
+    op->deadline_ns = next_on_grid(op->deadline_ns, run->plan->interval_ns);
+    if (run->plan->time_ns && op->deadline_ns >= run->started_ns + run->plan->time_ns)
+        return PP_IO_DISARM; /* the last one ends with the measurement */
     return PP_IO_REARM;
 }
 
@@ -272,11 +285,21 @@ static void measure(struct run *run)
     pp_clients_start(run->clients, run->plan->count, run->plan->time_ns, true);
 }
 
+static bool has_error(const struct run *run)
+{
+    return run->error.code || pp_clients_error(run->clients)->code;
+}
+
+static bool has_failed(const struct run *run)
+{
+    return has_error(run) || pp_interrupt_signal();
+}
+
 static void sampled(struct run *run)
 {
     struct pp_sample spent;
 
-    if (run->stage == STAGE_SAMPLE_FIRST) {
+    if (run->stage == STAGE_SAMPLE_FIRST && !has_failed(run)) {
         measure(run);
         return;
     }
@@ -291,11 +314,6 @@ static void fail(struct run *run, int code, const char *text)
 {
     (void)pp_error_set(&run->error, PP_ERROR_RUN, code, "%s", text);
     pp_clients_interrupt(run->clients);
-}
-
-static bool has_failed(const struct run *run)
-{
-    return run->error.code || pp_clients_error(run->clients)->code || pp_interrupt_signal();
 }
 
 static void on_connected(void *owner)
@@ -314,6 +332,16 @@ static void on_connected(void *owner)
     }
 }
 
+/* A signal that comes after the whole time, or later, cuts nothing off. */
+static void note_end(struct run *run)
+{
+    const uint64_t time_ns = run->plan->time_ns;
+
+    run->ended = true;
+    if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
+        run->result->signal = pp_interrupt_signal();
+}
+
 static void on_finished(void *owner)
 {
     struct run *run = owner;
@@ -321,12 +349,13 @@ static void on_finished(void *owner)
 
     pp_memory_seal(false);
     if (run->stage == STAGE_MEASURE) {
+        note_end(run);
         pp_surroundings_after(run->result, &run->before);
         sides_fill(&run->result->client, &spent);
         sample_servers(run, STAGE_SAMPLE_LAST);
     } else if (run->stage == STAGE_WARM_UP && !has_failed(run)) {
         sample_servers(run, STAGE_SAMPLE_FIRST);
-    } else {
+    } else if (run->stage < STAGE_SAMPLE_LAST) {
         leave(run);
     }
 }
@@ -367,7 +396,7 @@ static enum pp_io_next on_interrupt(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, interrupt_op);
 
-    if (op->res == 0)
+    if (op->res == 0 && !run->ended)
         pp_clients_interrupt(run->clients);
     return PP_IO_DISARM;
 }
@@ -395,7 +424,8 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
     const uint64_t received = pp_clients_received(run->clients);
-    const bool stalls = run->stage == STAGE_MEASURE && !run->plan->time_ns;
+    const bool stalls = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
+                        (run->stage == STAGE_WARM_UP && !run->plan->warmup_ns);
     uint64_t elapsed_ns;
 
     if (op->res < 0 || run->stage == STAGE_LEAVE)
@@ -412,7 +442,7 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
     if (run->quiet_ns >= patience_ns(run->plan))
         fail(run, -ETIMEDOUT,
              "no round trip was completed for 10 s; is something on the way dropping packets?");
-    op->deadline_ns += TICK_NS;
+    op->deadline_ns = next_on_grid(op->deadline_ns, TICK_NS);
     return PP_IO_REARM;
 }
 
@@ -566,7 +596,7 @@ static void fill_counts(struct run *run)
     result->in_flight = pp_clients_in_flight(run->clients);
     result->balanced = in_flight_of(&counts) == result->in_flight;
     result->duration_ns = counts.last_ns - counts.first_ns;
-    result->partial = result->signal || has_failed(run) || run->ended_early ||
+    result->partial = result->signal || has_error(run) || run->ended_early ||
                       (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
     result->rate_missed = missed_rate(result);
     result->client_load = pp_clients_load(run->clients);
@@ -609,7 +639,8 @@ static int fill_result(struct run *run, struct pp_error *err)
 {
     struct pp_result *result = run->result;
 
-    result->signal = pp_interrupt_signal();
+    if (!run->ended)
+        result->signal = pp_interrupt_signal();
     if (!result->measured) {
         fill_nothing(result);
         return 0;

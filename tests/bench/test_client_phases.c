@@ -118,6 +118,18 @@ static void test_a_phase_by_time_lasts_exactly_so_long(void **state)
     check_books(f, counts_of(f)->sent - counts_of(f)->received);
 }
 
+static void test_a_phase_whose_time_is_over_when_it_begins_lasts_for_no_time(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_timed(f, 1, (struct stage){ .time_ns = 1, .start_in_ns = -(int64_t)SHORT_NS });
+    echo_peers(f, 1);
+    run_to_the_end(f);
+    assert_true(counts_of(f)->first_ns == f->outcomes[0].start_ns + 1);
+    assert_true(counts_of(f)->last_ns == f->outcomes[0].start_ns + 1);
+    assert_int_equal(counts_of(f)->received, 0);
+}
+
 static void test_an_answer_after_the_end_is_not_counted(void **state)
 {
     struct fixture *f = *state;
@@ -303,6 +315,8 @@ static void test_a_phase_that_begins_after_the_end_ends_at_once(void **state)
     assert_int_equal(f->finished, 2);
     pp_client_start(f->client, &(struct pp_phase){ .budget = &f->budget });
     assert_int_equal(f->finished, 3);
+    assert_int_equal(counts_of(f)->received, 0); /* nothing of the phase before is taken for it */
+    assert_true(counts_of(f)->first_ns == counts_of(f)->last_ns);
     pp_client_disconnect(f->client, true);
     run(f);
     peers_join(f);
@@ -318,6 +332,7 @@ int main(void)
         ON_EACH_ENGINE(test_what_a_warm_up_left_under_way_is_no_sample_of_the_measurement),
         ON_EACH_ENGINE(test_a_measurement_begins_with_the_clock_of_its_own),
         ON_EACH_ENGINE(test_a_phase_by_time_lasts_exactly_so_long),
+        ON_EACH_ENGINE(test_a_phase_whose_time_is_over_when_it_begins_lasts_for_no_time),
         ON_EACH_ENGINE(test_an_answer_after_the_end_is_not_counted),
         ON_EACH_ENGINE(test_a_wrong_answer_after_the_end_is_wrong_all_the_same),
         ON_EACH_ENGINE(test_with_count_and_time_the_count_may_come_first),
