@@ -21,8 +21,9 @@
 /* How long to wait for the answers that are under way when the time is over. */
 #define DRAIN_NS PP_NS_PER_S
 
-/* How often to look for lost datagrams. */
-#define LOSS_NS (5 * PP_NS_PER_MS)
+/* How often to look for lost datagrams, and for connections that are not made. */
+#define WATCH_DGRAM_NS (5 * PP_NS_PER_MS)
+#define WATCH_CRR_NS (50 * PP_NS_PER_MS)
 
 /* A ring of trips remembers so many times the depth, for datagrams that come late. */
 #define REMEMBERED 4
@@ -36,7 +37,7 @@ static void stop_timers(struct pp_client *client)
 {
     pp_io_cancel(client->options.loop, &client->end_op);
     pp_io_cancel(client->options.loop, &client->pace_op);
-    pp_io_cancel(client->options.loop, &client->loss_op);
+    pp_io_cancel(client->options.loop, &client->watch_op);
 }
 
 /* How far behind the schedule the phase ended. */
@@ -208,8 +209,8 @@ static const char *advice(const struct pp_client *client, int code)
 static void say_failed(struct pp_client *client, int code)
 {
     const bool connecting = client->state == PHASE_CONNECT ||
-                            (client->plan->crr &&
-                             (code == -ECONNREFUSED || code == -EADDRNOTAVAIL));
+                            (client->plan->crr && (code == -ECONNREFUSED ||
+                                                   code == -EADDRNOTAVAIL || code == -ETIMEDOUT));
     const char *why = code == -ENODATA ? "the server closed it" : strerror(-code);
     char text[PP_IO_ADDR_TEXT_BYTES];
 
@@ -532,17 +533,25 @@ static enum pp_io_next on_end(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-static enum pp_io_next on_loss(struct pp_io_op *op)
+static uint64_t watch_period_ns(const struct pp_client *client)
 {
-    struct pp_client *client = container_of(op, struct pp_client, loss_op);
+    return client->plan->crr ? WATCH_CRR_NS : WATCH_DGRAM_NS;
+}
+
+static enum pp_io_next on_watch(struct pp_io_op *op)
+{
+    struct pp_client *client = container_of(op, struct pp_client, watch_op);
 
     if (!pp_client_is_active(client) || op->res < 0)
         return PP_IO_DISARM;
-    pp_dgram_watch(client, pp_clock_now_ns());
+    if (client->plan->crr)
+        pp_crr_watch(client, pp_clock_now_ns());
+    else
+        pp_dgram_watch(client, pp_clock_now_ns());
     finish_if_idle(client);
     if (!pp_client_is_active(client))
         return PP_IO_DISARM;
-    op->deadline_ns = pp_clock_now_ns() + LOSS_NS;
+    op->deadline_ns = pp_clock_now_ns() + watch_period_ns(client);
     return PP_IO_REARM;
 }
 
@@ -591,8 +600,8 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
         client->counts.first_ns = client->counts.last_ns = client->end_ns;
     if (phase->time_ns)
         pp_io_timer(loop, &client->end_op, client->end_ns, on_end);
-    if (plan->socket.dgram)
-        pp_io_timer(loop, &client->loss_op, client->counts.last_ns + LOSS_NS, on_loss);
+    if (plan->socket.dgram || plan->crr)
+        pp_io_timer(loop, &client->watch_op, pp_clock_now_ns() + watch_period_ns(client), on_watch);
     if (plan->rate > 0)
         pp_pace_begin(&client->pace, plan->arrivals,
                       plan->rate * client->options.connections / plan->connections, phase->start_ns,

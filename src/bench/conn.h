@@ -54,7 +54,8 @@ struct conn {
     uint32_t in_at;  /* where in its pattern the next answer goes on */
     uint32_t left;   /* bytes of the answer that is due; or how much was seen of the text that
                         ends it */
-    char *hello;     /* PP_HELLO_BYTES, where answers have sizes of their own */
+    uint64_t connecting_ns; /* since when, where each round trip is a connection */
+    char *hello;            /* PP_HELLO_BYTES, where answers have sizes of their own */
 
     /* datagrams */
     uint64_t base;               /* number of the first message */
@@ -101,9 +102,9 @@ struct pp_client {
     uint32_t open; /* connections that are not closed yet */
     bool disconnecting;
 
-    struct pp_io_op end_op;  /* the end of connecting, of a phase's time, of its drain */
-    struct pp_io_op pace_op; /* the next message of a schedule, or the next thought's end */
-    struct pp_io_op loss_op; /* looks for lost datagrams */
+    struct pp_io_op end_op;   /* the end of connecting, of a phase's time, of its drain */
+    struct pp_io_op pace_op;  /* the next message of a schedule, or the next thought's end */
+    struct pp_io_op watch_op; /* looks for what does not come */
     struct pp_pace pace;
     struct conn *free_first, *free_last; /* connections that could carry one more message */
     struct thought *thoughts;            /* a ring, in order of time */
@@ -191,6 +192,9 @@ void pp_stream_flush(struct conn *c);
 
 /* Declares messages lost whose time is over. */
 void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);
+
+/* Fails connections that have been connecting for too long. */
+void pp_crr_watch(struct pp_client *client, uint64_t now_ns);
 
 /* ---- facts.c ---- */
 

@@ -41,6 +41,17 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
+void pp_crr_watch(struct pp_client *client, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct conn *c = &client->conns[i];
+        const bool connects = pp_io_is_armed(&c->recv_op) && c->recv_op.cb == on_connected;
+
+        if (connects && now_ns > c->connecting_ns + client->plan->connect_timeout_ns)
+            pp_conn_fail(c, -ETIMEDOUT);
+    }
+}
+
 static void crr_greet(struct conn *c)
 {
     pp_conn_ready(c);
@@ -49,6 +60,7 @@ static void crr_greet(struct conn *c)
 static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 {
     c->unsent = 0;
+    c->connecting_ns = now_ns;
     pp_stream_send(c, now_ns, intended_ns);
     (void)pp_conn_connect(c, on_connected);
 }

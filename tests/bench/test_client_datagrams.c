@@ -602,6 +602,44 @@ static void test_what_a_warm_up_lost_is_nothing_to_the_measurement_when_it_comes
     check_whole(f, 50);
 }
 
+/* The last answer comes when all is over, and after it something that only shows that it came. */
+static void play_after_the_end(struct peer *peer, int fd)
+{
+    struct request request;
+
+    if (!receive(peer, fd, &request))
+        return;
+    answer(fd, &request);
+    if (!receive(peer, fd, &request))
+        return;
+    peer_wait(peer);
+    answer(fd, &request);
+    send_to(fd, &request, "stray", 5);
+    play_answer(peer, fd);
+}
+
+static void test_an_answer_that_comes_when_all_is_over_leaves_its_message_lost(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t last_ns;
+
+    plan_datagrams(f, 64);
+    prepare(f, 1, 2);
+    (void)peer_start(f, (struct peer){ .play = play_after_the_end });
+    f->stays = true;
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->finished == 1);
+    last_ns = counts_of(f)->last_ns;
+    (void)sem_post(&f->go_on[0]);
+    RUN_UNTIL(f, counts_of(f)->strays == 1);
+    leave(f);
+    assert_int_equal(counts_of(f)->received, 1);
+    assert_int_equal(counts_of(f)->lost, 1);
+    assert_int_equal(counts_of(f)->late, 0);
+    assert_true(counts_of(f)->last_ns == last_ns);
+    check_books(f, 0);
+}
+
 static void test_a_measurement_counts_nothing_of_its_warm_up(void **state)
 {
     struct fixture *f = *state;
@@ -670,6 +708,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_server_that_is_not_there_ends_the_run),
         ON_EACH_ENGINE(test_an_interrupt_leaves_what_is_under_way_in_flight),
         ON_EACH_ENGINE(test_what_a_warm_up_lost_is_nothing_to_the_measurement_when_it_comes),
+        ON_EACH_ENGINE(test_an_answer_that_comes_when_all_is_over_leaves_its_message_lost),
         ON_EACH_ENGINE(test_a_measurement_counts_nothing_of_its_warm_up),
         ON_EACH_ENGINE(test_by_time_an_unanswered_datagram_is_lost_or_in_flight),
     };

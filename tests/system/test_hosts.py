@@ -241,6 +241,16 @@ def test_when_every_syn_is_dropped_the_run_ends_with_its_connect_time_out(
     assert result.out == "" and far.packets()[0] > 0, str(result)
 
 
+@pytest.mark.parametrize("limit", [("-n", "100"), ("-t", "20")])
+def test_where_each_round_trip_is_a_connection_the_connect_time_out_holds_for_each(
+    pingpong, engine, near, far, server, limit
+):
+    far.filter(f"tcp dport {PORT} tcp flags syn counter drop")
+    args = ("--crr", "--no-hello", "--connect-timeout", "0.3", "--engine", engine)
+    result = measure(pingpong, near, far.v4, *limit, *args)
+    result.failed(1, f"cannot connect to {far.v4}:{PORT}: Connection timed out", "dropping packets")
+
+
 def test_connections_are_made_a_few_hundred_at_a_time(pingpong, engine, near, far):
     """As none of them is answered, all that are begun can be seen."""
     ss = program("ss")
