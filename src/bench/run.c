@@ -12,6 +12,7 @@
 #include "measure/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -441,7 +442,8 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
     run->ticked_received = received;
     if (run->quiet_ns >= patience_ns(run->plan))
         fail(run, -ETIMEDOUT,
-             "no round trip was completed for 10 s; is something on the way dropping packets?");
+             "no round trip was completed for 10 s; does the server hang, or is something on the "
+             "way dropping packets?");
     op->deadline_ns = next_on_grid(op->deadline_ns, TICK_NS);
     return PP_IO_REARM;
 }
@@ -635,6 +637,19 @@ static void fill_nothing(struct pp_result *result)
     pp_verdict_of(&result->verdict, result);
 }
 
+/* Nothing was measured, though nothing has failed: what listens there does not answer. */
+static int check_answered(const struct pp_result *result, struct pp_error *err)
+{
+    const struct pp_client_counts *counts = &result->counts;
+
+    if (result->signal || counts->received > 0 || counts->sent == 0)
+        return 0;
+    return pp_error_set(err, PP_ERROR_RUN, -ETIMEDOUT,
+                        "not one of %" PRIu64 " messages was answered; is the address right, and "
+                        "does what listens there answer such messages?",
+                        counts->sent);
+}
+
 static int fill_result(struct run *run, struct pp_error *err)
 {
     struct pp_result *result = run->result;
@@ -648,11 +663,11 @@ static int fill_result(struct run *run, struct pp_error *err)
     fill_counts(run);
     fill_latencies(run);
     pp_verdict_of(&result->verdict, result);
-    if (result->balanced)
-        return 0;
-    return pp_error_set(err, PP_ERROR_RUN, -EPROTO,
-                        "the accounting does not add up: this is a defect of pingpong; please "
-                        "report it with the output of -v");
+    if (!result->balanced)
+        return pp_error_set(err, PP_ERROR_RUN, -EPROTO,
+                            "the accounting does not add up: this is a defect of pingpong; please "
+                            "report it with the output of -v");
+    return has_error(run) ? 0 : check_answered(result, err);
 }
 
 static int error_of(const struct pp_error *error, struct pp_error *err)

@@ -206,6 +206,7 @@ def test_when_every_datagram_is_lost_the_run_ends_in_its_time(pingpong, near, fa
     result = measure(pingpong, near, far.v4, "-u", "--no-hello", "-t", "1", "-w", "0", "-c", "3")
     counts = Counts(result)
     assert counts.received == 0 and counts.lost + counts.in_flight == counts.sent > 0
+    assert result.status == 1 and f"not one of {counts.sent} messages was answered" in result.err
     assert "RTT" not in result.out and "nan" not in result.out.lower(), str(result)
 
 
