@@ -14,6 +14,8 @@
 /* A datagram may be lost on its way. */
 #define TRIES 3
 
+#define MESSAGE_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
+
 /* Waits until fd is ready for events, or deadline_ns. */
 static int wait_for(int fd, short events, uint64_t deadline_ns)
 {
@@ -47,6 +49,7 @@ int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
     int ret = 0;
 
     control->dgram = plan->socket.dgram;
+    control->number = 0;
     control->fd = pp_io_socket(addr, &plan->socket, source, NULL);
     if (control->fd < 0)
         return control->fd;
@@ -108,34 +111,61 @@ static int ask_stream(int fd, char data[PP_HELLO_BYTES])
     return ret < 0 ? ret : 0;
 }
 
-static int ask_once_by_datagram(int fd, char data[PP_HELLO_BYTES])
+/* ---- by datagrams ---- */
+
+static int send_numbered(int fd, uint64_t number, const char data[PP_HELLO_BYTES])
 {
     const struct pp_datagram header = { .kind = PP_DATAGRAM_HELLO,
-                                        .reply_bytes = PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES };
-    char message[PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES];
-    struct pp_datagram got_header;
-    int got;
+                                        .reply_bytes = MESSAGE_BYTES,
+                                        .number = number };
+    char message[MESSAGE_BYTES];
 
     pp_datagram_write(&header, message);
     memcpy(message + PP_DATAGRAM_HEADER_BYTES, data, PP_HELLO_BYTES);
-    if (send(fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        return -errno;
-    got = receive(fd, message, sizeof message, pp_clock_now_ns() + PATIENCE_NS / TRIES);
+    return send(fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* One reply and its number, whichever it answers. */
+static int receive_numbered(int fd, uint64_t *number, char data[PP_HELLO_BYTES],
+                            uint64_t deadline_ns)
+{
+    char message[MESSAGE_BYTES];
+    struct pp_datagram header;
+    const int got = receive(fd, message, sizeof message, deadline_ns);
+
     if (got < 0)
         return got;
-    if (got != sizeof message || !pp_datagram_read(&got_header, message, (uint32_t)got) ||
-        got_header.kind != PP_DATAGRAM_HELLO_REPLY)
+    if (got != sizeof message || !pp_datagram_read(&header, message, (uint32_t)got) ||
+        header.kind != PP_DATAGRAM_HELLO_REPLY)
         return -EPROTO;
     memcpy(data, message + PP_DATAGRAM_HEADER_BYTES, PP_HELLO_BYTES);
+    *number = header.number;
     return 0;
 }
 
-static int ask_by_datagram(int fd, char data[PP_HELLO_BYTES])
+/* A reply that comes late or twice may still be there when the next question is asked: only those
+ * to numbers from first on are for this one. */
+static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
+                                const char hello[PP_HELLO_BYTES], char data[PP_HELLO_BYTES])
 {
+    const uint64_t deadline_ns = pp_clock_now_ns() + PATIENCE_NS / TRIES;
+    uint64_t number = 0;
+    int ret = send_numbered(control->fd, ++control->number, hello);
+
+    while (ret == 0 && (number < first || number > control->number))
+        ret = receive_numbered(control->fd, &number, data, deadline_ns);
+    return ret;
+}
+
+static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES])
+{
+    const uint64_t first = control->number + 1;
+    char hello[PP_HELLO_BYTES];
     int ret = -ETIMEDOUT;
 
+    memcpy(hello, data, sizeof hello);
     for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
-        ret = ask_once_by_datagram(fd, data);
+        ret = ask_once_by_datagram(control, first, hello, data);
     return ret;
 }
 
@@ -148,7 +178,7 @@ int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply)
     if (control->fd < 0)
         return -ENOTCONN;
     (void)pp_hello_write(&hello, data);
-    ret = control->dgram ? ask_by_datagram(control->fd, data) : ask_stream(control->fd, data);
+    ret = control->dgram ? ask_by_datagram(control, data) : ask_stream(control->fd, data);
     if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
         ret = -EPROTO;
     if (ret < 0)

@@ -6,9 +6,13 @@
 #include "bench/hello.h"
 #include "bench/plan.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct pp_control {
     int fd; /* -1: there is none */
     bool dgram;
+    uint64_t number; /* of the last datagram that asked */
 };
 
 /* Connects. Whether the server is pingpong is not known yet. 0, or a negative errno without a text:
@@ -16,8 +20,9 @@ struct pp_control {
 int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
                     const struct pp_io_addr *addr, const struct pp_io_addr *source);
 
-/* 0 with reply filled in; -EPROTO: the server is something else than pingpong; or another negative
- * errno. After an error the connection is closed. */
+/* 0 with reply filled in, which was written after this call began; -EPROTO: the server is something
+ * else than pingpong; or another negative errno, and reply is left alone. After an error the
+ * connection is closed. */
 int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply);
 
 void pp_control_close(struct pp_control *control);

@@ -46,6 +46,7 @@ struct pp_result {
     char congestion_control[PP_CONGESTION_CONTROL_BYTES]; /* of TCP; "" for anything else */
     enum pp_peer peer;
     struct pp_hello_reply peer_says; /* PP_PEER_PINGPONG */
+    bool peer_costs_known;           /* PP_PEER_PINGPONG: it answered when asked before and after */
 
     struct pp_client_counts counts; /* sent = received + lost + errors + in flight */
     uint64_t in_flight;             /* under way when the measurement ended; counted by itself */
@@ -98,6 +99,13 @@ struct pp_result_interval {
 static inline const struct pp_latency *pp_result_latency(const struct pp_result *result)
 {
     return result->plan.rate > 0 ? &result->response_latency : &result->rtt_latency;
+}
+
+/* Whether anything is in server.usage and server.io. */
+static inline bool pp_result_server_costs_known(const struct pp_result *result)
+{
+    return result->peer == PP_PEER_OURS ||
+           (result->peer == PP_PEER_PINGPONG && result->peer_costs_known);
 }
 
 static inline double pp_result_rate(const struct pp_result *result)

@@ -83,7 +83,15 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
     side->io = spent->io;
 }
 
-/* A server elsewhere is asked with a call that blocks: nothing else is going on. */
+/* A server that has begun anew meanwhile does not count on from where it was. */
+static bool counts_on(const struct pp_hello_reply *before, const struct pp_hello_reply *says)
+{
+    return says->user_ns >= before->user_ns && says->system_ns >= before->system_ns &&
+           says->context_switches >= before->context_switches && says->syscalls >= before->syscalls;
+}
+
+/* A server elsewhere is asked with a call that blocks: nothing else is going on. One that did not
+ * answer once is not asked again: its connection is closed, and its costs stay unknown. */
 static void ask_peer(struct run *run)
 {
     struct pp_result *result = run->result;
@@ -96,6 +104,9 @@ static void ask_peer(struct run *run)
         run->peer_before = *says;
         return;
     }
+    result->peer_costs_known = counts_on(before, says);
+    if (!result->peer_costs_known)
+        return;
     result->server.usage = (struct pp_usage){
         .user_ns = says->user_ns - before->user_ns,
         .system_ns = says->system_ns - before->system_ns,

@@ -167,7 +167,7 @@ static void cost_cells(struct row *row, const struct pp_result *result)
 {
     const struct pp_result_side *client = &result->client, *server = &result->server;
     const bool measured = result->measured;
-    const bool known = measured && result->peer != PP_PEER_UNKNOWN;
+    const bool known = measured && pp_result_server_costs_known(result);
 
     cell(row, client->usage.user_ns, measured);
     cell(row, client->usage.system_ns, measured);

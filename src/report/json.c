@@ -73,8 +73,8 @@ static json_t *costs(const struct pp_result *result)
     if (!result->measured)
         return json_null();
     return json_pack("{s:o, s:o, s:f, s:b}", "client", costs_of(&result->client, trips), "server",
-                     result->peer == PP_PEER_UNKNOWN ? json_null()
-                                                     : costs_of(&result->server, trips),
+                     pp_result_server_costs_known(result) ? costs_of(&result->server, trips)
+                                                          : json_null(),
                      "client_busy_share", result->client_load.share, "client_saturated",
                      (int)result->client_load.saturated);
 }

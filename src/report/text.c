@@ -239,10 +239,21 @@ static void cost_row(struct pp_table *table, const char *label, const struct pp_
     (void)pp_format_decimal(cells[4], (double)side->usage.context_switches / trips, 2);
 }
 
+/* It is one that does say what it costs, but it could not be asked. */
+static void silent_line(FILE *out, const struct pp_report_style *style)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+
+    pp_line_field(&line, "  server n/a:");
+    pp_line_words(&line, "it did not answer when asked again, or has begun anew");
+    pp_line_end(&line);
+}
+
 /* A server that has not said what it costs costs nobody knows what. */
 static void cost_table(FILE *out, const struct pp_report_style *style,
                        const struct pp_result *result)
 {
+    const bool known = pp_result_server_costs_known(result);
     const uint64_t trips = result->counts.received;
     struct pp_table table = { .title = "cost a round trip" };
 
@@ -254,8 +265,10 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     (void)pp_table_head(&table, "system calls");
     (void)pp_table_head(&table, "context switches");
     cost_row(&table, "  client", &result->client, trips, true);
-    cost_row(&table, "  server", &result->server, trips, result->peer != PP_PEER_UNKNOWN);
+    cost_row(&table, "  server", &result->server, trips, known);
     pp_table_write(&table, out, style->columns);
+    if (result->peer == PP_PEER_PINGPONG && !known)
+        silent_line(out, style);
 }
 
 static void tcp_line(FILE *out, const struct pp_report_style *style, const struct pp_result *result)
@@ -383,7 +396,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     if (!style->verbose)
         return;
     side_line(out, style, "client", &result->client);
-    if (result->peer != PP_PEER_UNKNOWN)
+    if (pp_result_server_costs_known(result))
         side_line(out, style, "server", &result->server);
     disturbance_line(out, style, result);
     identity_line(out, result);

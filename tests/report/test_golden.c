@@ -222,6 +222,7 @@ static void fill_peer(struct pp_result *result)
                                                  .wait = "block",
                                                  .host = "=far()",
                                                  .threads = 4 };
+    result->peer_costs_known = true;
     name_engine(&result->client, "epoll: edge-triggered", "epoll");
     name_engine(&result->server, result->peer_says.engine, "io_uring");
     (void)strcpy(result->refused_engine,

@@ -314,6 +314,43 @@ static void test_a_whole_result_says_count_rate_time_rtt_and_cost(void **state)
               "\n1,999 round trips, every byte checked \u00b7 VALID\n" RATE_AND_TIME "\n" RTT COST);
 }
 
+static struct pp_result *of_another_server(void **state)
+{
+    struct pp_result *result = measured(state);
+
+    result->peer = PP_PEER_PINGPONG;
+    return result;
+}
+
+static void test_a_server_that_did_not_answer_again_has_no_costs_and_a_reason(void **state)
+{
+    struct pp_result *result = of_another_server(state);
+
+    check_has(pp_text_end, &plain, result,
+              "  server              n/a   n/a     n/a           n/a               n/a\n"
+              "  server n/a: it did not answer when asked again, or has begun anew\n");
+    check_lacks(pp_text_end, &verbose, result, "server  CPU");
+}
+
+static void test_a_server_that_answered_both_times_has_its_costs(void **state)
+{
+    struct pp_result *result = of_another_server(state);
+
+    result->peer_costs_known = true;
+    check_has(pp_text_end, &plain, result, RTT COST);
+    check_has(pp_text_end, &verbose, result, "server  CPU");
+    check_lacks(pp_text_end, &verbose, result, "server n/a");
+}
+
+static void test_a_plain_echo_has_no_costs_and_needs_no_reason(void **state)
+{
+    struct pp_result *result = of_another_server(state);
+
+    result->peer = PP_PEER_UNKNOWN;
+    check_has(pp_text_end, &plain, result, "  server              n/a   n/a ");
+    check_lacks(pp_text_end, &plain, result, "server n/a");
+}
+
 static struct pp_result *suspected(void **state)
 {
     struct pp_result *result = measured(state);
@@ -625,6 +662,9 @@ int main(void)
         TEST(test_each_way_to_wait_has_its_words),
         TEST(test_each_placement_has_its_words),
         TEST(test_a_whole_result_says_count_rate_time_rtt_and_cost),
+        TEST(test_a_server_that_did_not_answer_again_has_no_costs_and_a_reason),
+        TEST(test_a_server_that_answered_both_times_has_its_costs),
+        TEST(test_a_plain_echo_has_no_costs_and_needs_no_reason),
         TEST(test_quiet_is_the_rate_and_the_time),
         TEST(test_verbose_is_all_there_is),
         TEST(test_a_reason_stands_before_the_rate_with_its_cure),

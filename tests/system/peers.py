@@ -2,6 +2,7 @@
 and what the kernel knows of the sockets."""
 
 import ctypes
+import itertools
 import os
 import re
 import select
@@ -20,7 +21,7 @@ IPPROTO_MPTCP = 262
 PIDFD_GETFD = 438
 
 HEADER = 16  # bytes, of a datagram
-REQUEST, REPLY = 0, 1
+REQUEST, REPLY, HELLO, HELLO_REPLY = 0, 1, 2, 3
 
 
 # ---- streams --------------------------------------------------------------------------------
@@ -189,9 +190,9 @@ class Relay:
 # ---- datagrams ------------------------------------------------------------------------------
 
 
-def turned(message):
+def turned(message, kind=REPLY):
     """A request as its reply."""
-    return message[:4] + bytes([REPLY]) + message[5:]
+    return message[:4] + bytes([kind]) + message[5:]
 
 
 class DatagramServer:
@@ -257,6 +258,51 @@ def target(sock):
         return f"unix:{name}"
     host = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"{host}:{name[1]}"
+
+
+# ---- hellos ---------------------------------------------------------------------------------
+
+
+HELLO_BYTES = 1200
+
+
+def introduction(**values):
+    """What a server that is another pingpong answers to a hello."""
+    says = {
+        "version": "9", "engine": "x: y", "wait": "block", "host": "h", "threads": "1",
+        "user_ns": "1", "system_ns": "1", "context_switches": "1", "syscalls": "1", **values,
+    }
+    lines = "".join(f"{name}={value}\n" for name, value in says.items())
+    return (b"\x9dpingpong here 1\n" + lines.encode("latin-1")).ljust(HELLO_BYTES, b"\0")
+
+
+def introducing(introduce):
+    """A script for streams: answers hello number (from 0) with introduce(number), where that is not
+    None, and other connections with an echo."""
+
+    def script(connection):
+        if connection.sock.recv(1, socket.MSG_PEEK) != b"\x9d":
+            return echo(connection)
+        for number, _ in enumerate(connection.messages(HELLO_BYTES)):
+            if reply := introduce(number):
+                connection.send(reply)
+        return None
+
+    return script
+
+
+def introducing_datagrams(introduce, copies=1):
+    """The same for datagrams, each reply so many times. Repeated hellos have numbers of their own."""
+    numbers = itertools.count()
+
+    def script(_, message):
+        if message[4] != HELLO:
+            return [turned(message)]
+        if reply := introduce(next(numbers)):
+            return [turned(message[:HEADER], HELLO_REPLY) + reply] * copies
+        return []
+
+    return script
 
 
 # ---- the program ----------------------------------------------------------------------------

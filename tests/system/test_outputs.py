@@ -27,8 +27,6 @@ from outputs import (
     rows_of,
 )
 
-HELLO_BYTES = 1200
-
 
 @pytest.fixture
 def short():
@@ -171,6 +169,57 @@ def test_json_of_a_client_of_an_unknown_server_fits_the_schema(pingpong):
         result = client_json(pingpong, server.target, "-n", "200")
     assert result["server"]["kind"] == "unknown"
     assert result["server"]["engine"] is None and result["costs"]["server"] is None
+
+
+# A server is asked who it is, what it has cost before, and what it has cost after.
+UNKNOWN_COSTS = {
+    "never again": lambda number: number < 1,
+    "not after": lambda number: number < 2,
+    "with less than before": lambda number: True,
+}
+
+
+def with_costs(how):
+    def introduce(number):
+        syscalls = 1000 - number if how == "with less than before" else 1000 + number
+        return peers.introduction(syscalls=syscalls) if UNKNOWN_COSTS[how](number) else None
+
+    return introduce
+
+
+@pytest.mark.parametrize("transport", ["TCP", "UDP"])
+@pytest.mark.parametrize("how", UNKNOWN_COSTS)
+def test_the_costs_of_a_server_that_answers_so_are_unknown_in_all_formats(
+    pingpong, tmp_path, how, transport
+):
+    udp = transport == "UDP"
+    script = (peers.introducing_datagrams if udp else peers.introducing)(with_costs(how))
+    args = ("-n", "50", "--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv", "-v")
+    with (peers.DatagramServer if udp else peers.Server)(script) as server:
+        run = pingpong("client", server.target, *args, *(["-u"] * udp), free_port=False).ok()
+    assert set(run.table("cost a round trip", "server").values()) == {None}
+    run.find(r"^  server n/a: it did not answer when asked again, or has begun anew$")
+    assert "server  CPU" not in run.out
+    result = checked((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert result["server"]["kind"] == "pingpong" and result["costs"]["server"] is None
+    assert result["costs"]["client"]["system_calls"] > 0
+    (total,) = rows_of((tmp_path / "a.csv").read_bytes().decode())
+    assert {total[name] for name in total if re.match(r"server_(cpu|system|context)", name)} == {""}
+
+
+def test_a_reply_that_comes_twice_is_not_taken_for_the_next_one(pingpong):
+    """Its counters rise by more each time. On a busy machine a hello may be repeated."""
+
+    def introduce(number):
+        said.append(1 << number)
+        return peers.introduction(syscalls=said[-1])
+
+    said = []
+    with peers.DatagramServer(peers.introducing_datagrams(introduce, copies=2)) as server:
+        result = client_json(pingpong, server.target, "-u", "-n", "50")
+    calls = result["costs"]["server"]["system_calls"]
+    assert calls in {after - before for after in said for before in said[1:] if after > before}
+    assert len(said) > 3 or calls == said[2] - said[1]
 
 
 def test_json_of_a_service_has_what_was_sent_and_what_was_expected(pingpong):
@@ -389,37 +438,14 @@ def test_a_strange_path_breaks_no_format(pingpong, short):
     assert "\033" not in run.out and '/a"b,c?d?=é;?[31m · 1 connection' in run.lines[0]
 
 
-def fake_pingpong(**values):
-    """A script of a server that says these things of itself."""
-    says = {
-        "version": "9", "engine": "x: y", "wait": "block", "host": "h", "threads": "1",
-        "user_ns": "1", "system_ns": "1", "context_switches": "1", "syscalls": "1", **values,
-    }
-    lines = "".join(f"{name}={value}\n" for name, value in says.items())
-    reply = (b"\x9dpingpong here 1\n" + lines.encode("latin-1")).ljust(HELLO_BYTES, b"\0")
-
-    def script(connection):
-        asked = b""
-        while data := connection.receive():
-            if not asked and not data.startswith(b"\x9d"):
-                connection.send(data)
-                return peers.echo(connection)
-            asked += data
-            while len(asked) >= HELLO_BYTES:
-                asked = asked[HELLO_BYTES:] or b" "
-                connection.send(reply)
-
-    return script
-
-
 EVIL = ['=cmd|"/c calc"!A1', "+1+1", "-2", "@SUM(A1)", '","', "\xff\x1b[31m\xe9", "</script>"]
 
 
 @pytest.mark.parametrize("name", EVIL)
 def test_what_a_server_says_of_itself_is_no_formula_and_breaks_no_format(pingpong, tmp_path, name):
     table = tmp_path / "out.csv"
-    script = fake_pingpong(host=name, engine=name, version=name, wait=name)
-    with peers.Server(script) as server:
+    reply = peers.introduction(host=name, engine=name, version=name, wait=name)
+    with peers.Server(peers.introducing(lambda number: reply)) as server:
         run = pingpong("client", server.target, "-J", "-n", "50", "--csv", table, free_port=False)
         text = pingpong("client", server.target, "-n", "50", free_port=False)
     assert run.status == text.status == 0, str(run)
