@@ -1,5 +1,7 @@
 /* Datagrams by plain system calls. A buffer begins with its sender, a struct pp_io_addr, just as
- * io_uring's multishot recvmsg writes it. Private to src/io. */
+ * io_uring's multishot recvmsg writes it. Where the socket tells to which of its addresses a
+ * datagram was sent, that stands behind the sender's name, as control data: such a socket is one of
+ * IPv4 or IPv6, whose names are short. Private to src/io. */
 #ifndef PP_IO_DATAGRAM_H
 #define PP_IO_DATAGRAM_H
 
@@ -7,26 +9,67 @@
 
 #include <assert.h>
 
+struct pp_io_loop;
+
 #define PP_IO_SENDER_NAME_OFFSET offsetof(struct pp_io_addr, any)
 #define PP_IO_SENDER_NAME_BYTES (PP_IO_SENDER_BYTES - PP_IO_SENDER_NAME_OFFSET)
 
 static_assert(sizeof(struct pp_io_addr) == PP_IO_SENDER_BYTES, "a sender is an address");
 
+/* How the same bytes are shared out on a socket that tells. */
+#define PP_IO_TOLD_NAME_BYTES 32
+#define PP_IO_TOLD_CONTROL_BYTES 80
+
+struct pp_io_told {
+    uint32_t name_len;
+    uint32_t control_len; /* on any socket; 0: nothing was told */
+    uint32_t unused[2];
+    char name[PP_IO_TOLD_NAME_BYTES];
+    alignas(struct cmsghdr) char control[PP_IO_TOLD_CONTROL_BYTES];
+};
+
+static_assert(sizeof(struct pp_io_told) == PP_IO_SENDER_BYTES, "the datagram follows at one place");
+static_assert(offsetof(struct pp_io_told, name) == PP_IO_SENDER_NAME_OFFSET &&
+                  sizeof(struct sockaddr_in6) <= PP_IO_TOLD_NAME_BYTES,
+              "a sender stands where it always does");
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= PP_IO_TOLD_CONTROL_BYTES,
+              "there is room for an address");
+
+/* Whether fd is a socket that tells; asks the kernel. */
+bool pp_io_datagram_is_telling(struct pp_io_loop *loop, int fd);
+
+/* Those below on a socket that tells, and for a datagram of which it has told. */
+ssize_t pp_io_datagram_receive_told(int fd, char *buf, size_t bytes);
+ssize_t pp_io_datagram_send_back_told(const struct pp_io_op *op);
+
+/* Whether it is known which address the datagram was sent to. */
+static inline bool pp_io_datagram_is_told(const char *buf)
+{
+    const void *told = buf - PP_IO_SENDER_BYTES;
+
+    return ((const struct pp_io_told *)told)->control_len > 0;
+}
+
 /* The next datagram of fd into the buffer of so many bytes. As recv(2). */
-static inline ssize_t pp_io_datagram_receive(int fd, char *buf, size_t bytes)
+static inline ssize_t pp_io_datagram_receive(int fd, bool is_telling, char *buf, size_t bytes)
 {
     struct pp_io_addr *sender = (struct pp_io_addr *)(void *)buf;
 
+    if (is_telling)
+        return pp_io_datagram_receive_told(fd, buf, bytes);
+    ((struct pp_io_told *)(void *)buf)->control_len = 0;
     sender->len = PP_IO_SENDER_NAME_BYTES;
     return recvfrom(fd, buf + PP_IO_SENDER_BYTES, bytes - PP_IO_SENDER_BYTES, MSG_DONTWAIT,
                     &sender->any, &sender->len);
 }
 
-/* As send(2). */
+/* From the address that the datagram was sent to, where that was told. As send(2). */
 static inline ssize_t pp_io_datagram_send_back(const struct pp_io_op *op)
 {
     const struct pp_io_addr *sender = pp_io_sender(op->buf);
 
+    if (pp_io_datagram_is_told(op->buf))
+        return pp_io_datagram_send_back_told(op);
     return sendto(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL, &sender->any, sender->len);
 }
 

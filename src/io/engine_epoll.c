@@ -38,7 +38,8 @@ enum fd_flag {
     FD_FULL = 4,     /* a send or connect has to wait for the next edge */
     FD_HUNG_UP = 8,  /* the end of the stream, or an error, is yet to be read: no more edges */
     FD_STREAM = 16,  /* what kind of socket it is; neither until somebody wanted to know */
-    FD_DATAGRAM = 32
+    FD_DATAGRAM = 32,
+    FD_TELLING = 64 /* a datagram comes with the address that it was sent to */
 };
 
 /* Kept apart from each other so that an idle connection costs 9 bytes here. */
@@ -74,14 +75,26 @@ static int32_t result_of(struct pp_io_loop *loop, ssize_t ret)
     return ret < 0 ? -errno : (int32_t)ret;
 }
 
-/* Whether fd is a stream; the kernel is asked once. */
-static bool is_stream(struct pp_io_loop *loop, int fd)
+static uint8_t ask_kind(struct pp_io_loop *loop, int fd)
+{
+    if (pp_io_is_stream(loop, fd))
+        return FD_STREAM;
+    return pp_io_datagram_is_telling(loop, fd) ? FD_DATAGRAM | FD_TELLING : FD_DATAGRAM;
+}
+
+/* What kind of socket fd is; the kernel is asked once. */
+static uint8_t kind_of(struct pp_io_loop *loop, int fd)
 {
     uint8_t *flags = &state_of(loop)->flags[fd];
 
     if (!(*flags & (FD_STREAM | FD_DATAGRAM)))
-        *flags |= pp_io_is_stream(loop, fd) ? FD_STREAM : FD_DATAGRAM;
-    return *flags & FD_STREAM;
+        *flags |= ask_kind(loop, fd);
+    return *flags & (FD_STREAM | FD_DATAGRAM | FD_TELLING);
+}
+
+static bool is_stream(struct pp_io_loop *loop, int fd)
+{
+    return kind_of(loop, fd) & FD_STREAM;
 }
 
 /* Whether a receive of len bytes that gave res has left nothing behind. A short datagram does not
@@ -107,10 +120,11 @@ static int32_t try_recv_into(struct pp_io_loop *loop, int fd, char *buf, uint32_
 
 static int32_t try_recv_datagram(struct pp_io_loop *loop, int fd, char *buf, uint32_t len)
 {
+    const bool is_telling = kind_of(loop, fd) & FD_TELLING;
     int32_t res;
 
     do
-        res = result_of(loop, pp_io_datagram_receive(fd, buf, len));
+        res = result_of(loop, pp_io_datagram_receive(fd, is_telling, buf, len));
     while (res == -EINTR);
     if (res == -EAGAIN)
         state_of(loop)->flags[fd] &= (uint8_t)~FD_READABLE;

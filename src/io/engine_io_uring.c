@@ -60,7 +60,12 @@ static_assert(TAG_IGNORE <= TAG_MASK, "a tag has three bits");
 enum multishot { MULTISHOT_NONE, MULTISHOT_LIVE, MULTISHOT_ENDING };
 
 /* What kind of socket it is, once somebody wanted to know. */
-enum type { TYPE_UNKNOWN, TYPE_STREAM, TYPE_DATAGRAM };
+enum type {
+    TYPE_UNKNOWN,
+    TYPE_STREAM,
+    TYPE_DATAGRAM,
+    TYPE_TELLING /* a datagram comes with the address that it was sent to */
+};
 
 /* What is known of one descriptor. A held result is a buffer, or an accepted connection; held and
  * held_last are its number plus one, so that a zeroed table is an empty one. The large buffers are
@@ -85,6 +90,11 @@ static_assert(sizeof(struct io_uring_recvmsg_out) == PP_IO_SENDER_NAME_OFFSET &&
                   offsetof(struct io_uring_recvmsg_out, namelen) ==
                       offsetof(struct pp_io_addr, len),
               "a sender stands in its buffer as the kernel writes it");
+static_assert(offsetof(struct io_uring_recvmsg_out, controllen) ==
+                      offsetof(struct pp_io_told, control_len) &&
+                  offsetof(struct pp_io_told, control) ==
+                      PP_IO_SENDER_NAME_OFFSET + PP_IO_TOLD_NAME_BYTES,
+              "and so does what the socket tells");
 
 struct held_buffer {
     uint32_t bytes;
@@ -96,6 +106,7 @@ struct uring_state {
     struct io_uring_buf_ring *buf_rings[PP_IO_CLASSES]; /* NULL: the loop's pool has them */
     struct held_buffer *held_buffers;                   /* by buffer number */
     struct msghdr sender_only; /* what a multishot recvmsg is to write besides the datagram */
+    struct msghdr told;        /* the same, for a socket that tells */
     struct slot *slots;        /* by descriptor */
     uint32_t slots_used;       /* the highest that was, plus one */
     bool has[FEATURE_COUNT];
@@ -311,12 +322,38 @@ static void drop_held(struct pp_io_loop *loop, struct slot *slot)
     }
 }
 
+/* ---- kinds of sockets ---- */
+
+static enum type ask_type(struct pp_io_loop *loop, int fd)
+{
+    if (pp_io_is_stream(loop, fd))
+        return TYPE_STREAM;
+    return pp_io_datagram_is_telling(loop, fd) ? TYPE_TELLING : TYPE_DATAGRAM;
+}
+
+/* The kernel is asked once. */
+static enum type type_of(struct pp_io_loop *loop, int fd)
+{
+    struct slot *slot = &state_of(loop)->slots[fd];
+
+    if (slot->type == TYPE_UNKNOWN)
+        slot->type = (uint8_t)ask_type(loop, fd);
+    return (enum type)slot->type;
+}
+
 /* ---- multishot requests ---- */
 
 static void select_buffers(struct io_uring_sqe *sqe, enum pp_io_class class)
 {
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = (uint16_t) class;
+}
+
+static struct msghdr *recvmsg_wants(struct pp_io_loop *loop, int fd)
+{
+    struct uring_state *st = state_of(loop);
+
+    return type_of(loop, fd) == TYPE_TELLING ? &st->told : &st->sender_only;
 }
 
 /* For slot->op. */
@@ -329,7 +366,7 @@ static void multishot_start(struct pp_io_loop *loop, int fd, struct slot *slot)
         io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } else {
         if (slot->kind == PP_IO_RECV_FROM)
-            io_uring_prep_recvmsg_multishot(sqe, fd, &state_of(loop)->sender_only, 0);
+            io_uring_prep_recvmsg_multishot(sqe, fd, recvmsg_wants(loop, fd), 0);
         else
             io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
         select_buffers(sqe, class);
@@ -491,13 +528,7 @@ static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int f
 
 static bool is_datagram(struct pp_io_loop *loop, const struct pp_io_op *op)
 {
-    struct slot *slot = &state_of(loop)->slots[op->fd];
-
-    if (op->kind == PP_IO_SEND_BACK)
-        return true;
-    if (slot->type == TYPE_UNKNOWN)
-        slot->type = pp_io_is_stream(loop, op->fd) ? TYPE_STREAM : TYPE_DATAGRAM;
-    return slot->type == TYPE_DATAGRAM;
+    return op->kind == PP_IO_SEND_BACK || type_of(loop, op->fd) != TYPE_STREAM;
 }
 
 /* The kernel must not wait on behalf of a datagram: its second try may find that the first one has
@@ -539,10 +570,16 @@ static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
     return true;
 }
 
+/* IORING_OP_SEND may take an address to send to; one to send from it never takes. */
+static bool is_submittable(const struct uring_state *st, const struct pp_io_op *op)
+{
+    return op->kind == PP_IO_SEND || (st->sends_to && !pp_io_datagram_is_told(op->buf));
+}
+
 static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     const struct uring_state *st = state_of(loop);
-    const bool submittable = op->kind == PP_IO_SEND || st->sends_to;
+    const bool submittable = is_submittable(st, op);
     const bool plain = st->plain_sends && st->batch <= PLAIN_SENDS_MAX;
 
     if ((plain || !submittable) && send_now(loop, op))
@@ -775,6 +812,7 @@ static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
     struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
     const size_t bytes = buffers->pool.item_bytes;
     const bool from = op->kind == PP_IO_RECV_FROM;
+    const bool is_telling = from && type_of(loop, op->fd) == TYPE_TELLING;
     char *buf = pp_pool_take(&buffers->pool);
     ssize_t ret;
 
@@ -783,7 +821,7 @@ static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
         return;
     }
     pp_io_count_syscall(loop);
-    ret = from ? pp_io_datagram_receive(op->fd, buf, bytes)
+    ret = from ? pp_io_datagram_receive(op->fd, is_telling, buf, bytes)
                : recv(op->fd, buf, bytes, MSG_DONTWAIT);
     buffers->free--;
     if (ret > 0 || (ret == 0 && from))
@@ -1141,6 +1179,8 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
 
     st->timer_ns = PP_IO_NO_DEADLINE;
     st->sender_only.msg_namelen = PP_IO_SENDER_NAME_BYTES;
+    st->told.msg_namelen = PP_IO_TOLD_NAME_BYTES;
+    st->told.msg_controllen = PP_IO_TOLD_CONTROL_BYTES;
     ret = ring_setup(st, options, !(without >> FEATURE_DEFER & 1));
     if (ret < 0)
         return refused(err, ret);

@@ -116,7 +116,8 @@ void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
 /* Sends the first len bytes of buf, one of pp_io_recv_from()'s, to where it came from; a datagram
- * goes whole or not at all. op->lazy as for pp_io_send(). */
+ * goes whole or not at all. It comes from the address that the first one was sent to, also where
+ * pp_io_listen() has bound fd to all addresses of the machine. op->lazy as for pp_io_send(). */
 void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char *buf, uint32_t len,
                      pp_io_cb *cb);
 

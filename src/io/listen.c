@@ -214,14 +214,35 @@ static int steer(int fd, const int *cpus, unsigned count, bool mptcp, struct pp_
 
 /* ---- TCP and UDP ------------------------------------------------------------------------- */
 
+/* Whether it stands for all addresses of the machine, or all of IPv4 in the words of IPv6. */
+static bool is_wildcard(const struct pp_io_addr *addr)
+{
+    const struct in6_addr *in6 = &addr->in6.sin6_addr;
+
+    if (addr->any.sa_family == AF_INET)
+        return addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
+    return IN6_IS_ADDR_UNSPECIFIED(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr32[3] == 0);
+}
+
+/* Each datagram is to come with the address that it was sent to: the answer goes out from there. */
+static int tell_destinations(int fd, int family, struct pp_error *err)
+{
+    if (family == AF_INET)
+        return pp_io_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", err);
+    return pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO", err);
+}
+
 /* TCP binds a port that an earlier server's connections still linger on. Over IPv6, all addresses
  * are those of IPv4, too, whatever net.ipv6.bindv6only says. */
-static int prepare(int fd, int family, bool dgram, struct pp_error *err)
+static int prepare(int fd, const struct pp_io_addr *addr, bool dgram, struct pp_error *err)
 {
+    const int family = addr->any.sa_family;
     int ret = 0;
 
     if (!dgram)
         ret = pp_io_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", err);
+    else if (is_wildcard(addr))
+        ret = tell_destinations(fd, family, err);
     if (ret == 0 && family == AF_INET6)
         ret = pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY", err);
     return ret;
@@ -250,7 +271,7 @@ static int open_inet(struct pp_io_addr *addr, const struct pp_io_socket_options 
 
     if (fd < 0)
         return fd;
-    ret = prepare(fd, addr->any.sa_family, options->dgram, err);
+    ret = prepare(fd, addr, options->dgram, err);
     if (ret == 0 && shared && !first)
         ret = share(fd, err);
     if (ret == 0)

@@ -2,6 +2,8 @@
  * error is of one datagram, and never the end. */
 #include "support.h"
 
+#include <arpa/inet.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LARGE 4
@@ -37,13 +39,37 @@ static bool has_ipv6(void)
     return has;
 }
 
+/* With a family: its sockets tell to which address each datagram was sent. */
+#define TELLING 0x100
+
 /* Calls check for UDP over IPv4 and IPv6, and for Unix datagrams. */
 static void with_each_family(struct fixture *f, void (*check)(struct fixture *, int family))
 {
     check(f, AF_INET);
+    check(f, AF_INET | TELLING);
     check(f, AF_UNIX);
-    if (has_ipv6())
+    if (has_ipv6()) {
         check(f, AF_INET6);
+        check(f, AF_INET6 | TELLING);
+    }
+}
+
+static void make_telling(int fd, int family)
+{
+    const int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
+    const int option = family == AF_INET ? IP_PKTINFO : IPV6_RECVPKTINFO;
+    const int on = 1;
+
+    assert_int_equal(setsockopt(fd, level, option, &on, sizeof(on)), 0);
+}
+
+static int bound(int family, int flags, struct pp_io_addr *addr)
+{
+    const int fd = test_bound(family & ~TELLING, SOCK_DGRAM | flags, addr);
+
+    if (family & TELLING)
+        make_telling(fd, family & ~TELLING);
+    return fd;
 }
 
 /* The loop's socket, and one of its clients. */
@@ -56,7 +82,7 @@ static struct served serve(int family)
 {
     struct served served;
 
-    served.fd = test_bound(family, SOCK_DGRAM | SOCK_NONBLOCK, &served.addr);
+    served.fd = bound(family, SOCK_NONBLOCK, &served.addr);
     return served;
 }
 
@@ -341,7 +367,7 @@ static void an_empty_datagram_comes_and_goes_back_like_any_other(void **state)
 /* Of UDP; a Unix socket takes more. */
 static size_t largest(int family)
 {
-    return family == AF_INET ? 65507 : 65527;
+    return (family & ~TELLING) == AF_INET ? 65507 : 65527;
 }
 
 static void check_largest(struct fixture *f, int family)
@@ -443,28 +469,28 @@ static void many_under_way_come_back_once_each_and_to_their_senders(void **state
 
 static void sockets_of_all_kinds_share_the_buffers_of_a_loop(void **state)
 {
-    const int families[] = { AF_INET, AF_UNIX, has_ipv6() ? AF_INET6 : AF_INET };
+    const int families[] = { AF_INET, AF_UNIX, has_ipv6() ? AF_INET6 : AF_INET, AF_INET | TELLING };
     struct fixture *f = *state;
     struct pp_io_loop *loop = datagram_loop(f);
-    const struct echo *echoes[3];
-    int fds[3];
+    const struct echo *echoes[4];
+    int fds[4];
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         const struct served served = serve(families[i]);
 
         fds[i] = client_of(&served);
         echoes[i] = echo_start(f, loop, served.fd, 30 * 3);
     }
     for (int round = 0; round < 30; round++) {
-        for (int i = 0; i < 9; i++)
-            test_write(fds[i % 3], "ping", 4);
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 12; i++)
+            test_write(fds[i % 4], "ping", 4);
+        for (int i = 0; i < 4; i++)
             test_run_until(loop, &echoes[i]->answered, 3 * (round + 1));
-        for (int i = 0; i < 9; i++)
-            test_read_text(fds[i % 3], "ping");
+        for (int i = 0; i < 12; i++)
+            test_read_text(fds[i % 4], "ping");
     }
     test_run(loop);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         assert_echoed(echoes[i], 90);
 }
 
@@ -929,6 +955,168 @@ static void a_loop_whose_answer_waits_for_room_sleeps(void **state)
     check_sleeps(*state, true);
 }
 
+/* ---- sockets on all addresses ------------------------------------------------------------ */
+
+/* Over UDP nothing is ever full: this makes the next call say that it is. */
+static bool is_full;
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    if (!is_full)
+        return syscall(SYS_sendmsg, fd, message, flags);
+    is_full = false;
+    errno = EAGAIN;
+    return -1;
+}
+
+static struct served serve_all(const char *host)
+{
+    const struct pp_io_socket_options options = { .dgram = true };
+    struct served served = { .addr = { .len = sizeof(served.addr.in6) } };
+    struct pp_error err;
+
+    if (inet_pton(AF_INET6, host, &served.addr.in6.sin6_addr) == 1) {
+        served.addr.in6.sin6_family = AF_INET6;
+    } else {
+        served.addr.in.sin_family = AF_INET;
+        served.addr.len = sizeof(served.addr.in);
+    }
+    served.fd = pp_io_listen(&served.addr, &options, &err);
+    assert_true(served.fd >= 0);
+    return served;
+}
+
+/* One that is not connected, and so hears of answers from elsewhere, too. */
+struct asker {
+    int fd;
+    struct pp_io_addr asks;
+};
+
+static struct asker asker_of(const struct served *served, const char *host)
+{
+    const int family = strchr(host, ':') ? AF_INET6 : AF_INET;
+    struct pp_io_addr own;
+    struct asker asker = { .fd = test_bound(family, SOCK_DGRAM, &own),
+                           .asks = test_loopback(family) };
+
+    if (family == AF_INET6)
+        assert_int_equal(inet_pton(family, host, &asker.asks.in6.sin6_addr), 1);
+    else
+        assert_int_equal(inet_pton(family, host, &asker.asks.in.sin_addr), 1);
+    asker.asks.in.sin_port = served->addr.in.sin_port; /* it has one place in both */
+    return asker;
+}
+
+static void ask(const struct asker *asker, const char *text)
+{
+    assert_int_equal(sendto(asker->fd, text, strlen(text), 0, &asker->asks.any, asker->asks.len),
+                     strlen(text));
+}
+
+static void assert_answered(const struct asker *asker, const char *text)
+{
+    struct pp_io_addr from = { .len = sizeof(from.un) };
+    char got[16];
+
+    assert_int_equal(recvfrom(asker->fd, got, sizeof(got), 0, &from.any, &from.len), strlen(text));
+    assert_memory_equal(got, text, strlen(text));
+    assert_int_equal(from.len, asker->asks.len);
+    assert_memory_equal(&from.any, &asker->asks.any, from.len);
+}
+
+/* Calls check with a socket on all addresses, and with several of them that a client may ask. */
+static void with_all_addresses(struct fixture *f,
+                               void (*check)(struct fixture *, const struct served *,
+                                             const char *const hosts[3]))
+{
+    static const struct {
+        const char *all;
+        const char *hosts[3];
+    } cases[] = { { "0.0.0.0", { "127.0.0.1", "127.0.0.2", "127.0.0.3" } },
+                  { "::", { "::1", "127.0.0.2", "127.0.0.3" } },
+                  { "::ffff:0.0.0.0", { "127.0.0.1", "127.0.0.2", "127.0.0.3" } } };
+    const size_t count = has_ipv6() ? COUNT_OF(cases) : 1;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct served served = serve_all(cases[i].all);
+
+        check(f, &served, cases[i].hosts);
+    }
+}
+
+static void check_asked(struct fixture *f, const struct served *served, const char *const hosts[3])
+{
+    struct pp_io_loop *loop = datagram_loop(f);
+    const struct echo *echo = echo_start(f, loop, served->fd, 3 * 10);
+    struct asker askers[3];
+
+    for (int i = 0; i < 3; i++)
+        askers[i] = asker_of(served, hosts[i]);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 3; i++)
+            ask(&askers[i], hosts[i]);
+        test_run_until(loop, &echo->answered, 3 * (round + 1));
+        for (int i = 0; i < 3; i++)
+            assert_answered(&askers[i], hosts[i]);
+    }
+    assert_echoed(echo, 30);
+    test_loop_close(f, loop);
+}
+
+static void an_answer_comes_from_the_address_that_was_asked(void **state)
+{
+    with_all_addresses(*state, check_asked);
+}
+
+static void check_connected(struct fixture *f, const struct served *served,
+                            const char *const hosts[3])
+{
+    struct pp_io_loop *loop = datagram_loop(f);
+
+    for (int i = 0; i < 3; i++) {
+        const struct asker asker = asker_of(served, hosts[i]);
+
+        assert_int_equal(connect(asker.fd, &asker.asks.any, asker.asks.len), 0);
+        test_write(asker.fd, "ping", 4);
+        (void)send_back(f, loop, served->fd, take_one(f, loop, served->fd), 4);
+        test_run(loop);
+        test_read_text(asker.fd, "ping");
+    }
+    test_loop_close(f, loop);
+}
+
+static void a_client_connected_to_any_of_a_sockets_addresses_is_answered(void **state)
+{
+    with_all_addresses(*state, check_connected);
+}
+
+/* As nothing was full, no event says that there is room again; another datagram is one, too. */
+static void check_full(struct fixture *f, const struct served *served, const char *const hosts[3])
+{
+    struct pp_io_loop *loop = datagram_loop(f);
+
+    for (int i = 0; i < 3; i++) {
+        const struct asker asker = asker_of(served, hosts[i]);
+        const struct test_probe *sent;
+
+        ask(&asker, "ping");
+        is_full = true;
+        sent = send_back(f, loop, served->fd, take_one(f, loop, served->fd), 4);
+        assert_false(is_full);
+        ask(&asker, "next");
+        test_run(loop);
+        assert_int_equal(sent->res, 4);
+        assert_answered(&asker, "ping");
+        put_all(loop, take_one(f, loop, served->fd));
+    }
+    test_loop_close(f, loop);
+}
+
+static void an_answer_that_has_to_wait_comes_from_there_too(void **state)
+{
+    with_all_addresses(*state, check_full);
+}
+
 /* ---- connected sockets ------------------------------------------------------------------- */
 
 /* Sends one datagram after the other to a client's connected socket, which the loop receives from
@@ -937,8 +1125,8 @@ static struct test_pair connected_pair(int family)
 {
     struct pp_io_addr near;
     struct pp_io_addr far;
-    const struct test_pair pair = { .near = test_bound(family, SOCK_DGRAM | SOCK_NONBLOCK, &near),
-                                    .far = test_bound(family, SOCK_DGRAM, &far) };
+    const struct test_pair pair = { .near = bound(family, SOCK_NONBLOCK, &near),
+                                    .far = bound(family, 0, &far) };
 
     assert_int_equal(connect(pair.near, &far.any, far.len), 0);
     assert_int_equal(connect(pair.far, &near.any, near.len), 0);
@@ -1099,6 +1287,9 @@ int main(int argc, char **argv)
         TEST(an_answer_of_a_full_socket_waits_for_room),
         TEST(an_answer_that_waits_for_room_can_be_canceled),
         TEST(a_loop_whose_answer_waits_for_room_sleeps),
+        TEST(an_answer_comes_from_the_address_that_was_asked),
+        TEST(a_client_connected_to_any_of_a_sockets_addresses_is_answered),
+        TEST(an_answer_that_has_to_wait_comes_from_there_too),
         TEST(a_pooled_receive_brings_one_datagram_and_an_empty_one_is_no_end),
         TEST(a_send_is_one_datagram),
         TEST(a_send_that_has_to_wait_goes_out_whole),

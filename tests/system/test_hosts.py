@@ -79,6 +79,19 @@ def test_a_server_on_another_host_is_measured_and_says_what_it_costs(
     assert None not in result.table("cost a round trip", "server").values(), str(result)
 
 
+@pytest.mark.parametrize("added", ["192.0.2.12/24", "2001:db8::12/64", "fe80::12/64"])
+def test_datagrams_are_answered_from_each_address_of_the_server_s_host(
+    pingpong, engine, near, far, added
+):
+    far.add_address(added)
+    scope = f"%{hosts.DEVICE}" if added.startswith("fe80") else ""
+    args = ("-u", "-n", "100", "--engine", engine)
+    with serving(pingpong, far, "--engine", engine) as run:
+        for address in [far.v4, far.v6, far.link_local, added.partition("/")[0] + scope]:
+            assert sums_up(measure(pingpong, near, address, *args).ok(), 100).errors == 0
+        run.interrupt().ok()
+
+
 @pytest.mark.parametrize("way", ["v4", "v6", "link_local"])
 def test_a_server_listens_on_the_one_address_it_is_given(pingpong, near, far, way):
     address = bracketed(getattr(far, way))

@@ -200,6 +200,18 @@ def test_a_server_answers_to_tcp_and_udp_on_one_port_and_to_udp_alone_if_asked_f
         client(pingpong, server, "-n", 20).failed(1, "refused")
 
 
+@pytest.mark.parametrize("host", ["", "0.0.0.0", "[::]"])
+def test_a_server_on_all_addresses_answers_datagrams_from_the_one_that_was_asked(
+    pingpong, engine, free_port, host, request
+):
+    if host == "[::]":
+        request.getfixturevalue("ipv6")
+    with serve(pingpong, f"{host}:{free_port}", "-S", 2, "--engine", engine) as server:
+        for address in ["127.0.0.1", "127.0.0.2"]:
+            server.target = f"{address}:{free_port}"
+            all_sent(client(pingpong, server, "-u", "-c", 4, "-n", 100, "--engine", engine), 100)
+
+
 def test_datagrams_have_threads_depth_and_a_rate(pingpong, engine):
     args = ("-u", "-v", "-T", 2, "-S", 2, "-c", 4, "-D", 4, "-n", 2000, "--engine", engine)
     all_sent(pingpong(*args), 2000)
