@@ -25,6 +25,7 @@ struct fixture {
     bool measured_at_begin, addr_at_begin, engines_at_begin, done_went_back;
     int signal_in_begin, signal_in_progress; /* to raise; 0: none */
     int breaks_in_progress;                  /* the engine of this loop; NONE */
+    int breaks_in_interval;                  /* the same */
     uint64_t received_in_intervals;
 };
 
@@ -45,6 +46,13 @@ static void on_begin(void *context, const struct pp_result *result)
         (void)raise(f->signal_in_begin);
 }
 
+static void break_once(int *loop)
+{
+    if (*loop != NONE)
+        break_engine((unsigned)*loop);
+    *loop = NONE;
+}
+
 static void on_progress(void *context, uint64_t done, double share, uint64_t elapsed_ns)
 {
     struct fixture *f = context;
@@ -54,9 +62,7 @@ static void on_progress(void *context, uint64_t done, double share, uint64_t ela
     f->last_done = done;
     if (f->signal_in_progress)
         (void)raise(f->signal_in_progress);
-    if (f->breaks_in_progress != NONE)
-        break_engine((unsigned)f->breaks_in_progress);
-    f->breaks_in_progress = NONE;
+    break_once(&f->breaks_in_progress);
 }
 
 static int on_interval(void *context, const struct pp_result_interval *interval)
@@ -64,6 +70,7 @@ static int on_interval(void *context, const struct pp_result_interval *interval)
     struct fixture *f = context;
 
     f->received_in_intervals += interval->counts.received;
+    break_once(&f->breaks_in_interval);
     return 0;
 }
 
@@ -74,6 +81,7 @@ static int setup(void **state)
     if (!f)
         return -1;
     f->breaks_in_progress = NONE;
+    f->breaks_in_interval = NONE;
     pp_plan_default(&f->plan, PP_JOB_RUN);
     f->plan.target.port = 0;
     f->plan.count = COUNT;
@@ -552,11 +560,10 @@ static void test_a_low_soft_limit_on_descriptors_is_raised(void **state)
 enum { CLIENT_LOOP, SERVER_LOOP, SECOND_CLIENT_LOOP };
 
 /* Skips the test where an engine cannot be had. */
-static void check_broken_run(struct fixture *f, int loop, unsigned threads)
+static void check_broken_run(struct fixture *f, unsigned threads)
 {
     const struct pp_result *result = &f->result;
 
-    f->breaks_in_progress = loop;
     f->plan.client_threads = threads;
     f->plan.connections = 4;
     assert_true(run(f) < 0);
@@ -578,7 +585,8 @@ static void test_when_the_engine_breaks_down_what_was_measured_is_kept(void **st
     struct fixture *f = *state;
 
     f->plan.count = FOREVER;
-    check_broken_run(f, CLIENT_LOOP, 1);
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 1);
 }
 
 static void test_a_run_by_time_is_partial_when_its_engine_breaks_down(void **state)
@@ -587,7 +595,8 @@ static void test_a_run_by_time_is_partial_when_its_engine_breaks_down(void **sta
 
     f->plan.count = 0;
     f->plan.time_ns = 3600 * PP_NS_PER_S;
-    check_broken_run(f, CLIENT_LOOP, 1);
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 1);
 }
 
 static void test_when_the_first_threads_engine_breaks_down_the_second_ends_too(void **state)
@@ -595,7 +604,8 @@ static void test_when_the_first_threads_engine_breaks_down_the_second_ends_too(v
     struct fixture *f = *state;
 
     f->plan.count = FOREVER;
-    check_broken_run(f, CLIENT_LOOP, 2);
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 2);
 }
 
 static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(void **state)
@@ -603,16 +613,19 @@ static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(v
     struct fixture *f = *state;
 
     f->plan.count = FOREVER;
-    check_broken_run(f, SECOND_CLIENT_LOOP, 2);
+    f->breaks_in_progress = SECOND_CLIENT_LOOP;
+    check_broken_run(f, 2);
 }
 
+/* It breaks down while one of them is being written, which takes as long as it takes. */
 static void test_the_intervals_before_a_breakdown_hold_all_that_was_measured(void **state)
 {
     struct fixture *f = *state;
 
     f->plan.count = FOREVER;
     f->plan.interval_ns = PP_NS_PER_MS;
-    check_broken_run(f, CLIENT_LOOP, 2);
+    f->breaks_in_interval = CLIENT_LOOP;
+    check_broken_run(f, 2);
     assert_int_equal(f->received_in_intervals, f->result.counts.received);
 }
 
