@@ -30,7 +30,7 @@ enum command {
 };
 
 /* What a thread tells the coordinator. */
-enum event { EVENT_CONNECTED = 1, EVENT_FINISHED = 2, EVENT_DISCONNECTED = 4, EVENT_SPLIT = 8 };
+enum event { EVENT_CONNECTED = 1, EVENT_DISCONNECTED = 2, EVENT_SPLIT = 4 };
 
 /* Where samples go, one after the other: one is filled while another is taken. */
 #define HISTS 2
@@ -48,7 +48,10 @@ struct client_thread {
     struct pp_io_op command_op;
     atomic_uint commands;
     atomic_uint events;
-    bool connected, finished, disconnected, split; /* as far as the coordinator knows */
+    unsigned begun;    /* phases, that of connecting included */
+    atomic_uint ended; /* how many had begun when the last one was over */
+    bool last;         /* none follows the one that began last */
+    bool connected, finished, disconnected, split, broken; /* as far as the coordinator knows */
     struct pp_sample before, after;
     struct pp_spread spread; /* of the phase that ended last, as what follows */
     struct pp_tcp_summary tcp;
@@ -62,10 +65,12 @@ struct pp_clients {
     struct pp_io_op event_op;
     struct pp_phase phase;
     struct pp_budget budget;
-    bool connecting; /* on_connected is still to come */
-    bool running;    /* on_finished is still to come */
-    bool leaving;    /* on_disconnected is still to come */
-    bool splitting;  /* on_split is still to come */
+    unsigned begun;        /* phases, as above */
+    struct pp_error error; /* a loop broke down */
+    bool connecting;       /* on_connected is still to come */
+    bool running;          /* on_finished is still to come */
+    bool leaving;          /* on_disconnected is still to come */
+    bool splitting;        /* on_split is still to come */
     bool released;
     unsigned count;
     struct client_thread threads[];
@@ -73,10 +78,15 @@ struct pp_clients {
 
 /* ---- on a client's thread ---- */
 
+static void wake_coordinator(struct client_thread *thread)
+{
+    pp_io_wake(thread->clients->options.loop, &thread->clients->event_op);
+}
+
 static void tell(struct client_thread *thread, enum event event)
 {
     (void)atomic_fetch_or(&thread->events, event);
-    pp_io_wake(thread->clients->options.loop, &thread->clients->event_op);
+    wake_coordinator(thread);
 }
 
 static void on_connected(void *owner)
@@ -87,18 +97,30 @@ static void on_connected(void *owner)
     tell(thread, EVENT_CONNECTED);
 }
 
-static void on_finished(void *owner)
+static void sum_up(struct client_thread *thread, const struct pp_sample *after)
 {
-    struct client_thread *thread = owner;
-
-    thread->after = pp_sample_now(thread->loop);
+    thread->after = *after;
     thread->spread = (struct pp_spread){ 0 };
     thread->tcp = (struct pp_tcp_summary){ 0 };
     pp_client_spread_add(thread->client, &thread->spread);
     pp_client_tcp_add(thread->client, &thread->tcp);
-    if (!thread->clients->phase.last)
+}
+
+/* It comes a second time when a client that was ready for the next phase is interrupted or fails.
+ * The coordinator knows already that the phase is over, and may be reading what came of it. */
+static void on_finished(void *owner)
+{
+    struct client_thread *thread = owner;
+    struct pp_sample after;
+
+    if (atomic_load(&thread->ended) == thread->begun)
+        return;
+    after = pp_sample_now(thread->loop);
+    sum_up(thread, &after);
+    if (!thread->last)
         pp_client_prepare(thread->client);
-    tell(thread, EVENT_FINISHED);
+    atomic_store(&thread->ended, thread->begun);
+    wake_coordinator(thread);
 }
 
 static void split(struct client_thread *thread)
@@ -125,6 +147,8 @@ static enum pp_io_next on_command(struct pp_io_op *op)
     if (commands & COMMAND_CONNECT)
         pp_client_connect(thread->client);
     if (commands & COMMAND_START) {
+        thread->begun++;
+        thread->last = thread->clients->phase.last;
         thread->before = pp_sample_now(thread->loop);
         pp_client_start(thread->client, &thread->clients->phase);
     }
@@ -151,19 +175,40 @@ static void command_all(struct pp_clients *clients, enum command what)
         command(&clients->threads[i], what);
 }
 
+/* The phase that began last, or that of connecting, is over for thread: what came of it can be
+ * read. */
+static bool has_ended(const struct client_thread *thread)
+{
+    return atomic_load(&thread->ended) == thread->clients->begun;
+}
+
+/* The thread's loop broke down in the midst of something, and the thread is no more: the rest is
+ * done for it here. */
+static void note_broken(struct client_thread *thread)
+{
+    const struct pp_worker *worker = &thread->worker;
+
+    thread->broken = true;
+    (void)pp_loop_broken(thread->loop, worker->result, &thread->clients->error);
+    if (atomic_load(&thread->ended) != thread->begun)
+        sum_up(thread, &worker->last);
+}
+
 static void note_events(struct client_thread *thread)
 {
     const unsigned events = atomic_exchange(&thread->events, 0);
 
+    if (!thread->broken && atomic_load(&thread->worker.ended) && thread->worker.result < 0)
+        note_broken(thread);
     thread->connected |= (events & EVENT_CONNECTED) != 0;
-    thread->finished |= (events & EVENT_FINISHED) != 0;
-    thread->disconnected |= (events & EVENT_DISCONNECTED) != 0;
-    thread->split |= (events & EVENT_SPLIT) != 0;
+    thread->finished |= thread->broken || has_ended(thread);
+    thread->disconnected |= thread->broken || (events & EVENT_DISCONNECTED);
+    thread->split |= thread->broken || (events & EVENT_SPLIT);
 }
 
 static bool has_failed(const struct client_thread *thread)
 {
-    return thread->finished && pp_client_error(thread->client)->code != 0;
+    return thread->broken || (has_ended(thread) && pp_client_error(thread->client)->code != 0);
 }
 
 static void note_all_events(struct pp_clients *clients)
@@ -171,10 +216,12 @@ static void note_all_events(struct pp_clients *clients)
     bool failed = false;
 
     for (unsigned i = 0; i < clients->count; i++) {
-        const bool was_finished = clients->threads[i].finished;
+        struct client_thread *thread = &clients->threads[i];
+        const bool was_finished = thread->finished;
+        const bool was_broken = thread->broken;
 
-        note_events(&clients->threads[i]);
-        failed = failed || (!was_finished && has_failed(&clients->threads[i]));
+        note_events(thread);
+        failed |= thread->broken ? !was_broken : !was_finished && has_failed(thread);
     }
     if (failed)
         pp_clients_interrupt(clients);
@@ -229,6 +276,7 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
         .budget = &clients->budget, .start_ns = pp_clock_now_ns(), .time_ns = time_ns, .last = last
     };
     clients->running = true;
+    clients->begun++;
     for (unsigned i = 0; i < clients->count; i++)
         clients->threads[i].finished = false;
     command_all(clients, COMMAND_START);
@@ -275,6 +323,15 @@ void pp_clients_release(struct pp_clients *clients)
     pp_io_cancel(clients->options.loop, &clients->event_op);
 }
 
+void pp_clients_abandon(struct pp_clients *clients, int code)
+{
+    (void)pp_loop_broken(clients->options.loop, code, &clients->error);
+    pp_client_interrupt(clients->threads[0].client); /* a command would not reach it */
+    pp_clients_interrupt(clients);
+    pp_clients_disconnect(clients, false);
+    pp_clients_release(clients);
+}
+
 int pp_clients_join(struct pp_clients *clients)
 {
     int first = 0;
@@ -284,6 +341,8 @@ int pp_clients_join(struct pp_clients *clients)
         const int ret = thread->started ? pp_worker_join(&thread->worker) : 0;
 
         thread->started = false;
+        if (ret < 0 && !thread->broken)
+            note_broken(thread);
         if (first == 0)
             first = ret;
     }
@@ -461,11 +520,12 @@ struct pp_load pp_clients_load(const struct pp_clients *clients)
 
 const struct pp_error *pp_clients_error(const struct pp_clients *clients)
 {
-    const struct pp_error *error = pp_client_error(clients->threads[0].client);
-
-    for (unsigned i = 1; i < clients->count && !error->code; i++)
-        error = pp_client_error(clients->threads[i].client);
-    return error;
+    if (clients->error.code)
+        return &clients->error;
+    for (unsigned i = 0; i < clients->count; i++)
+        if (has_failed(&clients->threads[i]))
+            return pp_client_error(clients->threads[i].client);
+    return &clients->error;
 }
 
 /* ---- opening and closing ---- */
@@ -518,6 +578,7 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
     int ret = 0;
 
     thread->clients = clients;
+    thread->begun = clients->begun;
     ret = recordings_open(clients, thread, err);
     if (ret < 0)
         return ret;
@@ -586,6 +647,7 @@ int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *op
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u client threads", count);
     clients->options = *options;
     clients->count = count;
+    clients->begun = 1;
     ret = threads_open(clients, err);
     if (ret == 0)
         ret = threads_start(clients, err);
@@ -604,9 +666,9 @@ void pp_clients_close(struct pp_clients *clients)
     for (unsigned i = 0; i < clients->count; i++) {
         struct client_thread *thread = &clients->threads[i];
 
-        pp_client_close(thread->client);
-        if (i > 0)
+        if (i > 0) /* before what it may still have under way */
             pp_io_loop_close(thread->loop);
+        pp_client_close(thread->client);
         for (unsigned k = 0; k < HISTS; k++)
             pp_memory_free(thread->recordings[k]);
     }

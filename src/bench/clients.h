@@ -32,7 +32,8 @@ int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *op
                     struct pp_error *err);
 
 /* As the functions of the same name in client.h, for all clients. When one of them fails, the
- * others are interrupted. */
+ * others are interrupted. One whose loop breaks down has failed, and come as far as it can: nobody
+ * waits for it. */
 void pp_clients_connect(struct pp_clients *clients);
 void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last);
 void pp_clients_interrupt(struct pp_clients *clients);
@@ -55,6 +56,10 @@ uint64_t pp_clients_received(const struct pp_clients *clients);
 
 /* Once disconnected: lets the loops end. */
 void pp_clients_release(struct pp_clients *clients);
+
+/* The coordinator's loop has broken down with code: ends the phase where it is, and lets the other
+ * loops end without waiting for anything. No callback comes any more. */
+void pp_clients_abandon(struct pp_clients *clients, int code);
 
 /* After the coordinator's loop has ended. 0, or what the first loop that broke down returned. */
 int pp_clients_join(struct pp_clients *clients);
@@ -80,7 +85,8 @@ struct pp_load pp_clients_load(const struct pp_clients *clients);
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_clients_error(const struct pp_clients *clients);
 
-/* May be NULL. */
+/* After the coordinator's loop has run empty or, if it broke down, after it was closed: what it had
+ * under way is in here. May be NULL. */
 void pp_clients_close(struct pp_clients *clients);
 
 #endif

@@ -83,6 +83,14 @@ int pp_loop_open_waiting(struct pp_io_loop **out, struct pp_error *err)
     return pp_io_loop_open(out, &options, err);
 }
 
+int pp_loop_broken(const struct pp_io_loop *loop, int code, struct pp_error *err)
+{
+    const char *engine = pp_io_loop_describe(loop);
+
+    return pp_error_set(err, PP_ERROR_UNAVAILABLE, code, "engine %.*s broke down: %s",
+                        (int)strcspn(engine, ":"), engine, strerror(-code));
+}
+
 /* ---- descriptors ---- */
 
 static uint64_t descriptors_needed(const struct pp_plan *plan)

@@ -18,6 +18,9 @@ int pp_loop_open(struct pp_io_loop **out, const struct pp_plan *plan, const char
  * again. */
 int pp_loop_open_waiting(struct pp_io_loop **out, struct pp_error *err);
 
+/* The engine of loop has broken down with code, which is returned. */
+int pp_loop_broken(const struct pp_io_loop *loop, int code, struct pp_error *err);
+
 /* Raises the limit on descriptors as far as it goes, and checks that it is enough for the plan.
  * Returns the limit, at most PP_IO_FDS_MAX, or a negative errno. */
 int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err);

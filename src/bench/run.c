@@ -344,26 +344,27 @@ static void on_connected(void *owner)
     }
 }
 
-/* A signal that comes after the whole time, or later, cuts nothing off. */
+/* Of the measurement, on the clients' side. A signal that comes after the whole time, or later, cuts
+ * nothing off. */
 static void note_end(struct run *run)
 {
+    const struct pp_sample spent = pp_clients_spent(run->clients);
     const uint64_t time_ns = run->plan->time_ns;
 
     run->ended = true;
     if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
         run->result->signal = pp_interrupt_signal();
+    pp_surroundings_after(run->result, &run->before);
+    sides_fill(&run->result->client, &spent);
 }
 
 static void on_finished(void *owner)
 {
     struct run *run = owner;
-    const struct pp_sample spent = pp_clients_spent(run->clients);
 
     pp_memory_seal(false);
     if (run->stage == STAGE_MEASURE) {
         note_end(run);
-        pp_surroundings_after(run->result, &run->before);
-        sides_fill(&run->result->client, &spent);
         sample_servers(run, STAGE_SAMPLE_LAST);
     } else if (run->stage == STAGE_WARM_UP && !has_failed(run)) {
         sample_servers(run, STAGE_SAMPLE_FIRST);
@@ -570,7 +571,19 @@ static void name_engines(struct run *run)
 
 /* ---- the run ---- */
 
-static int run_loop(struct run *run, struct pp_error *err)
+/* The loop broke down: what was started on it will not end. The writer may be at work on the result
+ * just now. */
+static void break_off(struct run *run, int code)
+{
+    pp_clients_abandon(run->clients, code);
+    (void)pp_clients_join(run->clients);
+    if (run->stage == STAGE_MEASURE)
+        note_end(run);
+    pp_io_workers_close(run->writer);
+    run->writer = NULL;
+}
+
+static void run_loop(struct run *run)
 {
     int ret;
 
@@ -583,14 +596,10 @@ static int run_loop(struct run *run, struct pp_error *err)
     ret = pp_io_loop_run(run->loop);
     pp_interrupt_attach(NULL, NULL);
     pp_memory_seal(false);
-    if (ret < 0) /* the other threads wait for a word from this one */
-        pp_clients_release(run->clients);
-    if (pp_clients_join(run->clients) < 0 && ret == 0)
-        ret = -EIO;
     if (ret < 0)
-        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret, "engine %s broke down: %s",
-                            run->result->client.engine_name, strerror(-ret));
-    return 0;
+        break_off(run, ret);
+    else
+        (void)pp_clients_join(run->clients); /* what it returns is in the clients' error, too */
 }
 
 static bool missed_rate(const struct pp_result *result)
@@ -714,9 +723,8 @@ static int run_clients(struct run *run, struct pp_error *err)
     ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)
         return ret;
-    ret = run_loop(run, err);
-    if (ret == 0)
-        ret = error_of(&run->error, err);
+    run_loop(run);
+    ret = error_of(&run->error, err);
     if (ret == 0)
         ret = error_of(pp_clients_error(run->clients), err);
     filled = fill_result(run, err);
@@ -786,8 +794,8 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
     pp_io_workers_close(run.writer);
     pp_memory_free(run.interval);
     pp_memory_free(run.scratch);
+    pp_io_loop_close(run.loop); /* before what it may still have under way */
     pp_clients_close(run.clients);
-    pp_io_loop_close(run.loop);
     pp_servers_close(run.servers);
     pp_pattern_close(&run.out);
     pp_pattern_close(&run.in);

@@ -64,6 +64,7 @@ static void *worker_main(void *argument)
 
     (void)pp_worker_pin(worker->cpu); /* the plan has checked that this CPU may be used */
     worker->result = pp_io_loop_run(worker->loop);
+    worker->last = pp_sample_now(worker->loop);
     atomic_store(&worker->ended, true);
     if (!atomic_load(&worker->stopping))
         pp_io_wake(worker->reply_loop, worker->reply_op);

@@ -33,7 +33,8 @@ struct pp_worker {
     atomic_bool stopping;
     atomic_bool ended; /* the loop has returned result */
     int result;
-    atomic_bool sampled; /* since it was last asked: sample is filled in */
+    struct pp_sample last; /* what it had all cost by then */
+    atomic_bool sampled;   /* since it was last asked: sample is filled in */
     struct pp_sample sample;
     struct pp_io_loop *reply_loop;
     struct pp_io_op *reply_op;

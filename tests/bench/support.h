@@ -17,6 +17,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +87,27 @@ static inline struct pp_io_loop *open_loop(const char *engine, uint32_t buffers,
         fail_msg("%s: %s", engine, err.text);
     }
     return loop;
+}
+
+static inline bool is_engine(int fd)
+{
+    char path[32], target[32] = "";
+
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return readlink(path, target, sizeof target - 1) > 0 &&
+           (!strcmp(target, "anon_inode:[eventpoll]") || !strcmp(target, "anon_inode:[io_uring]"));
+}
+
+/* Something else takes the place of an engine's descriptor, so that its next system call fails for
+ * good. They are counted from 0, in the order in which the loops were opened. */
+static inline void break_engine(unsigned which)
+{
+    const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    for (int fd = 3; fd < 1024; fd++)
+        if (is_engine(fd) && which-- == 0)
+            (void)dup3(nothing, fd, O_CLOEXEC);
+    (void)close(nothing);
 }
 
 /* ---- sockets ---- */

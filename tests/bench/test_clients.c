@@ -9,6 +9,7 @@
 
 #define CONNECTIONS_MAX 16
 #define SHORT_NS (20 * PP_NS_PER_MS)
+#define NONE (-1)
 
 /* One connection of the server's side: an echo, until so many messages have come. */
 struct peer {
@@ -44,6 +45,7 @@ struct fixture {
     struct pp_client_counts outcomes[2];
     bool holds_back; /* begins nothing, and does not disconnect */
     bool interrupts; /* as soon as a phase has begun */
+    int breaks;      /* at that time, the engine of this thread; NONE */
     bool politely;
     int connected, finished, disconnected; /* calls */
     bool elsewhere;                        /* one of them came on another thread */
@@ -116,6 +118,8 @@ static void begin(struct fixture *f)
     pp_clients_start(f->clients, stage->count, stage->time_ns, f->begun == f->stage_count);
     if (f->interrupts)
         pp_clients_interrupt(f->clients);
+    if (f->breaks != NONE)
+        break_engine((unsigned)f->breaks);
 }
 
 static void note_thread(struct fixture *f)
@@ -166,6 +170,7 @@ static int setup(void **state)
         return -1;
     f->engine = *state;
     f->listen_fd = -1;
+    f->breaks = NONE;
     f->politely = true;
     f->main_thread = pthread_self();
     pp_plan_default(&f->plan, PP_JOB_RUN);
@@ -389,6 +394,29 @@ static void test_what_the_threads_have_spent_is_of_the_last_phase_alone(void **s
     check_whole(f, 2);
 }
 
+static void test_what_comes_after_a_phase_is_not_among_what_it_has_cost(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_sample spent;
+
+    f->holds_back = true;
+    prepare(f, 2, 2);
+    pp_clients_connect(f->clients);
+    while (f->connected == 0)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    pp_clients_start(f->clients, 100, 0, true);
+    while (f->finished == 0)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+    spent = pp_clients_spent(f->clients);
+    pp_clients_interrupt(f->clients);
+    pp_clients_disconnect(f->clients, true);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(f->finished, 1);
+    assert_int_equal(pp_clients_spent(f->clients).io.turns, spent.io.turns);
+    assert_int_equal(pp_clients_spent(f->clients).io.syscalls, spent.io.syscalls);
+}
+
 static void test_a_rate_is_that_of_all_threads_together(void **state)
 {
     struct fixture *f = *state;
@@ -484,6 +512,83 @@ static void test_a_refused_connection_of_any_thread_ends_the_run(void **state)
     assert_int_equal(pp_clients_counts(f->clients).sent, 0);
 }
 
+static void check_broken(struct fixture *f)
+{
+    const struct pp_client_counts counts = pp_clients_counts(f->clients);
+    const struct pp_error *error = pp_clients_error(f->clients);
+
+    assert_true(error->code < 0);
+    assert_int_equal(error->kind, PP_ERROR_UNAVAILABLE);
+    assert_non_null(strstr(error->text, f->engine));
+    assert_non_null(strstr(error->text, "broke down"));
+    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response);
+    check_books(f, counts.sent - counts.received);
+    assert_int_equal(pp_clients_in_flight(f->clients), counts.sent - counts.received);
+}
+
+static void test_when_the_engine_of_one_thread_breaks_down_the_others_end_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->breaks = 1;
+    prepare(f, 3, 3);
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
+    pp_clients_connect(f->clients);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_true(pp_clients_join(f->clients) < 0);
+    assert_int_equal(f->connected, 1);
+    assert_int_equal(f->finished, 1);
+    assert_int_equal(f->disconnected, 1);
+    assert_false(f->elsewhere);
+    assert_in_range(pp_clients_spent(f->clients).io.turns, 1, UINT32_MAX);
+    check_broken(f);
+}
+
+static void test_an_engine_that_breaks_down_while_connecting_ends_the_run(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare(f, 3, 3);
+    break_engine(2);
+    pp_clients_connect(f->clients);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_true(pp_clients_join(f->clients) < 0);
+    assert_int_equal(f->connected, 0);
+    assert_int_equal(f->finished, 1);
+    assert_int_equal(f->disconnected, 1);
+    check_broken(f);
+}
+
+static void check_without_coordinator(struct fixture *f, unsigned threads)
+{
+    int ret;
+
+    f->breaks = 0;
+    prepare(f, threads, threads);
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
+    pp_clients_connect(f->clients);
+    ret = pp_io_loop_run(f->loop);
+    assert_true(ret < 0);
+    pp_clients_abandon(f->clients, ret);
+    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(f->finished, 0);
+    assert_int_equal(f->disconnected, 0);
+    assert_in_range(pp_clients_spent(f->clients).io.turns, 1, UINT32_MAX);
+    check_broken(f);
+    pp_io_loop_close(f->loop);
+    f->loop = NULL;
+}
+
+static void test_when_the_coordinators_engine_breaks_down_all_can_be_closed(void **state)
+{
+    check_without_coordinator(*state, 1);
+}
+
+static void test_when_the_coordinators_engine_breaks_down_the_other_threads_end(void **state)
+{
+    check_without_coordinator(*state, 3);
+}
+
 static void test_to_disconnect_at_once_waits_for_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -540,12 +645,17 @@ int main(void)
         ON_EACH_ENGINE(test_a_measurement_on_several_threads_counts_nothing_of_its_warm_up),
         ON_EACH_ENGINE(test_a_warm_up_by_time_ends_for_all_threads_before_the_measurement),
         ON_EACH_ENGINE(test_what_the_threads_have_spent_is_of_the_last_phase_alone),
+        ON_EACH_ENGINE(test_what_comes_after_a_phase_is_not_among_what_it_has_cost),
         ON_EACH_ENGINE(test_a_rate_is_that_of_all_threads_together),
         ON_EACH_ENGINE(test_a_rate_on_several_threads_makes_the_exact_count),
         ON_EACH_ENGINE(test_an_interrupt_ends_the_phase_on_all_threads),
         ON_EACH_ENGINE(test_a_phase_that_begins_after_an_interrupt_ends_at_once),
         ON_EACH_ENGINE(test_when_one_thread_fails_the_others_end_too),
         ON_EACH_ENGINE(test_a_refused_connection_of_any_thread_ends_the_run),
+        ON_EACH_ENGINE(test_when_the_engine_of_one_thread_breaks_down_the_others_end_too),
+        ON_EACH_ENGINE(test_an_engine_that_breaks_down_while_connecting_ends_the_run),
+        ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_all_can_be_closed),
+        ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_the_other_threads_end),
         ON_EACH_ENGINE(test_to_disconnect_at_once_waits_for_nobody),
         ON_EACH_ENGINE(test_clients_that_were_opened_and_closed_leave_nothing_behind),
         ON_EACH_ENGINE(test_threads_whose_engine_cannot_be_had_are_an_error),

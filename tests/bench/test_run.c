@@ -1,5 +1,6 @@
 #include "bench/run.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "bench/interrupt.h"
 #include "support.h"
@@ -11,6 +12,7 @@
 
 #define COUNT 500
 #define FOREVER UINT64_C(1000000000000)
+#define NONE (-1)
 
 /* What the hooks saw, and what they are to do. */
 struct fixture {
@@ -22,6 +24,9 @@ struct fixture {
     uint64_t last_done;
     bool measured_at_begin, addr_at_begin, engines_at_begin, done_went_back;
     int signal_in_begin, signal_in_progress; /* to raise; 0: none */
+    int breaks_in_progress;                  /* the engine of this loop; NONE */
+    int breaks_in_interval;                  /* the same */
+    uint64_t received_in_intervals;
 };
 
 struct combination {
@@ -41,6 +46,13 @@ static void on_begin(void *context, const struct pp_result *result)
         (void)raise(f->signal_in_begin);
 }
 
+static void break_once(int *loop)
+{
+    if (*loop != NONE)
+        break_engine((unsigned)*loop);
+    *loop = NONE;
+}
+
 static void on_progress(void *context, uint64_t done, double share, uint64_t elapsed_ns)
 {
     struct fixture *f = context;
@@ -50,6 +62,16 @@ static void on_progress(void *context, uint64_t done, double share, uint64_t ela
     f->last_done = done;
     if (f->signal_in_progress)
         (void)raise(f->signal_in_progress);
+    break_once(&f->breaks_in_progress);
+}
+
+static int on_interval(void *context, const struct pp_result_interval *interval)
+{
+    struct fixture *f = context;
+
+    f->received_in_intervals += interval->counts.received;
+    break_once(&f->breaks_in_interval);
+    return 0;
 }
 
 static int setup(void **state)
@@ -58,6 +80,8 @@ static int setup(void **state)
 
     if (!f)
         return -1;
+    f->breaks_in_progress = NONE;
+    f->breaks_in_interval = NONE;
     pp_plan_default(&f->plan, PP_JOB_RUN);
     f->plan.target.port = 0;
     f->plan.count = COUNT;
@@ -83,9 +107,9 @@ static int teardown(void **state)
 
 static int run(struct fixture *f)
 {
-    const struct pp_run_hooks hooks = { .on_begin = on_begin,
-                                        .on_progress = on_progress,
-                                        .context = f };
+    const struct pp_run_hooks hooks = {
+        .on_begin = on_begin, .on_progress = on_progress, .on_interval = on_interval, .context = f
+    };
     const int ret = pp_plan_decide(&f->plan, &f->err);
 
     return ret < 0 ? ret : pp_run(&f->plan, &hooks, &f->result, &f->err);
@@ -530,6 +554,81 @@ static void test_a_low_soft_limit_on_descriptors_is_raised(void **state)
     check_in_child(low_soft_limit, f);
 }
 
+/* ---- engines that break down ---- */
+
+/* The loops are opened in this order. */
+enum { CLIENT_LOOP, SERVER_LOOP, SECOND_CLIENT_LOOP };
+
+/* Skips the test where an engine cannot be had. */
+static void check_broken_run(struct fixture *f, unsigned threads)
+{
+    const struct pp_result *result = &f->result;
+
+    f->plan.client_threads = threads;
+    f->plan.connections = 4;
+    assert_true(run(f) < 0);
+    if (f->begins == 0)
+        skip();
+    assert_int_equal(f->err.kind, PP_ERROR_UNAVAILABLE);
+    assert_non_null(strstr(f->err.text, "broke down"));
+    assert_non_null(strstr(f->err.text, f->plan.client_engine));
+    assert_true(result->measured);
+    assert_true(result->partial);
+    assert_true(result->balanced);
+    assert_true(result->counts.received >= f->last_done);
+    assert_int_equal(result->rtt.total, result->counts.received);
+    assert_true(result->client.io.syscalls > 0);
+}
+
+static void test_when_the_engine_breaks_down_what_was_measured_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 1);
+}
+
+static void test_a_run_by_time_is_partial_when_its_engine_breaks_down(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = 0;
+    f->plan.time_ns = 3600 * PP_NS_PER_S;
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 1);
+}
+
+static void test_when_the_first_threads_engine_breaks_down_the_second_ends_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->breaks_in_progress = CLIENT_LOOP;
+    check_broken_run(f, 2);
+}
+
+static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->breaks_in_progress = SECOND_CLIENT_LOOP;
+    check_broken_run(f, 2);
+}
+
+/* It breaks down while one of them is being written, which takes as long as it takes. */
+static void test_the_intervals_before_a_breakdown_hold_all_that_was_measured(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->plan.interval_ns = PP_NS_PER_MS;
+    f->breaks_in_interval = CLIENT_LOOP;
+    check_broken_run(f, 2);
+    assert_int_equal(f->received_in_intervals, f->result.counts.received);
+}
+
 /* A row of the table of tests; the engines are its initial state, NULL leaves them to the plan. */
 #define TEST_NAMED(text, test, engines)                                                            \
     {                                                                                              \
@@ -575,6 +674,11 @@ int main(void)
         TEST_ALL(test_an_interrupt_at_the_beginning_gives_a_partial_result),
         TEST_ALL(test_an_interrupt_on_the_way_gives_a_partial_result),
         TEST_ALL(test_an_interrupt_before_the_run_ends_it_early),
+        TEST_ALL(test_when_the_engine_breaks_down_what_was_measured_is_kept),
+        TEST_ALL(test_a_run_by_time_is_partial_when_its_engine_breaks_down),
+        TEST_ALL(test_when_the_first_threads_engine_breaks_down_the_second_ends_too),
+        TEST_ALL(test_when_the_second_threads_engine_breaks_down_the_first_ends_too),
+        TEST_ALL(test_the_intervals_before_a_breakdown_hold_all_that_was_measured),
         TEST(test_too_low_a_limit_on_descriptors_is_found_before_the_run),
         TEST(test_a_low_soft_limit_on_descriptors_is_raised),
     };

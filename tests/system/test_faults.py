@@ -190,6 +190,21 @@ def test_io_uring_loses_nothing_when_enter_fails_for_a_moment(
     assert result.identity == (COUNT, COUNT, 0, 0)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
+    pingpong, strace, engine, threads
+):
+    call = "io_uring_enter" if engine == "io_uring" else "epoll_wait"
+    inject = f"inject={call}:error=EIO:when=300+"  # in the main thread: others are not traced
+    prefix = (strace, "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+    args = ("--engine", engine, "--wait", "block", "--warmup", "0", "-T", threads, "-c", threads)
+    result = pingpong("-v", "-n", "100M", *args, prefix=prefix)
+    result.failed(4, f"engine {engine} broke down: Input/output error")
+    sent, received, errors, in_flight = result.identity
+    assert errors == 0 and 0 < received == sent - in_flight, str(result)
+    assert result.partial == (received, 100_000_000), str(result)
+
+
 SET_UP = [
     "epoll_create1",
     "epoll_ctl",
