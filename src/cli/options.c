@@ -898,7 +898,8 @@ const struct pp_cli_option pp_cli_options[] = {
 
     { 'q', "quiet", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
       "print the rate and the time, nothing else", set_quiet },
-    { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print all there is", set_verbose },
+    { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
+      "print more: of the build, the host, and either side", set_verbose },
     { 'h', "help", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the help, and stop", set_help },
     { 'V', "version", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the version, and stop",
       set_version },
