@@ -101,7 +101,7 @@ def without_figures(text):
     text = re.sub(r"^(?:note|SUSPECT): .*\n(?:  [^ ].*\n)*", "", text, flags=re.MULTILINE)
     text = re.sub(r"(?: · |\n  )(?:other programs|steal) [\d.]+ %", "", text)
     text = re.sub(r" · (?:VALID|SUSPECT)$", "", text, flags=re.MULTILINE)
-    return re.sub(r" +", " ", re.sub(r"[\d.,]+|n/a", "N", text))
+    return re.sub(r" +", " ", re.sub(r"[+-]?[\d.,]+|n/a", "N", text))
 
 
 def without_colours(text):
