@@ -1,5 +1,5 @@
 /* The one clock: CLOCK_MONOTONIC in nanoseconds. It stands in the lowest layer because the event
- * loop's timers and the samples must be read off the same ruler. */
+ * loop's timers and the samples must be read off the same ruler. The time of day is for people. */
 #ifndef PP_BASE_CLOCK_H
 #define PP_BASE_CLOCK_H
 
@@ -16,6 +16,15 @@ static inline uint64_t pp_clock_now_ns(void)
     struct timespec now;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+/* The time of day, since 1970: it may be set back, and never measures anything. */
+static inline uint64_t pp_clock_wall_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
     return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 

@@ -1,5 +1,6 @@
 #include "base/format.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -38,6 +39,13 @@ const char *pp_format_us(char text[PP_FORMAT_BYTES], double ns)
     const double us = ns / 1000;
 
     return pp_format_decimal(text, us, us < 9.995 ? 2 : us < 99.95 ? 1 : 0);
+}
+
+/* More digits than these may come of the multiplication. */
+const char *pp_format_percentile(char text[PP_FORMAT_BYTES], double q)
+{
+    (void)snprintf(text, PP_FORMAT_BYTES, "%.*g", DBL_DIG, q * 100);
+    return text;
 }
 
 /* ---- characters ---- */

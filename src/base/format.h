@@ -16,6 +16,9 @@ const char *pp_format_decimal(char text[PP_FORMAT_BYTES], double value, unsigned
 /* Nanoseconds as microseconds with three significant digits: 3412 -> "3.41", 412345 -> "412". */
 const char *pp_format_us(char text[PP_FORMAT_BYTES], double ns);
 
+/* A quantile as a percentile, with all digits it was typed with, up to 15: 0.99999 -> "99.999". */
+const char *pp_format_percentile(char text[PP_FORMAT_BYTES], double q);
+
 /* How many bytes the UTF-8 character at the beginning of text has, 1 to 4; 0 if there is none, but
  * some other byte. text must not be empty. */
 size_t pp_format_character(const char *text);

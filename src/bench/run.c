@@ -15,7 +15,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define TICK_NS (100 * PP_NS_PER_MS)
 
@@ -271,14 +270,6 @@ static void leave(struct run *run)
     pp_clients_disconnect(run->clients, server_lives);
 }
 
-static uint64_t wall_clock_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void measure(struct run *run)
 {
     if (run->servers)
@@ -286,7 +277,7 @@ static void measure(struct run *run)
     pp_surroundings_before(&run->before, run->plan);
     pp_slices_begin(&run->slices);
     run->result->measured = true;
-    run->result->wall_start_ns = wall_clock_ns();
+    run->result->wall_start_ns = pp_clock_wall_ns();
     run->stage = STAGE_MEASURE;
     run->started_ns = pp_clock_now_ns();
     run->quiet_ns = 0;

@@ -58,9 +58,10 @@ static void warn_of_verdict(const struct pp_verdict *verdict)
                           verdict->reasons[i].text, pp_reason_cure(verdict->reasons[i].id));
 }
 
+/* Who ends a run early asks for what there is so far, and not for a judgement of it. */
 static int judge(const struct pp_result *result, struct pp_error *err)
 {
-    if (!result->plan.strict || result->verdict.level < PP_INVALID)
+    if (!result->plan.strict || result->signal || result->verdict.level < PP_INVALID)
         return 0;
     if (result->rate_missed)
         return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
@@ -70,35 +71,41 @@ static int judge(const struct pp_result *result, struct pp_error *err)
                         pp_reason_name(result->verdict.reasons[0].id));
 }
 
-/* What was measured is written whatever went wrong then; the first error is the one that counts. */
-static int write_result(struct measurement *measurement, struct pp_error *err)
+/* What was measured is written whatever went wrong then. */
+static int write_result(struct measurement *measurement, const struct pp_error *error,
+                        struct pp_error *err)
 {
-    const struct pp_error error = *err;
-    int ret = 0;
+    int ret;
 
-    if (measurement->result.measured || measurement->result.signal)
-        ret = pp_outputs_end(&measurement->outputs, &error, err);
+    if (!measurement->result.measured && !measurement->result.signal)
+        return 0;
+    ret = pp_outputs_end(&measurement->outputs, error, err);
     if (!pp_outputs_show_text(&measurement->outputs))
         warn_of_verdict(&measurement->result.verdict);
     return ret;
 }
 
+/* The run's own error counts before one of writing, and that before a gate. */
 static int run_and_report(struct measurement *measurement, struct pp_error *err)
 {
     const struct pp_run_hooks hooks = { .on_begin = on_begin,
                                         .on_progress = on_progress,
                                         .on_interval = on_interval,
                                         .context = measurement };
+    struct pp_error error = { 0 };
     int ret, written;
 
     warn(&measurement->plan);
-    ret = pp_run(&measurement->plan, &hooks, &measurement->result, err);
+    ret = pp_run(&measurement->plan, &hooks, &measurement->result, &error);
     if (measurement->screen.bar_columns)
         pp_progress_clear(stderr);
-    written = write_result(measurement, err);
     if (ret == 0)
-        ret = written;
-    return ret < 0 ? ret : judge(&measurement->result, err);
+        ret = judge(&measurement->result, &error);
+    written = write_result(measurement, &error, err);
+    if (written < 0 && (ret == 0 || error.kind == PP_ERROR_GATE))
+        return written;
+    *err = error;
+    return ret;
 }
 
 static int measure(struct measurement *measurement, const struct pp_cli *cli, struct pp_error *err)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/format.h"
 #include "base/number.h"
 #include "cli/table.h"
 
@@ -19,6 +20,7 @@
 #define CONNECT_MAX_NS (3600 * PP_NS_PER_S)
 #define TIME_MAX_NS (UINT64_C(31536000) * PP_NS_PER_S) /* a year */
 #define COUNT_MAX UINT64_C(1000000000000)
+#define SEED_MAX INT64_MAX /* what an integer of JSON can be, as programs read it */
 #define RATE_MIN 0.001
 #define RATE_MAX 1e9
 #define INTERVAL_MIN_NS (10 * PP_NS_PER_MS)
@@ -125,18 +127,20 @@ static int set_time(struct pp_cli *cli, const char *value, struct pp_error *err)
                                     &cli->plan.time_ns);
 }
 
-/* Any number that is not a count has the unit of a time. */
+/* What is no number alone has the unit of a time. */
 static int set_warmup(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     struct pp_plan *plan = &cli->plan;
+    int ret;
 
     (void)err;
     plan->warmup_given = true;
     plan->warmup_count = 0;
     plan->warmup_ns = 0;
-    if (pp_number_parse_count(value, 0, COUNT_MAX, &plan->warmup_count) == 0)
-        return 0;
-    return pp_number_parse_duration(value, 1, 0, TIME_MAX_NS, &plan->warmup_ns);
+    ret = pp_number_parse_count(value, 0, COUNT_MAX, &plan->warmup_count);
+    if (ret == -EINVAL)
+        ret = pp_number_parse_duration(value, 1, 0, TIME_MAX_NS, &plan->warmup_ns);
+    return ret;
 }
 
 static int set_rate(struct pp_cli *cli, const char *value, struct pp_error *err)
@@ -184,7 +188,7 @@ static int set_verify(struct pp_cli *cli, const char *value, struct pp_error *er
 static int set_seed(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)err;
-    return pp_number_parse_count(value, 0, UINT64_MAX, &cli->plan.seed);
+    return pp_number_parse_count(value, 0, SEED_MAX, &cli->plan.seed);
 }
 
 static int set_connect_timeout(struct pp_cli *cli, const char *value, struct pp_error *err)
@@ -627,13 +631,24 @@ static int set_interval(struct pp_cli *cli, const char *value, struct pp_error *
                                     &cli->plan.interval_ns);
 }
 
+/* Of two columns with one name, programs would find only one. */
+static bool has_percentile(const struct pp_plan *plan, unsigned count, double q)
+{
+    char wanted[PP_FORMAT_BYTES], text[PP_FORMAT_BYTES];
+
+    (void)pp_format_percentile(wanted, q);
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(pp_format_percentile(text, plan->quantiles[i]), wanted) == 0)
+            return true;
+    return false;
+}
+
 /* "50,99,99.99" */
 static int set_percentiles(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     struct pp_plan *plan = &cli->plan;
     unsigned count = 0;
 
-    (void)err;
     for (const char *text = value;; text++) {
         const size_t bytes = strcspn(text, ",");
         char one[32];
@@ -645,6 +660,9 @@ static int set_percentiles(struct pp_cli *cli, const char *value, struct pp_erro
         one[bytes] = '\0';
         if (pp_number_parse_rate(one, PERCENTILE_MIN, PERCENTILE_MAX, &percentile) < 0)
             return -EINVAL;
+        if (has_percentile(plan, count, percentile / 100))
+            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                                "--percentiles has %s twice: name each percentile once", one);
         plan->quantiles[count++] = percentile / 100;
         text += bytes;
         if (!*text)
@@ -727,8 +745,8 @@ const struct pp_cli_option pp_cli_options[] = {
       "(client: 10, unless there is a --count)",
       set_time },
     { 'w', "warmup", "omit", "TIME|COUNT", PP_CLI_LOAD, RUN | CLIENT,
-      "a time with its unit, such as 500ms or 1s, or a number of round trips, such as 10k; 0 for "
-      "none",
+      "a time with its unit, such as 500ms or 1s, or a number of round trips up to "
+      "1,000,000,000,000, such as 10k; 0 for none",
       "what to leave out at first: a time, as 1s, or so many\n"
       "round trips, as 10k; 0 is none (a tenth of the time,\n"
       "at most 1s; with a --count, none)",
@@ -755,7 +773,7 @@ const struct pp_cli_option pp_cli_options[] = {
       "there are, or not even that (full)",
       set_verify },
     { 0, "seed", NULL, "N", PP_CLI_LOAD, RUN | CLIENT,
-      "a whole number from 0 to 18,446,744,073,709,551,615",
+      "a whole number from 0 to 9,223,372,036,854,775,807",
       "of sizes and arrivals drawn at random: the same seed\n"
       "draws the same (1)",
       set_seed },
@@ -852,7 +870,7 @@ const struct pp_cli_option pp_cli_options[] = {
       "--json have them, too",
       set_interval },
     { 0, "percentiles", NULL, "LIST", PP_CLI_RESULT, RUN | CLIENT,
-      "up to 16 percentiles from 0.001 to 99.99999, such as 50,99,99.99",
+      "up to 16 percentiles from 0.001 to 99.99999, each once, such as 50,99,99.99",
       "the percentiles of the RTT to show, as 50,99,99.99\n"
       "(50,90,99,99.9)",
       set_percentiles },
@@ -868,7 +886,9 @@ const struct pp_cli_option pp_cli_options[] = {
       set_json_stream },
     { 0, "csv", NULL, "[FILE.csv]", PP_CLI_RESULT, RUN | CLIENT,
       "the name of a file, or - for standard output",
-      "one row of comma-separated values with a head above it", set_csv },
+      "comma-separated values: a head, a row for the whole,\n"
+      "and before it one for each --interval asked for",
+      set_csv },
     { 0, "hlog", NULL, "FILE", PP_CLI_RESULT, RUN | CLIENT,
       "the name of a file, or - for standard output",
       "the histogram of each interval as an HdrHistogram log", set_hlog },
@@ -878,7 +898,8 @@ const struct pp_cli_option pp_cli_options[] = {
 
     { 'q', "quiet", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
       "print the rate and the time, nothing else", set_quiet },
-    { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print all there is", set_verbose },
+    { 'v', "verbose", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL,
+      "print more: of the build, the host, and either side", set_verbose },
     { 'h', "help", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the help, and stop", set_help },
     { 'V', "version", NULL, NULL, PP_CLI_OUTPUT, ALL, NULL, "print the version, and stop",
       set_version },

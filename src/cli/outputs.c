@@ -168,16 +168,48 @@ static struct pp_report_style style_of(const struct pp_cli *cli, const struct pp
     return style;
 }
 
-/* One file may have several names. */
+static int look(const struct pp_output *output, struct stat *status)
+{
+    return is_stdout(output) ? fstat(STDOUT_FILENO, status) : stat(output->path, status);
+}
+
+/* One file may have several names, as what is behind standard output has /dev/stdout. A device that
+ * is no terminal keeps nothing that could get mixed up. */
+static bool are_same(const struct pp_output *a, const struct pp_output *b)
+{
+    struct stat of_a, of_b;
+
+    if (a->name[0] && strcmp(a->name, b->name) == 0)
+        return true;
+    if (look(a, &of_a) < 0 || look(b, &of_b) < 0 || of_a.st_dev != of_b.st_dev ||
+        of_a.st_ino != of_b.st_ino)
+        return false;
+    return !S_ISCHR(of_a.st_mode) || isatty(fileno(a->report.out));
+}
+
+static int refuse_both(const struct pp_output *a, const struct pp_output *b, struct pp_error *err)
+{
+    const struct pp_output *named = is_stdout(a) ? b : a, *other = named == a ? b : a;
+    const char *option = pp_cli_output_option(named->report.format);
+
+    if (!is_stdout(other))
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "%.80s and %.80s are the same file: name another one for --%s", a->path,
+                            b->path, pp_cli_output_option(b->report.format));
+    return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                        "%.80s is where standard output goes, and the %s with it: name another "
+                        "file%s for --%s",
+                        named->path, other->report.format->name,
+                        other->report.format == &pp_report_text ? ", or - to have no text," : "",
+                        option);
+}
+
 static int check_others(const struct pp_outputs *outputs, const struct pp_output *output,
                         struct pp_error *err)
 {
     for (const struct pp_output *other = outputs->outputs; other < output; other++)
-        if (output->name[0] && strcmp(other->name, output->name) == 0)
-            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                                "%.80s and %.80s are the same file: name another one for --%s",
-                                other->path, output->path,
-                                pp_cli_output_option(output->report.format));
+        if (are_same(other, output))
+            return refuse_both(other, output, err);
     return 0;
 }
 
@@ -202,6 +234,7 @@ int pp_outputs_open(struct pp_outputs *outputs, const struct pp_cli *cli,
 {
     outputs->result = result;
     outputs->count = 0;
+    outputs->begun = false;
     for (unsigned i = 0; i < cli->output_count; i++) {
         const int ret = open_output(outputs, cli, screen, &cli->outputs[i], err);
 
@@ -215,6 +248,7 @@ int pp_outputs_open(struct pp_outputs *outputs, const struct pp_cli *cli,
 
 void pp_outputs_begin(struct pp_outputs *outputs)
 {
+    outputs->begun = true;
     for (unsigned i = 0; i < outputs->count; i++) {
         struct pp_report *report = &outputs->outputs[i].report;
 
@@ -244,6 +278,8 @@ int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, str
 {
     int first = 0;
 
+    if (!outputs->begun)
+        pp_outputs_begin(outputs);
     for (unsigned i = 0; i < outputs->count; i++) {
         struct pp_output *output = &outputs->outputs[i];
         int ret;

@@ -20,13 +20,14 @@ struct pp_output {
 
 struct pp_outputs {
     unsigned count;
+    bool begun;
     struct pp_output outputs[PP_CLI_OUTPUTS_MAX];
     const struct pp_result *result;
 };
 
 /* 0, or a negative errno with err set, and nothing is left behind. Two outputs in one file are a
- * usage error, whatever it is called. result is what all are about; it
- * is filled in as time goes. */
+ * usage error, whatever it is called. result is what all are about; it is filled in as time
+ * goes. */
 int pp_outputs_open(struct pp_outputs *outputs, const struct pp_cli *cli,
                     const struct pp_screen *screen, const struct pp_result *result,
                     struct pp_error *err);
@@ -36,7 +37,8 @@ void pp_outputs_begin(struct pp_outputs *outputs);
 /* 0, or -EPIPE: whoever read standard output is gone. */
 int pp_outputs_interval(struct pp_outputs *outputs, const struct pp_result_interval *interval);
 
-/* Writes what there is to say at the end, and puts each file in its place, where it replaces an
+/* Writes what there is to say at the end, after what belongs at the beginning if the measurement
+ * never got there, and puts each file in its place, where it replaces an
  * older one. error is what went wrong with the measurement. 0 or the first error, which the others
  * do not suffer from. */
 int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, struct pp_error *err);

@@ -34,10 +34,22 @@ static bool wants_colour(void)
     return isatty(STDOUT_FILENO) && terminal_has_codes() && !(no && *no);
 }
 
-/* Lines that come by themselves would tear a bar apart. */
+static bool streams_to_stdout(const struct pp_cli *cli)
+{
+    for (unsigned i = 0; i < cli->output_count; i++) {
+        const struct pp_report_format *format = cli->outputs[i].format;
+
+        if (strcmp(cli->outputs[i].path, "-") == 0 && format->streams &&
+            (format->wants_intervals || cli->intervals))
+            return true;
+    }
+    return false;
+}
+
+/* Lines that come by themselves would tear a bar apart, and where a pipe leads nobody knows. */
 static bool wants_bar(const struct pp_cli *cli)
 {
-    return !cli->quiet && !(cli->intervals && isatty(STDOUT_FILENO)) && terminal_has_codes();
+    return !cli->quiet && !streams_to_stdout(cli) && terminal_has_codes();
 }
 
 struct pp_screen pp_screen_of(const struct pp_cli *cli)

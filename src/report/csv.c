@@ -71,10 +71,12 @@ static void end_row(struct row *row)
 
 static void latency_heads(struct row *row, const char *name, const struct pp_plan *plan)
 {
+    char percentile[PP_FORMAT_BYTES];
+
     number(row, "%s_min_ns", name);
     number(row, "%s_mean_ns", name);
     for (unsigned i = 0; i < plan->quantile_count; i++)
-        number(row, "%s_p%.6g_ns", name, plan->quantiles[i] * 100);
+        number(row, "%s_p%s_ns", name, pp_format_percentile(percentile, plan->quantiles[i]));
     number(row, "%s_max_ns", name);
 }
 
@@ -270,6 +272,7 @@ static void csv_close(struct pp_report *report)
 const struct pp_report_format pp_report_csv = {
     .name = "csv",
     .suffix = ".csv",
+    .streams = true,
     .open = csv_open,
     .begin = csv_begin,
     .interval = csv_interval,

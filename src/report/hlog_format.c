@@ -1,4 +1,5 @@
 /* The histograms of all intervals, for HdrHistogram's tools. */
+#include "base/clock.h"
 #include "base/memory.h"
 #include "report/hlog.h"
 #include "report/report.h"
@@ -22,13 +23,13 @@ static int hlog_open(struct pp_report *report, struct pp_error *err)
     return 0;
 }
 
-/* When the measurement begins is known only then. */
+/* When the measurement begins is known only then; of one that never did, it is now. */
 static void begin_log(struct pp_report *report, const struct pp_result *result)
 {
     struct hlog *hlog = report->state;
 
     if (!hlog->begun)
-        pp_hlog_begin(report->out, result->wall_start_ns);
+        pp_hlog_begin(report->out, result->measured ? result->wall_start_ns : pp_clock_wall_ns());
     hlog->begun = true;
 }
 

@@ -42,8 +42,8 @@ static json_t *load(const struct pp_plan *plan)
         plan->rate > 0 ? json_real(plan->rate) : json_null(), "arrivals",
         pp_json_text(plan->rate > 0 ? pp_arrivals_names[plan->arrivals] : ""), "crr",
         (int)plan->crr, "think_ns", (json_int_t)plan->think_ns, "verify",
-        pp_verify_names[plan->verify], "seed", (json_int_t)(plan->seed & INT64_MAX),
-        "connect_timeout_ns", (json_int_t)plan->connect_timeout_ns);
+        pp_verify_names[plan->verify], "seed", (json_int_t)plan->seed, "connect_timeout_ns",
+        (json_int_t)plan->connect_timeout_ns);
 }
 
 /* Bytes as they were typed. */
@@ -53,6 +53,12 @@ static json_t *typed(const struct pp_plan_text *text)
 
     return text->bytes ? json_string(pp_escape_encode(shown, sizeof shown, text->text, text->bytes))
                        : json_null();
+}
+
+/* A server of this process is known, and one of another service would not understand. */
+static bool asks_who_it_is(const struct pp_plan *plan)
+{
+    return plan->job == PP_JOB_CLIENT && plan->hello && plan->expect_how == PP_EXPECT_ECHO;
 }
 
 static json_t *exchange(const struct pp_plan *plan)
@@ -67,7 +73,7 @@ static json_t *exchange(const struct pp_plan *plan)
                      plan->expect_how == PP_EXPECT_BYTES
                          ? json_integer((json_int_t)plan->expect_bytes)
                          : json_null(),
-                     "hello", (int)plan->hello);
+                     "hello", (int)asks_who_it_is(plan));
 }
 
 /* An address to connect from. */

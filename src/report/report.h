@@ -30,7 +30,7 @@ struct pp_report {
 struct pp_report_format {
     const char *name;
     const char *suffix;   /* of a file's name, with its dot */
-    bool streams;         /* whoever reads it wants each interval at once */
+    bool streams;         /* what it says of an interval, it says at once */
     bool wants_intervals; /* it is made of them: they come each second if nothing else is said */
 
     /* Before anything is measured. */

@@ -141,10 +141,13 @@ static void latency_row(struct pp_table *table, const char *label, const struct 
 
 static void latency_heads(struct pp_table *table, const struct pp_latency *latency)
 {
+    char percentile[PP_FORMAT_BYTES];
+
     (void)pp_table_head(table, "min");
     (void)pp_table_head(table, "mean");
     for (unsigned i = 0; i < latency->count; i++)
-        (void)pp_table_head(table, "p%.6g", latency->quantiles[i].q * 100);
+        (void)pp_table_head(table, "p%s",
+                            pp_format_percentile(percentile, latency->quantiles[i].q));
     (void)pp_table_head(table, "max");
 }
 

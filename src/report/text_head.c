@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "report/text_parts.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 const char *pp_text_plural(uint64_t n)
@@ -212,6 +213,78 @@ static void machine_line(FILE *out, const struct pp_report_style *style,
     pp_line_end(&line);
 }
 
+static const char *limit_text(char text[PP_FORMAT_BYTES], uint64_t limit, const char *unit)
+{
+    char count[PP_FORMAT_BYTES];
+
+    if (limit == PP_MACHINE_UNLIMITED)
+        return "unlimited";
+    (void)snprintf(text, PP_FORMAT_BYTES, "%.30s%s", pp_format_count(count, limit), unit);
+    return text;
+}
+
+static void kernel_lines(FILE *out, const struct pp_report_style *style,
+                         const struct pp_machine *machine)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+    char text[PP_FORMAT_BYTES];
+
+    pp_line_words(&line, "kernel");
+    pp_line_words(&line, machine->architecture);
+    pp_line_words(&line, machine->kernel_version);
+    pp_line_end(&line);
+    line.separator = PP_LINE_DOT;
+    if (machine->memory_bytes)
+        pp_line_field(&line, "memory %s GB",
+                      pp_format_decimal(text, (double)machine->memory_bytes / 1e9, 1));
+    pp_line_field(&line, "open files %s", limit_text(text, machine->open_files, ""));
+    pp_line_field(&line, "locked memory %s", limit_text(text, machine->locked_bytes, " B"));
+    if (machine->scaling_driver[0])
+        pp_line_field(&line, "scaling driver %s", machine->scaling_driver);
+    pp_line_end(&line);
+    for (unsigned i = 0; i < PP_MACHINE_SYSCTLS; i++)
+        if (machine->sysctls[i].value[0])
+            pp_line_field(&line, "%s %s", machine->sysctls[i].name, machine->sysctls[i].value);
+    if (line.used)
+        pp_line_end(&line);
+}
+
+static void buffer_field(struct pp_line *line, const char *name, uint32_t bytes)
+{
+    char text[PP_FORMAT_BYTES];
+
+    if (bytes)
+        pp_line_field(line, "%s buffer %s B", name, pp_format_count(text, bytes));
+    else
+        pp_line_field(line, "%s buffer default", name);
+}
+
+/* The options that no other line shows. */
+static void options_line(FILE *out, const struct pp_report_style *style, const struct pp_plan *plan)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    const struct pp_io_socket_options *socket = &plan->socket;
+
+    pp_line_field(&line, "seed %" PRIu64, plan->seed);
+    if (!socket->dgram && !plan->target.path[0])
+        pp_line_field(&line, "nodelay %s", socket->nagle ? "off" : "on");
+    buffer_field(&line, "send", socket->sndbuf);
+    buffer_field(&line, "receive", socket->rcvbuf);
+    if (socket->tos_given)
+        pp_line_field(&line, "TOS 0x%02x", socket->tos);
+    if (socket->busy_poll_us)
+        pp_line_field(&line, "busy poll %u \u00b5s", socket->busy_poll_us);
+    pp_line_end(&line);
+}
+
+static void build_line(FILE *out, const struct pp_report_style *style)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+
+    pp_line_words(&line, "built by " PP_COMPILER ", " PP_FLAGS);
+    pp_line_end(&line);
+}
+
 static void route_line(FILE *out, const struct pp_report_style *style, const struct pp_route *route)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
@@ -265,7 +338,10 @@ void pp_text_begin(FILE *out, const struct pp_report_style *style, const struct 
     host_line(out, style, result);
     if (style->verbose) {
         machine_line(out, style, &result->machine);
+        kernel_lines(out, style, &result->machine);
         route_line(out, style, &result->route);
+        options_line(out, style, plan);
+        build_line(out, style);
     }
     pp_text_refused_line(out, style, result->refused_engine);
 }

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h> /* needs the headers above */
 
@@ -84,6 +86,27 @@ static void test_microseconds_have_three_significant_digits(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(table); i++)
         assert_string_equal(pp_format_us(text, table[i].ns), table[i].text);
+}
+
+static void test_a_percentile_has_the_digits_that_it_was_typed_with(void **state)
+{
+    static const char *const table[] = {
+        "0.001",          "0.01",   "1",       "50",       "90",       "99",       "99.9",
+        "99.99",          "99.999", "99.9999", "99.99991", "99.99992", "99.99999", "33.3333333333",
+        "7.123456789012", "14.7",   "57.3"
+    };
+    char text[PP_FORMAT_BYTES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        assert_string_equal(pp_format_percentile(text, strtod(table[i], NULL) / 100), table[i]);
+    assert_string_equal(pp_format_percentile(text, 0.999), "99.9");
+    for (unsigned i = 1; i < 10000; i++) {
+        char want[PP_FORMAT_BYTES];
+
+        (void)snprintf(want, sizeof want, "%g", i / 100.0);
+        assert_string_equal(pp_format_percentile(text, i / 100.0 / 100), want);
+    }
 }
 
 static void test_numbers_beyond_all_measure_stay_within_the_buffer(void **state)
@@ -181,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_counts_have_a_comma_before_each_three_digits),
         cmocka_unit_test(test_decimals_are_rounded_and_only_the_whole_part_has_commas),
         cmocka_unit_test(test_microseconds_have_three_significant_digits),
+        cmocka_unit_test(test_a_percentile_has_the_digits_that_it_was_typed_with),
         cmocka_unit_test(test_numbers_beyond_all_measure_stay_within_the_buffer),
         cmocka_unit_test(test_a_character_has_as_many_bytes_as_utf8_says),
         cmocka_unit_test(test_what_is_no_utf8_is_no_character),

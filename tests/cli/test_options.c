@@ -327,6 +327,8 @@ static void test_warmup_is_a_time_or_a_count(void **state)
     want.plan.warmup_count = 10000;
     check(LINE("--warmup=10k"), &want);
     check(LINE("-w1s", "-w10k"), &want);
+    want.plan.warmup_count = UINT64_C(1000000000000);
+    check(LINE("-w1000G"), &want);
     want.plan.warmup_count = 0;
     want.plan.warmup_ns = S / 2;
     check(LINE("-w500ms"), &want);
@@ -403,8 +405,9 @@ static void test_seed_sets_the_seed(void **state)
     (void)state;
     want.plan.seed = 0;
     check(LINE("--seed=0"), &want);
-    want.plan.seed = UINT64_MAX;
-    check(LINE("--seed", "18446744073709551615"), &want);
+    want.plan.seed = INT64_MAX;
+    check(LINE("--seed", "9223372036854775807"), &want);
+    check_refused(LINE("--seed", "9223372036854775808"), "--seed", "to 9,223,372,036,854,775,807");
 }
 
 static void test_connect_timeout_sets_the_patience(void **state)
@@ -905,12 +908,16 @@ static const struct {
     { "-t",
       "--time takes ",
       { "0", "-1", "", "x", "1h", "0.0001", "999us", "31536001", "1e3", "5 s", "inf" } },
-    { "-w", "--warmup takes ", { "-1", "", "x", "1h", "1.5", "0.5", "31536001s" } },
+    { "-w",
+      "--warmup takes ",
+      { "-1", "", "x", "1h", "1.5", "0.5", "31536001s", "1000000000001", "1001G" } },
     { "-R", "--rate takes ", { "0", "-1", "", "x", "0.0009", "1.1G", "1e3", "nan", "inf" } },
     { "--arrivals", "--arrivals takes ", { "", "x", "Fixed", "fixed,poisson" } },
     { "--think", "--think takes ", { "-1", "", "x", "61s", "60.001s" } },
     { "--verify", "--verify takes ", { "", "x", "Full", "on", "0" } },
-    { "--seed", "--seed takes ", { "-1", "", "x", "1.5", "18446744073709551616" } },
+    { "--seed",
+      "--seed takes ",
+      { "-1", "", "x", "1.5", "9223372036854775808", "18446744073709551616" } },
     { "--connect-timeout", "--connect-timeout takes ", { "0", "-1", "", "x", "999us", "61m" } },
     { "-p", "--port takes ", { "65536", "-1", "", "http", "3131x", "0x10", "1.5", "4294967296" } },
     { "-H", "--host takes ", { "", "x:1", "[::1]:1", "[::1", "a:b:c", "unix:" } },

@@ -265,11 +265,11 @@ static void check_percentiles(const char *typed, const double *percentiles, unsi
 
 static void test_percentiles_are_taken_in_the_order_they_were_typed(void **state)
 {
-    static const double all[] = { 99.99999, 50, 0.001, 50 };
+    static const double all[] = { 99.99999, 50, 0.001, 99.99998 };
 
     (void)state;
     check_percentiles("50", (const double[]){ 50 }, 1);
-    check_percentiles("99.99999,50,0.001,50", all, COUNT_OF(all));
+    check_percentiles("99.99999,50,0.001,99.99998", all, COUNT_OF(all));
     check_percentiles("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16",
                       (const double[]){ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
                       16);
@@ -286,6 +286,13 @@ static void test_percentiles_that_make_no_sense_are_refused(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT_OF(typed); i++)
         check_refused(LINE("--percentiles", typed[i]), "--percentiles", "0.001 to 99.99999");
+}
+
+static void test_a_percentile_given_twice_is_refused_by_its_name(void **state)
+{
+    (void)state;
+    check_refused(LINE("--percentiles", "50,50"), "--percentiles", "50 twice");
+    check_refused(LINE("--percentiles", "50,99,99.0"), "--percentiles", "99.0 twice");
 }
 
 int main(void)
@@ -312,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_what_is_made_of_intervals_has_one_a_second_by_itself),
         cmocka_unit_test(test_percentiles_are_taken_in_the_order_they_were_typed),
         cmocka_unit_test(test_percentiles_that_make_no_sense_are_refused),
+        cmocka_unit_test(test_a_percentile_given_twice_is_refused_by_its_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -356,7 +356,7 @@ static const struct mask {
     char end;
 } masks[] = {
     { "\"compiler\": \"", '"' }, { "\"compiler\":\"", '"' }, { "\"flags\": \"", '"' },
-    { "\"flags\":\"", '"' },     { "HISTFAAA", '\n' },
+    { "\"flags\":\"", '"' },     { "HISTFAAA", '\n' },       { "built by ", '\n' },
 };
 
 static size_t masked_at(const char *text)
@@ -395,6 +395,8 @@ static void mask(char out[OUTPUT_BYTES], const char *text)
 
             used += (size_t)sprintf(out + used, "%.*sMASKED", (int)kept, text);
             text = strchr(text + kept, end);
+            while (text && end == '\n' && strncmp(text, "\n  ", 3) == 0) /* folded */
+                text = strchr(text + 1, end);
             assert_non_null(text);
         } else {
             out[used++] = *text++;

@@ -51,6 +51,17 @@ def js_reader(build_folder):
     return JsReader(build_folder / "hlog_reader")
 
 
+@pytest.fixture
+def deaf():
+    """The port of a listener whose queue is full: it answers to no more."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), 20):
+            yield port
+
+
 @pytest.fixture(scope="session")
 def cpus():
     """The CPUs that may be used here."""

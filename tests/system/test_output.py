@@ -68,9 +68,18 @@ def test_quiet_prints_the_rate_and_the_time_alone(pingpong):
 def test_verbose_adds_lines_and_takes_none_away(verbose):
     engines = [r"client (?:epoll|io_uring): .+", r"server (?:epoll|io_uring): .+"]
     host = [r".* · CPUs allowed [\d,-]+ · .*", r"mitigations(?: off)?: .*", r"interface lo · .*"]
+    kernel = [
+        r"kernel \S+ #.*",
+        r"memory [\d,.]+ GB · open files (?:[\d,]+|unlimited) · locked memory (?:[\d,]+ B|unlimited).*",
+        r"net\.core\.somaxconn \d+ · .*",
+    ]
+    options = [
+        r"seed 1 · nodelay on · send buffer default · receive buffer default",
+        r"built by \w+ \d\S*, -.*",
+    ]
     ends = [rf"client  {SIDE}", rf"server  {SIDE}", r"meanwhile  busiest client thread .*"]
     identity = [r"sent 20000 = received 20000 \+ lost 0 \+ errors 0 \+ in flight 0"]
-    assert_lines(verbose, HEAD[:2] + engines + HEAD[2:] + host + TAIL + ends + identity)
+    assert_lines(verbose, HEAD[:2] + engines + HEAD[2:] + host[:2] + kernel + host[2:] + options + TAIL + ends + identity)
 
 
 def test_nothing_moves_when_output_is_not_a_terminal(plain, verbose):

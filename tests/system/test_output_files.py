@@ -96,6 +96,39 @@ def test_an_address_after_an_option_is_no_file(pingpong):
 
 # ---- what contradicts itself ----------------------------------------------------------------
 
+SAME_PLACES = {
+    "a pipe": (("--json=/dev/stdout",), None),
+    "a pipe and csv": (("--csv=/dev/fd/1", "-i", "1"), None),
+    "a file": (("--json=/dev/stdout",), "x"),
+    "a file by its name": (("--json=x",), "x"),
+    "a file by its name, and no text": (("--json=x", "--csv"), "x"),
+    "the text": (("-J", "-o", "/dev/stdout"), "x"),
+}
+
+
+@pytest.mark.parametrize("args, name", SAME_PLACES.values(), ids=SAME_PLACES)
+def test_what_is_behind_standard_output_is_no_second_output(pingpong, tmp_path, args, name):
+    with open(tmp_path / (name or "unused"), "wb") as file:
+        stdout = {"stdout": file} if name else {}
+        run = pingpong(*args, *SHORT, cwd=tmp_path, **stdout)
+    run.failed(2, "standard output", "--(json|csv|output)$")
+    assert run.out == "" and (tmp_path / (name or "unused")).read_bytes() == b""
+    assert names_in(tmp_path) == [name or "unused"]
+
+
+def test_a_pipe_with_a_name_takes_one_output(pingpong, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with open(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK), "rb"):
+        run = pingpong("--json=pipe", "--csv=./pipe", *SHORT, cwd=tmp_path)
+    run.failed(2, "same file", "--csv$")
+
+
+def test_what_standard_output_throws_away_may_be_thrown_away_twice(pingpong):
+    with open("/dev/null", "wb") as nothing:
+        run = pingpong("--json=/dev/null", "--csv=/dev/../dev/null", *SHORT, stdout=nothing)
+    assert run.status == 0, str(run)
+
+
 CONTRADICTIONS = [
     ("-J", "--csv"),
     ("-J", "--json-stream", "-o", "x"),
@@ -289,6 +322,7 @@ def test_a_run_that_cannot_begin_leaves_the_old_file_and_no_other(pingpong, tmp_
     target = f"127.0.0.1:{free_port}"
     run = pingpong("client", target, "-J", name, "--csv", tmp_path / "new.csv", free_port=False)
     run.failed(1, "refused")
+    pingpong("client", target, "-J", free_port=False).failed(1, "refused")
     assert names_in(tmp_path) == ["out.json"] and name.read_text() == OLD
 
 

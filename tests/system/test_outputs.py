@@ -5,15 +5,18 @@ import os
 import pty
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
 import termios
+import time
 from pathlib import Path
 
 import jsonschema
 import peers
 import pytest
+from driver import wait_until
 from hlog_readers import bucket_top_ns
 from outputs import (
     SCHEMA,
@@ -52,7 +55,7 @@ RUNS = {
     "sizes": ("-m", "uniform:64-1400,100", "-n", "1k"),
     "time to think": ("--think", "100us", "-n", "500"),
     "ipv6": ("-6", "-n", "1k"),
-    "many percentiles": ("-n", "2k", "--percentiles", "0.001,25,50,99.999,99,99.99999"),
+    "many percentiles": ("-n", "2k", "--percentiles", "0.001,25,50,99.99991,99,99.99992,99.99999"),
     "one percentile": ("-n", "2k", "--percentiles", "90"),
     "nothing verified": ("-n", "1k", "--verify", "off"),
     "options of sockets": ("-n", "1k", "--sndbuf", "64k", "--rcvbuf", "64k", "--tos", "16"),
@@ -102,7 +105,7 @@ def test_all_formats_of_a_run_say_the_same(pingpong, need, tmp_path, args):
         without_type = [{k: v for k, v in i.items() if k != "type"} for i in intervals]
         assert without_type == result_intervals
 
-    percentiles = [f"{p['percentile']:g}" for p in result["rtt"]["percentiles"]]
+    percentiles = [f"{p['percentile']:.12g}" for p in result["rtt"]["percentiles"]]
     *rows, total = rows_of(names["csv"].read_bytes().decode(), percentiles)
     assert_row_is(total, result, percentiles)
     assert total["verdict"] == result["verdict"]["level"]
@@ -152,6 +155,19 @@ def client_json(pingpong, target, *args, status=0):
     run = pingpong("client", target, "-J", *args, free_port=False)
     assert run.status == status, str(run)
     return checked(run.out)
+
+
+def test_json_says_whether_the_server_was_asked_who_it_is(pingpong):
+    def asks(result):
+        return result["options"]["exchange"]["hello"]
+
+    assert not asks(checked(pingpong("-J", "-n", "50").out))
+    with peers.Server() as server:
+        assert asks(client_json(pingpong, server.target, "-n", "50"))
+        assert not asks(client_json(pingpong, server.target, "-n", "50", "--no-hello"))
+        for expect in (("--expect", "x"), ("--expect-bytes", "1"), ("--expect-until", "x")):
+            told = ("--send", "x", *expect)
+            assert not asks(client_json(pingpong, server.target, "-n", "50", *told))
 
 
 def test_json_of_a_client_of_another_pingpong_fits_the_schema(pingpong):
@@ -309,6 +325,41 @@ def test_a_run_that_is_interrupted_before_it_measures_has_no_figures_and_is_inva
     (total,) = rows_of(names[1].read_bytes().decode())
     assert (total["round_trips"], total["verdict"]) == ("0", "INVALID")
     assert total["client_cpu_user_ns"] == total["started_unix_ns"] == ""
+
+
+def test_a_result_that_strict_refuses_says_so_in_its_json(pingpong):
+    with peers.DatagramServer(lambda number, message: []) as server:
+        args = ("-u", "--no-hello", "-t", "300ms", "-R", "100", "--strict")
+        result = client_json(pingpong, server.target, *args, status=3)
+    assert result["verdict"]["level"] == "INVALID"
+    assert result["error"]["kind"] == "gate" and "--strict" in result["error"]["text"]
+
+
+def is_connecting(port):
+    """A SYN is on its way there."""
+    return f":{port:04X} 02 " in Path("/proc/net/tcp").read_text(encoding="ascii")
+
+
+def test_a_run_that_is_interrupted_while_it_connects_has_whole_outputs(pingpong, deaf, tmp_path):
+    names = {name: tmp_path / f"out.{name}" for name in ("json", "jsonl", "csv", "hlog", "txt")}
+    files = [f"--{option}={names[name]}" for option, name in zip(
+        ("json", "json-stream", "csv", "hlog", "output"), names
+    )]
+    before_s = int(time.time())
+    args = ("client", f"127.0.0.1:{deaf}", "--no-hello", "--connect-timeout", "1000s")
+    with pingpong.spawn(*args, *files, "--strict", free_port=False) as running:
+        wait_until(lambda: is_connecting(deaf), "nothing connects")
+        run = running.interrupt()
+    assert run.status == 130, str(run)
+    result = checked(names["json"].read_text())
+    assert result["signal"] == signal.SIGINT and result["error"] is None
+    assert result["verdict"]["level"] == "INVALID"
+    checked_lines(names["jsonl"].read_text())
+    (total,) = rows_of(names["csv"].read_bytes().decode())
+    assert total["record"] == "total"
+    assert names["txt"].read_text().startswith(f"pingpong {result['pingpong']['version']} · TCP ")
+    log = names["hlog"].read_text()
+    assert before_s - 1 <= float(re.search(r"StartTime: ([\d.]+) ", log)[1]) <= time.time() + 1
 
 
 def test_a_run_without_one_answer_has_null_for_its_latencies(pingpong):

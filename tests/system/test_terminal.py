@@ -99,8 +99,9 @@ def long_run(pingpong, *args, **options):
 def without_figures(text):
     """Words alone, without what is not said of each run."""
     text = re.sub(r"^(?:note|SUSPECT): .*\n(?:  [^ ].*\n)*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(?: · |\n  )(?:other programs|steal) [\d.]+ %", "", text)
     text = re.sub(r" · (?:VALID|SUSPECT)$", "", text, flags=re.MULTILINE)
-    return re.sub(r" +", " ", re.sub(r"[\d.,]+|n/a", "N", text))
+    return re.sub(r" +", " ", re.sub(r"[+-]?[\d.,]+|n/a", "N", text))
 
 
 def without_colours(text):
@@ -136,6 +137,18 @@ def test_there_is_no_bar_when_quiet(pingpong):
     assert result.status == 0 and not BAR.search(result.terminal)
     text = without_colours(result.terminal)
     assert "\033" not in text and len(text.splitlines()) == 2
+
+
+@pytest.mark.parametrize("option", ["--json-stream", "--hlog=-", "--csv", "--output=-"])
+@pytest.mark.parametrize("streams", [(1, 2), (2,)], ids=["terminal", "pipe"])
+def test_there_is_no_bar_where_lines_come_on_standard_output(pingpong, option, streams):
+    result = on_terminal(pingpong, option, "-i", "50ms", "-t", "400ms", "-w", "0", streams=streams)
+    assert result.status == 0 and not BAR.search(result.terminal), result.terminal
+
+
+def test_lines_that_go_to_a_file_do_not_take_the_bar_away(pingpong, tmp_path):
+    files = (f"--json-stream={tmp_path}/x", f"--hlog={tmp_path}/y")
+    assert BAR.search(long_run(pingpong, *files).terminal)
 
 
 def test_the_bar_is_drawn_on_stderr_and_a_piped_stdout_stays_clean(pingpong):

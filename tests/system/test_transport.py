@@ -347,17 +347,6 @@ def test_a_unix_socket_that_nobody_has_made_is_named_with_the_way_out(pingpong, 
 # ---- connecting -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def deaf():
-    """The port of a listener whose queue is full: it answers to no more."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port), 20):
-            yield port
-
-
 def test_connecting_is_given_up_after_the_time_asked_for(pingpong, engine, deaf):
     args = ("client", f"127.0.0.1:{deaf}", "-n", 1, "--no-hello", "--engine", engine)
     before = time.monotonic()
