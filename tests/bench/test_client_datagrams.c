@@ -446,6 +446,15 @@ static void play_cut(struct peer *peer, int fd)
     }
 }
 
+/* As an echo server does that has too small a buffer. */
+static void play_cut_echo(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        send_to(fd, &request, request.data, request.bytes - (peer->messages == peer->good));
+}
+
 static void check_wrong(struct fixture *f, const struct peer *peer, const char *words)
 {
     prepare_datagrams(f, 1, 100);
@@ -481,6 +490,13 @@ static void test_a_datagram_of_another_length_is_wrong_and_ends_the_run(void **s
 
     check_wrong_or_late(*state, &peer,
                         "a datagram of 63 B came back instead of one of 64 B; what answers is not");
+}
+
+static void test_an_echo_that_is_cut_short_is_wrong_and_ends_the_run(void **state)
+{
+    const struct peer peer = { .play = play_cut_echo, .good = 30 };
+
+    check_wrong_or_late(*state, &peer, "a datagram of 63 B came back instead of one of 64 B");
 }
 
 static void test_a_wrong_first_datagram_is_never_a_sample(void **state)
@@ -663,6 +679,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_plain_echo_is_an_answer),
         ON_EACH_ENGINE(test_a_corrupt_body_is_wrong_and_ends_the_run),
         ON_EACH_ENGINE(test_a_datagram_of_another_length_is_wrong_and_ends_the_run),
+        ON_EACH_ENGINE(test_an_echo_that_is_cut_short_is_wrong_and_ends_the_run),
         ON_EACH_ENGINE(test_a_wrong_first_datagram_is_never_a_sample),
         ON_EACH_ENGINE(test_where_only_lengths_are_checked_a_corrupt_body_is_right),
         ON_EACH_ENGINE(test_where_only_lengths_are_checked_another_length_is_wrong),
