@@ -67,9 +67,13 @@ static void reason_lines(FILE *out, const struct pp_report_style *style,
 
 static const char *checked(const struct pp_plan *plan)
 {
-    if (plan->verify == PP_VERIFY_FULL && plan->expect_how < PP_EXPECT_BYTES)
+    if (plan->verify == PP_VERIFY_OFF)
+        return "answers not checked";
+    if (plan->expect_how == PP_EXPECT_UNTIL)
+        return "only endings checked";
+    if (plan->verify == PP_VERIFY_FULL && plan->expect_how != PP_EXPECT_BYTES)
         return "every byte checked";
-    return plan->verify == PP_VERIFY_OFF ? "answers not checked" : "only lengths checked";
+    return "only lengths checked";
 }
 
 static void count_words(struct pp_line *line, const struct pp_result *result)

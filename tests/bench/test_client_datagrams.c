@@ -430,7 +430,7 @@ static void play_corrupt(struct peer *peer, int fd)
 
     while (receive(peer, fd, &request)) {
         if (peer->messages == peer->good)
-            request.data[40] ^= 0x55;
+            memset(request.data + 40, '!', 9);
         answer(fd, &request);
     }
 }
@@ -479,9 +479,17 @@ static void check_wrong_or_late(struct fixture *f, const struct peer *peer, cons
 
 static void test_a_corrupt_body_is_wrong_and_ends_the_run(void **state)
 {
+    const struct fixture *f = *state;
     const struct peer peer = { .play = play_corrupt, .good = 30 };
 
-    check_wrong_or_late(*state, &peer, "byte 41 of a datagram came back as 0x");
+    const char *expected;
+
+    check_wrong_or_late(*state, &peer, " was expected and 21 21 21 21 21 21 21 21 received; what");
+    expected = strstr(pp_client_error(f->client)->text, "at byte 41 of a datagram, ");
+    assert_non_null(expected);
+    expected += strlen("at byte 41 of a datagram, ");
+    assert_int_equal(strstr(expected, " was expected") - expected,
+                     strlen("00 11 22 33 44 55 66 77"));
 }
 
 static void test_a_datagram_of_another_length_is_wrong_and_ends_the_run(void **state)

@@ -99,7 +99,7 @@ def test_the_version_of_memcached_is_measured_up_to_its_line_end(
     args = ("--send", "version\\r\\n", "--expect-until", "\\r\\n", *load, "--engine", engine)
     result = exactly(measure(pingpong, memcached, *args), int(load[1]))
     result.find(r" · 9 B · answers end with a text · ")
-    result.find(r" round trips, only lengths checked · [A-Z]+$")
+    result.find(r" round trips, only endings checked · [A-Z]+$")
 
 
 @pytest.fixture(scope="module")
