@@ -262,6 +262,16 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     pp_table_write(&table, out, style->columns);
 }
 
+/* It has answered as an echo does, which is all that is known of it. */
+static void echo_line(FILE *out, const struct pp_result *result)
+{
+    const bool echoes = result->plan.expect_how == PP_EXPECT_ECHO && !result->plan.answers;
+
+    if (result->peer == PP_PEER_UNKNOWN && echoes && result->plan.hello &&
+        result->counts.received > 0)
+        (void)fputs("server: a plain echo, as far as can be told\n", out);
+}
+
 static void tcp_line(FILE *out, const struct pp_report_style *style, const struct pp_result *result)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
@@ -383,6 +393,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     loss_line(out, style, result);
     spread_line(out, style, result);
     cost_table(out, style, result);
+    echo_line(out, result);
     tcp_line(out, style, result);
     if (!style->verbose)
         return;

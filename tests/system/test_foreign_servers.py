@@ -219,7 +219,9 @@ def test_a_plain_echo_is_measured_with_a_connection_for_each_round_trip(pingpong
 
 
 def test_a_plain_echo_is_measured_without_a_greeting(pingpong, echo):
-    exactly(measure(pingpong, echo, "--no-hello", *FEW), 300).find(PLAIN_ECHO)
+    result = exactly(measure(pingpong, echo, "--no-hello", *FEW), 300)
+    result.find(r"^server: not asked who it is \(--no-hello\)$")
+    assert "plain echo" not in result.out, str(result)
 
 
 def test_of_a_plain_echo_responses_of_another_size_are_refused(pingpong, echo, engine):
@@ -247,7 +249,14 @@ def test_an_echo_over_udp_is_measured(pingpong, how, engine):
         result = measure(pingpong, service, *args).ok()
     counts = Counts(result)
     assert counts.sent == 100 and counts.received + counts.lost == 100, str(result)
-    result.find(PLAIN_ECHO)
+    assert "plain echo" not in result.out, str(result)
+
+
+def test_what_has_not_answered_is_not_called_an_echo(pingpong):
+    with peers.DatagramServer(lambda number, message: []) as silent:
+        result = measure(pingpong, silent, "-u", "-n", "1")
+    result.find(r"^server: does not answer as pingpong does$")
+    assert "plain echo" not in result.out, str(result)
 
 
 # ---- greeting -------------------------------------------------------------------------------
