@@ -2,6 +2,8 @@
 and plain echoes."""
 
 import re
+import socket
+import threading
 
 import peers
 import pytest
@@ -267,6 +269,24 @@ def test_an_echo_that_serves_one_connection_alone_needs_no_greeting(pingpong):
     ncat, cat = services.program("ncat"), services.program("cat")
     with services.on_a_port(lambda port: (ncat, "-l", "127.0.0.1", str(port), "-e", cat)) as once:
         exactly(measure(pingpong, once, "--no-hello", *FEW), 300)
+
+
+def test_an_echo_whose_only_connection_the_greeting_took_is_an_error_that_says_so(pingpong):
+    listener = socket.create_server(("127.0.0.1", 0))
+    target = peers.target(listener)
+
+    def serve():
+        with listener:
+            sock, _ = listener.accept()
+        with sock:
+            peers.echo(peers.Connection(sock))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    result = pingpong("client", target, *FEW, free_port=False)
+    thread.join()
+    result.failed(1, "refused", "one connection only", "--no-hello")
+    assert "pingpong serve" not in result.err, str(result)
 
 
 def greeting(pingpong, strace, log, service):
