@@ -89,6 +89,9 @@ static int check_transport(const struct pp_plan *plan, struct pp_error *err)
         return refuse(err, "-4 and -6 choose between addresses; a Unix socket has a path");
     if ((plan->source.host[0] || plan->source.port) && is_unix(plan))
         return refuse(err, "--bind takes an address to send from; a Unix socket has a path");
+    if (plan->source.port && plan->crr)
+        return refuse(err, "--crr makes a connection for each round trip, and --bind with a port "
+                           "is good for one: leave the port out");
     if (plan->source.port && plan->connections > 1)
         return refuse(err, "--bind with a port is good for one connection: leave the port out");
     return 0;

@@ -24,6 +24,7 @@ BAD = [
     ("client unix:/x -6", "-6", "Unix socket has a path"),
     ("client unix:/x -B 127.0.0.2", "--bind", "Unix socket has a path"),
     (TO + "-B 127.0.0.2:99 -c 2", "--bind with a port", "one connection"),
+    (TO + "-B 127.0.0.2:99 --crr", "--bind with a port", "--crr"),
     ("-H unix:/x -p 99", "unix:/x is a Unix socket, which has no port", "--port"),
     ("serve unix:/x -p 99", "unix:/x is a Unix socket, which has no port", "--port"),
     ("-4 -6", "--ipv4 and --ipv6 exclude each other"),
