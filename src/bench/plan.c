@@ -83,7 +83,7 @@ static int check_transport(const struct pp_plan *plan, struct pp_error *err)
         return refuse(err, "--cc chooses TCP's congestion control, and this is not TCP");
     if (socket->nagle && !tcp)
         return refuse(err, "--nodelay is an option of TCP, and this is not TCP");
-    if ((socket->tos_given || socket->busy_poll_us) && is_unix(plan))
+    if ((socket->tos_given || socket->busy_poll_given) && is_unix(plan))
         return refuse(err, "--tos and --busy-poll are for networks; a Unix socket has none");
     if (plan->target.family != AF_UNSPEC && is_unix(plan))
         return refuse(err, "-4 and -6 choose between addresses; a Unix socket has a path");

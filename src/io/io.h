@@ -273,7 +273,8 @@ struct pp_io_socket_options {
     uint8_t tos;
     uint32_t sndbuf; /* bytes; the kernel may grant less, see pp_io_socket_granted() */
     uint32_t rcvbuf;
-    uint32_t busy_poll_us; /* older kernels want CAP_NET_ADMIN for it */
+    bool busy_poll_given;
+    uint32_t busy_poll_us; /* 0 switches it off; older kernels want CAP_NET_ADMIN for it */
     char congestion[16];   /* "": the system's */
 };
 

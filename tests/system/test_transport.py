@@ -485,6 +485,14 @@ def test_sockets_poll_their_device_for_the_time_asked_for(pingpong, text, value,
     )
 
 
+def test_no_busy_polling_is_asked_for_too(pingpong, strace, tmp_path):
+    """The system may have it on for all sockets."""
+    log = tmp_path / "calls"
+    prefix = (strace, "-f", "-qq", "-o", log, "-e", "trace=setsockopt")
+    pingpong("-n", 1, "--busy-poll", 0, prefix=prefix).ok()
+    assert log.read_text(errors="replace").count("SO_BUSY_POLL, [0]") == 2
+
+
 @pytest.mark.parametrize("args, pattern", [
     ("--sndbuf 0", "--sndbuf takes a size from 1 to 1GiB"),
     ("--rcvbuf 2GiB", "--rcvbuf takes a size from 1 to 1GiB"),
