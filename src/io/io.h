@@ -327,6 +327,10 @@ struct pp_io_tcp_info {
 /* 0, or a negative errno: fd is no TCP connection. Two system calls. */
 int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info);
 
+/* Whether both ends of a connection speak Multipath TCP. One that was asked for it has fallen back
+ * to plain TCP where the other end, or something on the way, does not. */
+bool pp_io_speaks_mptcp(int fd);
+
 /* ---- work that blocks -------------------------------------------------------------------- */
 
 /* A few threads for calls that would block a loop. A job completes on the loop that asked, as

@@ -290,6 +290,9 @@ static void tcp_line(FILE *out, const struct pp_report_style *style, const struc
         pp_line_field(&line, "MSS %s to %s B", pp_format_count(a, tcp->mss_least),
                       pp_format_count(b, tcp->mss_most));
     pp_line_field(&line, "%s", tcp->congestion);
+    if (tcp->fallbacks)
+        pp_line_field(&line, "%s of %s connections fell back from MPTCP to TCP",
+                      pp_format_count(a, tcp->fallbacks), pp_format_count(b, tcp->connections));
     pp_line_end(&line);
 }
 
