@@ -48,6 +48,14 @@ const char *pp_format_percentile(char text[PP_FORMAT_BYTES], double q)
     return text;
 }
 
+const char *pp_format_hex(char text[PP_FORMAT_HEX_BYTES], const char *data, size_t bytes)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < bytes && 3 * i + 1 < PP_FORMAT_HEX_BYTES; i++)
+        (void)snprintf(text + strlen(text), 4, i ? " %02x" : "%02x", (unsigned char)data[i]);
+    return text;
+}
+
 /* ---- characters ---- */
 
 /* How many bytes a character has that begins so, and the least code that needs as many; 0: none. */

@@ -19,6 +19,10 @@ const char *pp_format_us(char text[PP_FORMAT_BYTES], double ns);
 /* A quantile as a percentile, with all digits it was typed with, up to 15: 0.99999 -> "99.999". */
 const char *pp_format_percentile(char text[PP_FORMAT_BYTES], double q);
 
+/* The first few bytes of data in hexadecimal digits: "50 49 4e 47". */
+#define PP_FORMAT_HEX_BYTES (3 * 8 + 1)
+const char *pp_format_hex(char text[PP_FORMAT_HEX_BYTES], const char *data, size_t bytes);
+
 /* How many bytes the UTF-8 character at the beginning of text has, 1 to 4; 0 if there is none, but
  * some other byte. text must not be empty. */
 size_t pp_format_character(const char *text);

@@ -215,7 +215,10 @@ static void say_failed(struct pp_client *client, int code)
     char text[PP_IO_ADDR_TEXT_BYTES];
 
     (void)pp_io_addr_format(client->options.addr, text);
-    if (connecting)
+    if (client->plan->socket.dgram && code == -ECONNREFUSED && client->counts.received == 0)
+        (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "cannot reach %s: %s%s", text, why,
+                           advice(client, code));
+    else if (connecting)
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "cannot connect to %s: %s%s", text,
                            why, advice(client, code));
     else

@@ -83,6 +83,7 @@ struct pp_spread {
 /* What the kernel says of the TCP connections of a phase, on the client's side. */
 struct pp_tcp_summary {
     uint64_t connections; /* that could be asked */
+    uint64_t fallbacks;   /* of those, plain TCP though Multipath TCP was asked for */
     uint64_t retransmits; /* segments sent again during the phase */
     uint64_t min_rtt_ns;  /* the least that the kernel has ever seen on one of them; 0: unknown */
     uint32_t mss_least, mss_most; /* bytes */

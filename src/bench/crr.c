@@ -32,6 +32,8 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
 
     if (op->res < 0)
         pp_conn_fail(c, op->res);
+    else if (!c->leaving && pp_io_is_self_connected(c->fd))
+        pp_conn_fail(c, -ECONNREFUSED); /* its own port was the server's: nobody listens */
     if (op->res < 0 || c->leaving) {
         pp_conn_leave_now(c);
         return PP_IO_DISARM;

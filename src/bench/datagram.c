@@ -48,9 +48,6 @@ bool pp_datagram_read(struct pp_datagram *datagram, const char *data, uint32_t l
     read.kind = (enum pp_datagram_kind)data[KIND_AT];
     read.reply_bytes = (uint32_t)read_number(data + REPLY_BYTES_AT, REPLY_BYTES_WIDTH);
     read.number = read_number(data + NUMBER_AT, NUMBER_WIDTH);
-    if (read.kind == PP_DATAGRAM_REQUEST &&
-        (read.reply_bytes < PP_DATAGRAM_HEADER_BYTES || read.reply_bytes > len))
-        return false;
     *datagram = read;
     return true;
 }

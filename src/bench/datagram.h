@@ -21,15 +21,15 @@ enum pp_datagram_kind {
  * kind, three bytes reply_bytes, eight bytes number. */
 struct pp_datagram {
     enum pp_datagram_kind kind;
-    uint32_t reply_bytes; /* of a request: how long the reply is to be, header and all; at most its
-                             own length. Not looked at in others */
+    uint32_t reply_bytes; /* of a request: how long the reply is to be, header and all. A server
+                             obeys if that is no more than it was sent. Not looked at in others */
     uint64_t number;
 };
 
 void pp_datagram_write(const struct pp_datagram *datagram, char data[PP_DATAGRAM_HEADER_BYTES]);
 
-/* False if data is not one of ours: too short, no magic value, another version, unknown kind, or a
- * reply that would be longer than its request or shorter than a header. */
+/* False if data is not one of ours: too short, no magic value, another version or unknown kind. What
+ * reply_bytes asks for is not looked at. */
 bool pp_datagram_read(struct pp_datagram *datagram, const char *data, uint32_t len);
 
 /* Turns a request in data, which pp_datagram_read() has accepted, into its reply of that kind, in

@@ -4,6 +4,7 @@
  * late. */
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/format.h"
 #include "bench/conn.h"
 #include "bench/datagram.h"
 
@@ -146,6 +147,7 @@ static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, c
     struct pp_client *client = c->client;
     const struct pp_pattern *in = client->options.in;
     const uint32_t body_bytes = len - PP_DATAGRAM_HEADER_BYTES;
+    char expected[PP_FORMAT_HEX_BYTES], got[PP_FORMAT_HEX_BYTES];
     uint32_t good;
 
     if (client->plan->verify == PP_VERIFY_OFF)
@@ -162,12 +164,13 @@ static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, c
     good = pp_pattern_match(in, body_at(in, number), data + PP_DATAGRAM_HEADER_BYTES, body_bytes);
     if (good == body_bytes)
         return true;
-    pp_client_wrong(client,
-                    "wrong answer: byte %u of a datagram came back as 0x%02x instead of 0x%02x; "
-                    "what answers is not an echo server, or bytes are damaged on the way",
-                    PP_DATAGRAM_HEADER_BYTES + good + 1,
-                    (unsigned char)data[PP_DATAGRAM_HEADER_BYTES + good],
-                    (unsigned char)in->bytes[body_at(in, number) + good]);
+    pp_client_wrong(
+        client,
+        "wrong answer: at byte %u of a datagram, %s was expected and %s received; "
+        "what answers is not an echo server, or bytes are damaged on the way",
+        PP_DATAGRAM_HEADER_BYTES + good + 1,
+        pp_format_hex(expected, in->bytes + body_at(in, number) + good, body_bytes - good),
+        pp_format_hex(got, data + PP_DATAGRAM_HEADER_BYTES + good, body_bytes - good));
     return false;
 }
 

@@ -74,6 +74,13 @@ static void introduce(struct pp_dgram_server *server, char *data)
     pp_hello_reply_write(&reply, data + PP_DATAGRAM_HEADER_BYTES);
 }
 
+/* A reply is no shorter than a header, and no longer than its request, so that nobody can be flooded
+ * by way of this server. */
+static bool is_fair(const struct pp_datagram *request, uint32_t len)
+{
+    return request->reply_bytes >= PP_DATAGRAM_HEADER_BYTES && request->reply_bytes <= len;
+}
+
 /* The length of the reply that data was turned into; 0: it is not worth one. */
 static uint32_t turn(struct pp_dgram_server *server, char *data, uint32_t len)
 {
@@ -83,6 +90,8 @@ static uint32_t turn(struct pp_dgram_server *server, char *data, uint32_t len)
     if (!pp_datagram_read(&header, data, len))
         return 0;
     if (header.kind == PP_DATAGRAM_REQUEST) {
+        if (!is_fair(&header, len))
+            return 0;
         pp_datagram_turn(data, PP_DATAGRAM_REPLY);
         return header.reply_bytes;
     }

@@ -65,8 +65,10 @@ void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *su
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct pp_io_tcp_info info;
 
-        if (ask(&client->conns[i], &info))
-            tcp_add(sum, &info);
+        if (!ask(&client->conns[i], &info))
+            continue;
+        tcp_add(sum, &info);
+        sum->fallbacks += client->plan->socket.mptcp && !pp_io_speaks_mptcp(client->conns[i].fd);
     }
 }
 

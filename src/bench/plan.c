@@ -83,12 +83,15 @@ static int check_transport(const struct pp_plan *plan, struct pp_error *err)
         return refuse(err, "--cc chooses TCP's congestion control, and this is not TCP");
     if (socket->nagle && !tcp)
         return refuse(err, "--nodelay is an option of TCP, and this is not TCP");
-    if ((socket->tos_given || socket->busy_poll_us) && is_unix(plan))
+    if ((socket->tos_given || socket->busy_poll_given) && is_unix(plan))
         return refuse(err, "--tos and --busy-poll are for networks; a Unix socket has none");
     if (plan->target.family != AF_UNSPEC && is_unix(plan))
         return refuse(err, "-4 and -6 choose between addresses; a Unix socket has a path");
     if ((plan->source.host[0] || plan->source.port) && is_unix(plan))
         return refuse(err, "--bind takes an address to send from; a Unix socket has a path");
+    if (plan->source.port && plan->crr)
+        return refuse(err, "--crr makes a connection for each round trip, and --bind with a port "
+                           "is good for one: leave the port out");
     if (plan->source.port && plan->connections > 1)
         return refuse(err, "--bind with a port is good for one connection: leave the port out");
     return 0;
@@ -140,6 +143,9 @@ static int check_load(const struct pp_plan *plan, struct pp_error *err)
     if (plan->expect_how == PP_EXPECT_ECHO && plan->answers && plan->crr)
         return refuse(err, "--crr and responses of another size exclude each other: give --size "
                            "one value");
+    if (plan->answers && !plan->hello && !plan->socket.dgram)
+        return refuse(err, "--size: a server learns of responses of another size by a hello, so "
+                           "--no-hello leaves one value only");
     if (plan->crr && plan->depth > 1)
         return refuse(err, "--crr has one message on a connection: leave out --depth");
     if (plan->rate > 0 && plan->think_ns)

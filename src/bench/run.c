@@ -52,6 +52,7 @@ struct run {
     struct pp_io_addr source;
     struct pp_control control;
     struct pp_hello_reply peer_before;
+    bool greeted; /* a connection was made for the hello alone */
 
     struct pp_io_op reply_op; /* a server's thread has something to say */
     struct pp_io_op interrupt_op;
@@ -537,8 +538,10 @@ static void meet_peer(struct run *run, const struct pp_io_addr *source)
     result->peer = PP_PEER_UNKNOWN;
     if (!run->plan->hello || run->plan->expect_how != PP_EXPECT_ECHO)
         return;
-    if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL) == 0 &&
-        pp_control_ask(&run->control, &result->peer_says) == 0)
+    if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL) < 0)
+        return;
+    run->greeted = !run->plan->socket.dgram;
+    if (pp_control_ask(&run->control, &result->peer_says) == 0)
         result->peer = PP_PEER_PINGPONG;
 }
 
@@ -688,6 +691,20 @@ static int error_of(const struct pp_error *error, struct pp_error *err)
     return pp_error_set(err, error->kind, error->code, "%s", error->text);
 }
 
+/* Whoever took the hello's connection and then no other may be meant for one alone. */
+static int clients_error(const struct run *run, struct pp_error *err)
+{
+    const struct pp_error *error = pp_clients_error(run->clients);
+    char text[PP_IO_ADDR_TEXT_BYTES];
+
+    if (!run->greeted || error->code != -ECONNREFUSED || pp_clients_received(run->clients) > 0)
+        return error_of(error, err);
+    return pp_error_set(err, error->kind, error->code,
+                        "cannot connect to %s a second time, after the hello: %s; it may take one "
+                        "connection only: leave the hello out with --no-hello",
+                        pp_io_addr_format(&run->result->addr, text), strerror(-error->code));
+}
+
 static int run_clients(struct run *run, struct pp_error *err)
 {
     int filled, ret = 0;
@@ -717,7 +734,7 @@ static int run_clients(struct run *run, struct pp_error *err)
     run_loop(run);
     ret = error_of(&run->error, err);
     if (ret == 0)
-        ret = error_of(pp_clients_error(run->clients), err);
+        ret = clients_error(run, err);
     filled = fill_result(run, err);
     return ret == 0 ? filled : ret;
 }

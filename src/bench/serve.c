@@ -67,8 +67,9 @@ int pp_serve(const struct pp_plan *plan, pp_serve_begin *on_begin, void *context
         report->addr = *pp_servers_addr(serve.servers);
         (void)snprintf(report->engine, sizeof report->engine, "%s",
                        pp_servers_describe(serve.servers));
-        on_begin(context, plan, report);
-        ret = serve_until_signal(&serve, err);
+        ret = on_begin(context, plan, report, err);
+        if (ret == 0)
+            ret = serve_until_signal(&serve, err);
         server_ret = pp_servers_stop(serve.servers);
         report->counts = pp_servers_counts(serve.servers);
         report->signal = pp_interrupt_signal();

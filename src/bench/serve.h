@@ -15,9 +15,9 @@ struct pp_serve_report {
     int signal;                      /* that ended it */
 };
 
-/* It listens. */
-typedef void pp_serve_begin(void *context, const struct pp_plan *plan,
-                            const struct pp_serve_report *report);
+/* It listens. 0, or a negative errno with err set: then it does not go on. */
+typedef int pp_serve_begin(void *context, const struct pp_plan *plan,
+                           const struct pp_serve_report *report, struct pp_error *err);
 
 /* Serves plan, a decided one. on_begin is called once it listens. 0, or a negative errno with err
  * set; being ended by a signal is no error. */

@@ -2,16 +2,12 @@
  * with another, and counted off in order. Nothing on the wire says where a message ends. */
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/format.h"
 #include "bench/conn.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-/* How many bytes of a wrong answer are shown. */
-#define SHOWN_BYTES 8
-#define SHOWN_TEXT (3 * SHOWN_BYTES + 1)
 
 /* ---- sending ---- */
 
@@ -74,43 +70,55 @@ void pp_stream_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 
 /* ---- receiving ---- */
 
-/* Up to SHOWN_BYTES in hexadecimal digits. */
-static const char *show(char text[SHOWN_TEXT], const char *data, uint32_t len)
+/* What to suspect, by what is known of who answers. */
+static const char *suspect(const struct pp_plan *plan)
 {
-    text[0] = '\0';
-    for (uint32_t i = 0; i < len && i < SHOWN_BYTES; i++)
-        (void)snprintf(text + strlen(text), 4, i ? " %02x" : "%02x", (unsigned char)data[i]);
-    return text;
-}
-
-/* data[good] is not what should be there. The good bytes before it may have ended some answers. */
-static void wrong_answer(struct conn *c, const char *data, uint32_t good, uint32_t len)
-{
-    struct pp_client *client = c->client;
-    const struct pp_pattern *in = client->options.in;
-    const char *expected = in->bytes + pp_pattern_after(in, c->in_at, good);
-    uint64_t number = c->oldest;
-    uint32_t place = pp_conn_trip(c, number)->answer_bytes - c->left + good;
-    char expected_text[SHOWN_TEXT], got_text[SHOWN_TEXT];
-
-    while (place >= pp_conn_trip(c, number)->answer_bytes && number + 1 < c->number)
-        place -= pp_conn_trip(c, number++)->answer_bytes;
-    pp_client_wrong(client,
-                    "wrong answer: at byte %u of round trip %" PRIu64 " of a connection, %s was "
-                    "expected and %s received; what answers is not an echo server, or bytes are "
-                    "damaged on the way",
-                    place + 1, number + 1, show(expected_text, expected, SHOWN_BYTES),
-                    show(got_text, data + good, len - good));
+    if (plan->expect_how != PP_EXPECT_ECHO)
+        return "the server does not answer as it is expected to";
+    if (plan->answers)
+        return "the server does not answer as was agreed on";
+    return "what answers is not an echo server (another service needs --expect)";
 }
 
 static void unasked(struct conn *c, const char *data, uint32_t len)
 {
-    char got[SHOWN_TEXT];
+    char got[PP_FORMAT_HEX_BYTES];
 
+    pp_client_wrong(c->client, "wrong answer: %u more bytes came back than were asked for: %s; %s",
+                    len, pp_format_hex(got, data, len), suspect(c->client->plan));
+}
+
+/* How many bytes from place on are shown of the answer that should be there. Where answers are all
+ * the same text, the next one would only look like a part of it. */
+static uint32_t shown_bytes(const struct pp_plan *plan, const struct trip *trip, uint32_t place)
+{
+    return plan->expect_how == PP_EXPECT_TEXT ? trip->answer_bytes - place : PP_PATTERN_PIECE;
+}
+
+/* data[good] is not what should be there. The good bytes before it may have ended some answers, or
+ * all that there are to come. */
+static void wrong_answer(struct conn *c, const char *data, uint32_t good, uint32_t len)
+{
+    const struct pp_plan *plan = c->client->plan;
+    const struct pp_pattern *in = c->client->options.in;
+    const char *expected = in->bytes + pp_pattern_after(in, c->in_at, good);
+    uint64_t number = c->oldest;
+    uint32_t place = pp_conn_trip(c, number)->answer_bytes - c->left + good;
+    char expected_text[PP_FORMAT_HEX_BYTES], got_text[PP_FORMAT_HEX_BYTES];
+
+    while (place >= pp_conn_trip(c, number)->answer_bytes) {
+        place -= pp_conn_trip(c, number++)->answer_bytes;
+        if (number == c->number) {
+            unasked(c, data + good - place, len - good + place);
+            return;
+        }
+    }
+    (void)pp_format_hex(expected_text, expected, shown_bytes(plan, pp_conn_trip(c, number), place));
     pp_client_wrong(c->client,
-                    "wrong answer: %u more bytes came back than were asked for: %s; what answers "
-                    "is not an echo server",
-                    len, show(got, data, len));
+                    "wrong answer: at byte %u of round trip %" PRIu64 " of a connection, %s was "
+                    "expected and %s received; %s, or bytes are damaged on the way",
+                    place + 1, number + 1, expected_text,
+                    pp_format_hex(got_text, data + good, len - good), suspect(plan));
 }
 
 /* How many bytes of data the answer that is due takes; it is complete if *ended is set. */

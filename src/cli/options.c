@@ -311,6 +311,7 @@ static int set_busy_poll(struct pp_cli *cli, const char *value, struct pp_error 
     (void)err;
     if (ret < 0 || ns % PP_NS_PER_US != 0)
         return -EINVAL;
+    cli->plan.socket.busy_poll_given = true;
     cli->plan.socket.busy_poll_us = (uint32_t)(ns / PP_NS_PER_US);
     return 0;
 }
@@ -812,7 +813,7 @@ const struct pp_cli_option pp_cli_options[] = {
     { 0, "busy-poll", NULL, "TIME", PP_CLI_TRANSPORT, ALL,
       "a time from 0 to 1s in whole microseconds, such as 50 (microseconds) or 1ms",
       "let the kernel poll the network device for so long,\n"
-      "in \u00b5s (the system's)",
+      "in \u00b5s; 0: not at all (the system's)",
       set_busy_poll },
     { 0, "sndbuf", NULL, "SIZE", PP_CLI_TRANSPORT, ALL, BUFFER,
       "size of a socket's send buffer (the system's)", set_sndbuf },

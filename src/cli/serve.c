@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-static void on_begin(void *context, const struct pp_plan *plan,
-                     const struct pp_serve_report *report)
+/* Who cannot be told where it listens cannot use it. */
+static int on_begin(void *context, const struct pp_plan *plan, const struct pp_serve_report *report,
+                    struct pp_error *err)
 {
     const struct pp_screen *screen = context;
 
@@ -17,7 +18,7 @@ static void on_begin(void *context, const struct pp_plan *plan,
         (void)fprintf(stderr, "pingpong: %s; running on engine %.*s\n", report->refused_engine,
                       (int)strcspn(report->engine, ":"), report->engine);
     pp_text_serve_begin(stdout, &screen->style, plan, report);
-    (void)fflush(stdout);
+    return pp_screen_flush(err);
 }
 
 /* A signal is how a server is meant to end. */

@@ -274,7 +274,8 @@ struct pp_io_socket_options {
     uint8_t tos;
     uint32_t sndbuf; /* bytes; the kernel may grant less, see pp_io_socket_granted() */
     uint32_t rcvbuf;
-    uint32_t busy_poll_us; /* older kernels want CAP_NET_ADMIN for it */
+    bool busy_poll_given;
+    uint32_t busy_poll_us; /* 0 switches it off; older kernels want CAP_NET_ADMIN for it */
     char congestion[16];   /* "": the system's */
 };
 
@@ -326,6 +327,10 @@ struct pp_io_tcp_info {
 
 /* 0, or a negative errno: fd is no TCP connection. Two system calls. */
 int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info);
+
+/* Whether both ends of a connection speak Multipath TCP. One that was asked for it has fallen back
+ * to plain TCP where the other end, or something on the way, does not. */
+bool pp_io_speaks_mptcp(int fd);
 
 /* ---- work that blocks -------------------------------------------------------------------- */
 

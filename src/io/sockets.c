@@ -126,7 +126,7 @@ static int set_ip_options(int fd, int family, const struct pp_io_socket_options 
 
     if (ret == 0 && options->tos_given)
         ret = set_tos(fd, family, options->tos, err);
-    if (ret == 0 && options->busy_poll_us > 0)
+    if (ret == 0 && options->busy_poll_given)
         ret = set_busy_poll(fd, options->busy_poll_us, err);
     return ret;
 }

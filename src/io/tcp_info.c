@@ -26,3 +26,18 @@ int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info)
         info->congestion[0] = '\0';
     return 0;
 }
+
+/* The kernel's headers have had these since Linux 5.16 only. */
+#define LEVEL_MPTCP 284
+#define OPTION_INFO 1
+#define FLAGS_WORD 2
+#define FLAG_FALLBACK 1u
+
+bool pp_io_speaks_mptcp(int fd)
+{
+    uint32_t info[16] = { 0 };
+    socklen_t len = sizeof info;
+
+    return getsockopt(fd, LEVEL_MPTCP, OPTION_INFO, info, &len) == 0 &&
+           !(info[FLAGS_WORD] & FLAG_FALLBACK);
+}

@@ -104,11 +104,13 @@ static json_t *tcp(const struct pp_result *result)
 
     if (tcp_->connections == 0)
         return json_null();
-    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:o}", "connections", (json_int_t)tcp_->connections,
-                     "retransmits", (json_int_t)tcp_->retransmits, "min_rtt_ns",
-                     pp_json_ns(tcp_->min_rtt_ns, tcp_->min_rtt_ns > 0), "mss_min_bytes",
-                     (json_int_t)tcp_->mss_least, "mss_max_bytes", (json_int_t)tcp_->mss_most,
-                     "congestion_control", pp_json_text(tcp_->congestion));
+    return json_pack("{s:I, s:I, s:o, s:I, s:I, s:o, s:I}", "connections",
+                     (json_int_t)tcp_->connections, "retransmits", (json_int_t)tcp_->retransmits,
+                     "min_rtt_ns", pp_json_ns(tcp_->min_rtt_ns, tcp_->min_rtt_ns > 0),
+                     "mss_min_bytes", (json_int_t)tcp_->mss_least, "mss_max_bytes",
+                     (json_int_t)tcp_->mss_most, "congestion_control",
+                     pp_json_text(tcp_->congestion), "mptcp_fallbacks",
+                     (json_int_t)tcp_->fallbacks);
 }
 
 static json_t *loss(const struct pp_result *result)

@@ -67,9 +67,13 @@ static void reason_lines(FILE *out, const struct pp_report_style *style,
 
 static const char *checked(const struct pp_plan *plan)
 {
-    if (plan->verify == PP_VERIFY_FULL && plan->expect_how < PP_EXPECT_BYTES)
+    if (plan->verify == PP_VERIFY_OFF)
+        return "answers not checked";
+    if (plan->expect_how == PP_EXPECT_UNTIL)
+        return "only endings checked";
+    if (plan->verify == PP_VERIFY_FULL && plan->expect_how != PP_EXPECT_BYTES)
         return "every byte checked";
-    return plan->verify == PP_VERIFY_OFF ? "answers not checked" : "only lengths checked";
+    return "only lengths checked";
 }
 
 static void count_words(struct pp_line *line, const struct pp_result *result)
@@ -274,6 +278,16 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
         silent_line(out, style);
 }
 
+/* It has answered as an echo does, which is all that is known of it. */
+static void echo_line(FILE *out, const struct pp_result *result)
+{
+    const bool echoes = result->plan.expect_how == PP_EXPECT_ECHO && !result->plan.answers;
+
+    if (result->peer == PP_PEER_UNKNOWN && echoes && result->plan.hello &&
+        result->counts.received > 0)
+        (void)fputs("server: a plain echo, as far as can be told\n", out);
+}
+
 static void tcp_line(FILE *out, const struct pp_report_style *style, const struct pp_result *result)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
@@ -292,6 +306,9 @@ static void tcp_line(FILE *out, const struct pp_report_style *style, const struc
         pp_line_field(&line, "MSS %s to %s B", pp_format_count(a, tcp->mss_least),
                       pp_format_count(b, tcp->mss_most));
     pp_line_field(&line, "%s", tcp->congestion);
+    if (tcp->fallbacks)
+        pp_line_field(&line, "%s of %s connections fell back from MPTCP to TCP",
+                      pp_format_count(a, tcp->fallbacks), pp_format_count(b, tcp->connections));
     pp_line_end(&line);
 }
 
@@ -395,6 +412,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     loss_line(out, style, result);
     spread_line(out, style, result);
     cost_table(out, style, result);
+    echo_line(out, result);
     tcp_line(out, style, result);
     if (!style->verbose)
         return;

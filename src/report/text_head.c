@@ -133,6 +133,15 @@ void pp_text_placement_field(struct pp_line *line, const struct pp_plan *plan)
         pp_line_field(line, "placement %ssplit (cpu %s, server %s)", chosen, client, server);
 }
 
+/* Nobody has answered yet, so what it is cannot be said. */
+static const char *unknown_peer(const struct pp_plan *plan)
+{
+    if (plan->expect_how != PP_EXPECT_ECHO)
+        return "server: of another service";
+    return plan->hello ? "server: does not answer as pingpong does"
+                       : "server: not asked who it is (--no-hello)";
+}
+
 /* Who answers, when it is not ourselves. */
 static void peer_line(FILE *out, const struct pp_report_style *style,
                       const struct pp_result *result)
@@ -143,9 +152,7 @@ static void peer_line(FILE *out, const struct pp_report_style *style,
     if (result->peer == PP_PEER_OURS)
         return;
     if (result->peer == PP_PEER_UNKNOWN) {
-        pp_line_field(&line, result->plan.expect_how == PP_EXPECT_ECHO
-                                 ? "server: a plain echo, as far as can be told"
-                                 : "server: of another service");
+        pp_line_field(&line, "%s", unknown_peer(&result->plan));
     } else {
         pp_line_field(&line, "server pingpong %s on %s", says->version, says->host);
         pp_line_field(&line, "engine %s", result->server.engine_name);

@@ -109,6 +109,18 @@ static void test_a_percentile_has_the_digits_that_it_was_typed_with(void **state
     }
 }
 
+static void test_the_first_eight_bytes_are_shown_in_hexadecimal_digits(void **state)
+{
+    char text[PP_FORMAT_HEX_BYTES];
+
+    (void)state;
+    assert_string_equal(pp_format_hex(text, "", 0), "");
+    assert_string_equal(pp_format_hex(text, "\xff", 1), "ff");
+    assert_string_equal(pp_format_hex(text, "a\0\n", 3), "61 00 0a");
+    assert_string_equal(pp_format_hex(text, "PING\r\n\x80\x7f and more", 17),
+                        "50 49 4e 47 0d 0a 80 7f");
+}
+
 static void test_numbers_beyond_all_measure_stay_within_the_buffer(void **state)
 {
     struct {
@@ -205,6 +217,7 @@ int main(void)
         cmocka_unit_test(test_decimals_are_rounded_and_only_the_whole_part_has_commas),
         cmocka_unit_test(test_microseconds_have_three_significant_digits),
         cmocka_unit_test(test_a_percentile_has_the_digits_that_it_was_typed_with),
+        cmocka_unit_test(test_the_first_eight_bytes_are_shown_in_hexadecimal_digits),
         cmocka_unit_test(test_numbers_beyond_all_measure_stay_within_the_buffer),
         cmocka_unit_test(test_a_character_has_as_many_bytes_as_utf8_says),
         cmocka_unit_test(test_what_is_no_utf8_is_no_character),

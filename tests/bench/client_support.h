@@ -83,6 +83,7 @@ struct fixture {
     struct pp_client *client;
     int listen_fd; /* with --udp: the server's socket */
     struct pp_io_addr addr;
+    bool from_there; /* the client's own end is addr, too */
     struct pp_hist rtt, response;
     struct pp_budget budget;
     struct stage stages[STAGES_MAX];
@@ -514,6 +515,7 @@ static inline void open_client(struct fixture *f)
         .loop = f->loop,
         .plan = &f->plan,
         .addr = &f->addr,
+        .source = f->from_there ? &f->addr : NULL,
         .out = &f->out,
         .in = pattern_in(f),
         .connections = f->plan.connections,

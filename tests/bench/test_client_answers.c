@@ -121,8 +121,9 @@ static void test_another_text_than_the_expected_one_is_wrong(void **state)
 
     plan_service(*state, PP_EXPECT_TEXT, "+PONG\r\n");
     check_wrong(*state, &peer,
-                "at byte 1 of round trip 8 of a connection, 2b 50 4f 4e 47 0d 0a 2b was expected "
-                "and 2d 45 52 52 20 6e 6f 0d received",
+                "at byte 1 of round trip 8 of a connection, 2b 50 4f 4e 47 0d 0a was expected "
+                "and 2d 45 52 52 20 6e 6f 0d received; the server does not answer as it is "
+                "expected to, or bytes are damaged on the way",
                 7);
 }
 
@@ -139,7 +140,18 @@ static void test_more_than_the_expected_text_is_wrong(void **state)
     const struct peer peer = bad_service("+PONG\r\n", 2, "+PONG\r\n+");
 
     plan_service(*state, PP_EXPECT_TEXT, "+PONG\r\n");
-    check_wrong(*state, &peer, "1 more bytes came back than were asked for: 2b;", 3);
+    check_wrong(*state, &peer,
+                "1 more bytes came back than were asked for: 2b; the server does not answer as it "
+                "is expected to",
+                3);
+}
+
+static void test_whatever_comes_after_the_expected_text_was_not_asked_for(void **state)
+{
+    const struct peer peer = bad_service("+PONG\r\n", 2, "+PONG\r\n+POND");
+
+    plan_service(*state, PP_EXPECT_TEXT, "+PONG\r\n");
+    check_wrong(*state, &peer, "5 more bytes came back than were asked for: 2b 50 4f 4e 44;", 2);
 }
 
 static void test_which_of_the_answers_that_came_at_once_is_wrong_is_said(void **state)
@@ -150,8 +162,8 @@ static void test_which_of_the_answers_that_came_at_once_is_wrong_is_said(void **
     plan_service(f, PP_EXPECT_TEXT, "+PONG\r\n");
     f->plan.depth = 3;
     check_wrong(f, &peer,
-                "at byte 5 of round trip 3 of a connection, 47 0d 0a 2b 50 4f 4e 47 was expected "
-                "and 44 0d 0a received",
+                "at byte 5 of round trip 3 of a connection, 47 0d 0a was expected and 44 0d "
+                "0a received",
                 0);
 }
 
@@ -505,6 +517,7 @@ int main(void)
         ON_EACH_ENGINE(test_another_text_than_the_expected_one_is_wrong),
         ON_EACH_ENGINE(test_the_request_itself_is_no_answer_where_a_text_is_expected),
         ON_EACH_ENGINE(test_more_than_the_expected_text_is_wrong),
+        ON_EACH_ENGINE(test_whatever_comes_after_the_expected_text_was_not_asked_for),
         ON_EACH_ENGINE(test_which_of_the_answers_that_came_at_once_is_wrong_is_said),
         ON_EACH_ENGINE(test_an_answer_may_be_any_bytes_if_there_are_enough),
         ON_EACH_ENGINE(test_so_many_bytes_may_come_in_pieces),

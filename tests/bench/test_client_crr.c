@@ -311,6 +311,25 @@ static void test_a_server_that_is_not_there_ends_the_run(void **state)
     check_books(f, 0);
 }
 
+static void test_a_connection_to_itself_is_no_round_trip(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_crr(f);
+    ready(f);
+    (void)close(f->listen_fd); /* the port is the client's now, by chance */
+    f->listen_fd = -1;
+    f->descriptors--;
+    f->from_there = true;
+    add_stage(f, (struct stage){ .count = 100 });
+    open_client(f);
+    run_to_the_end(f);
+    check_error(f, PP_ERROR_RUN, -ECONNREFUSED, "Connection refused; is the server still there?");
+    assert_int_equal(counts_of(f)->received, 0);
+    assert_int_equal(counts_of(f)->errors, 1);
+    check_books(f, 0);
+}
+
 /* ---- interrupting ---- */
 
 /* Its last connection is left without an answer. */
@@ -368,6 +387,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_connection_that_breaks_is_an_error_and_is_not_made_again),
         ON_EACH_ENGINE(test_when_one_connection_breaks_the_others_go_on),
         ON_EACH_ENGINE(test_a_server_that_is_not_there_ends_the_run),
+        ON_EACH_ENGINE(test_a_connection_to_itself_is_no_round_trip),
         ON_EACH_ENGINE(test_an_interrupt_leaves_what_is_under_way_in_flight),
         ON_EACH_ENGINE(test_an_interrupt_drops_what_is_under_way_if_so_asked),
     };

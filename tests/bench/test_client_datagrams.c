@@ -430,7 +430,7 @@ static void play_corrupt(struct peer *peer, int fd)
 
     while (receive(peer, fd, &request)) {
         if (peer->messages == peer->good)
-            request.data[40] ^= 0x55;
+            memset(request.data + 40, '!', 9);
         answer(fd, &request);
     }
 }
@@ -444,6 +444,15 @@ static void play_cut(struct peer *peer, int fd)
             request.header.reply_bytes--;
         answer(fd, &request);
     }
+}
+
+/* As an echo server does that has too small a buffer. */
+static void play_cut_echo(struct peer *peer, int fd)
+{
+    struct request request;
+
+    while (receive(peer, fd, &request))
+        send_to(fd, &request, request.data, request.bytes - (peer->messages == peer->good));
 }
 
 static void check_wrong(struct fixture *f, const struct peer *peer, const char *words)
@@ -470,9 +479,17 @@ static void check_wrong_or_late(struct fixture *f, const struct peer *peer, cons
 
 static void test_a_corrupt_body_is_wrong_and_ends_the_run(void **state)
 {
+    const struct fixture *f = *state;
     const struct peer peer = { .play = play_corrupt, .good = 30 };
 
-    check_wrong_or_late(*state, &peer, "byte 41 of a datagram came back as 0x");
+    const char *expected;
+
+    check_wrong_or_late(*state, &peer, " was expected and 21 21 21 21 21 21 21 21 received; what");
+    expected = strstr(pp_client_error(f->client)->text, "at byte 41 of a datagram, ");
+    assert_non_null(expected);
+    expected += strlen("at byte 41 of a datagram, ");
+    assert_int_equal(strstr(expected, " was expected") - expected,
+                     strlen("00 11 22 33 44 55 66 77"));
 }
 
 static void test_a_datagram_of_another_length_is_wrong_and_ends_the_run(void **state)
@@ -481,6 +498,13 @@ static void test_a_datagram_of_another_length_is_wrong_and_ends_the_run(void **s
 
     check_wrong_or_late(*state, &peer,
                         "a datagram of 63 B came back instead of one of 64 B; what answers is not");
+}
+
+static void test_an_echo_that_is_cut_short_is_wrong_and_ends_the_run(void **state)
+{
+    const struct peer peer = { .play = play_cut_echo, .good = 30 };
+
+    check_wrong_or_late(*state, &peer, "a datagram of 63 B came back instead of one of 64 B");
 }
 
 static void test_a_wrong_first_datagram_is_never_a_sample(void **state)
@@ -701,6 +725,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_plain_echo_is_an_answer),
         ON_EACH_ENGINE(test_a_corrupt_body_is_wrong_and_ends_the_run),
         ON_EACH_ENGINE(test_a_datagram_of_another_length_is_wrong_and_ends_the_run),
+        ON_EACH_ENGINE(test_an_echo_that_is_cut_short_is_wrong_and_ends_the_run),
         ON_EACH_ENGINE(test_a_wrong_first_datagram_is_never_a_sample),
         ON_EACH_ENGINE(test_where_only_lengths_are_checked_a_corrupt_body_is_right),
         ON_EACH_ENGINE(test_where_only_lengths_are_checked_another_length_is_wrong),

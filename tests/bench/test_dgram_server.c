@@ -302,9 +302,10 @@ static void test_a_reply_may_be_shorter_than_its_request(void **state)
     stop(s);
 }
 
-static void test_a_reply_longer_than_its_request_is_refused(void **state)
+static void test_a_reply_longer_than_its_request_or_shorter_than_a_header_is_refused(void **state)
 {
-    static const uint32_t sizes[] = { 65, 1400, PP_DATAGRAM_BYTES_MAX };
+    static const uint32_t sizes[] = { 0, PP_DATAGRAM_HEADER_BYTES - 1, 65, 1400,
+                                      PP_DATAGRAM_BYTES_MAX };
     struct fixture *f = *state;
     struct dgrams *s = serve_on_thread(f);
     const int fd = client(f, s);
@@ -706,7 +707,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_EACH_ENGINE(test_requests_of_any_size_come_back_as_replies),
         ON_EACH_ENGINE(test_a_reply_may_be_shorter_than_its_request),
-        ON_EACH_ENGINE(test_a_reply_longer_than_its_request_is_refused),
+        ON_EACH_ENGINE(test_a_reply_longer_than_its_request_or_shorter_than_a_header_is_refused),
         ON_EACH_ENGINE(test_each_client_gets_the_replies_to_its_own_requests),
         ON_EACH_ENGINE(test_more_requests_than_there_are_buffers_are_all_answered),
         ON_EACH_ENGINE(test_a_flood_of_requests_does_no_harm),

@@ -235,14 +235,14 @@ static void test_what_only_networks_have_is_refused_for_a_unix_socket(void **sta
 {
     (void)state;
     REFUSED(PP_JOB_RUN, "--tos and --busy-poll", plan.socket.tos_given = true, UNIX);
-    REFUSED(PP_JOB_RUN, "--tos and --busy-poll", plan.socket.busy_poll_us = 50, UNIX);
+    REFUSED(PP_JOB_RUN, "--tos and --busy-poll", plan.socket.busy_poll_given = true, UNIX);
     REFUSED(PP_JOB_RUN, "-4 and -6", plan.target.family = AF_INET, UNIX);
     REFUSED(PP_JOB_RUN, "-4 and -6", plan.target.family = AF_INET6, UNIX);
     REFUSED(PP_JOB_CLIENT, "--bind takes an address", plan.source.host[0] = '1', UNIX);
     REFUSED(PP_JOB_CLIENT, "--bind takes an address", plan.source.port = 5000, UNIX);
     ACCEPTED(PP_JOB_RUN, UNIX);
     ACCEPTED(PP_JOB_RUN, UNIX, UDP);
-    ACCEPTED(PP_JOB_RUN, plan.socket.tos_given = true, plan.socket.busy_poll_us = 50, UDP);
+    ACCEPTED(PP_JOB_RUN, plan.socket.tos_given = true, plan.socket.busy_poll_given = true, UDP);
 }
 
 static void test_a_port_to_send_from_is_good_for_one_connection(void **state)

@@ -42,6 +42,7 @@ static void check_same_socket(const struct pp_io_socket_options *got,
     SAME(dgram);
     SAME(mptcp);
     SAME(nagle);
+    SAME(busy_poll_given);
     SAME(busy_poll_us);
     SAME(sndbuf);
     SAME(rcvbuf);
@@ -505,6 +506,7 @@ static void test_socket_options_are_set(void **state)
     struct pp_cli want = defaults(PP_JOB_RUN);
 
     (void)state;
+    want.plan.socket.busy_poll_given = true;
     check(LINE("--nodelay=on", "--busy-poll=0"), &want);
     (void)strcpy(want.plan.socket.congestion, "bbr");
     want.plan.socket.nagle = true;
@@ -527,6 +529,7 @@ static void test_socket_options_go_up_to_their_bounds(void **state)
 
     (void)state;
     (void)strcpy(want.plan.socket.congestion, "fifteen-letters");
+    want.plan.socket.busy_poll_given = true;
     want.plan.socket.busy_poll_us = 1000000;
     want.plan.socket.sndbuf = 1U << 30;
     want.plan.socket.rcvbuf = 1;

@@ -463,7 +463,8 @@ static void check_busy_poll(int fd, const struct pp_error *err)
 /* Older kernels allow it to root only. */
 static void busy_polling_is_set_or_refused_with_the_way_out(void **state)
 {
-    const struct pp_io_socket_options options = { .busy_poll_us = 1000000 };
+    const struct pp_io_socket_options options = { .busy_poll_given = true,
+                                                  .busy_poll_us = 1000000 };
     const struct pp_io_addr addr = loopback(0);
     struct pp_error errs[2] = { 0 };
 
@@ -475,9 +476,12 @@ static void busy_polling_is_set_or_refused_with_the_way_out(void **state)
 /* Each of these would be an error if it were set. */
 static void what_makes_no_sense_for_a_socket_is_ignored(void **state)
 {
-    struct pp_io_socket_options options = {
-        .mptcp = true, .tos_given = true, .tos = 1, .busy_poll_us = 1, .congestion = "pp_nonsense"
-    };
+    struct pp_io_socket_options options = { .mptcp = true,
+                                            .tos_given = true,
+                                            .tos = 1,
+                                            .busy_poll_given = true,
+                                            .busy_poll_us = 1,
+                                            .congestion = "pp_nonsense" };
     struct pp_io_addr addr;
 
     (void)state;

@@ -442,6 +442,9 @@ static void test_what_the_kernel_says_of_tcp_is_there_where_it_is_known(void **s
     check_has(pp_text_end, &plain, result,
               "TCP  retransmits 1,234 \u00b7 least RTT seen by the kernel 7.00 \u00b5s \u00b7 MSS "
               "1,448 B \u00b7 reno\n");
+    result->tcp.fallbacks = 1;
+    check_has(pp_text_end, &plain, result,
+              "\u00b7 1 of 1 connections fell back from MPTCP to TCP\n");
 }
 
 static void test_an_interval_is_a_line_below_its_heads(void **state)

@@ -2,6 +2,8 @@
 and plain echoes."""
 
 import re
+import socket
+import threading
 
 import peers
 import pytest
@@ -99,7 +101,7 @@ def test_the_version_of_memcached_is_measured_up_to_its_line_end(
     args = ("--send", "version\\r\\n", "--expect-until", "\\r\\n", *load, "--engine", engine)
     result = exactly(measure(pingpong, memcached, *args), int(load[1]))
     result.find(r" · 9 B · answers end with a text · ")
-    result.find(r" round trips, only lengths checked · [A-Z]+$")
+    result.find(r" round trips, only endings checked · [A-Z]+$")
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +221,9 @@ def test_a_plain_echo_is_measured_with_a_connection_for_each_round_trip(pingpong
 
 
 def test_a_plain_echo_is_measured_without_a_greeting(pingpong, echo):
-    exactly(measure(pingpong, echo, "--no-hello", *FEW), 300).find(PLAIN_ECHO)
+    result = exactly(measure(pingpong, echo, "--no-hello", *FEW), 300)
+    result.find(r"^server: not asked who it is \(--no-hello\)$")
+    assert "plain echo" not in result.out, str(result)
 
 
 def test_of_a_plain_echo_responses_of_another_size_are_refused(pingpong, echo, engine):
@@ -247,7 +251,14 @@ def test_an_echo_over_udp_is_measured(pingpong, how, engine):
         result = measure(pingpong, service, *args).ok()
     counts = Counts(result)
     assert counts.sent == 100 and counts.received + counts.lost == 100, str(result)
-    result.find(PLAIN_ECHO)
+    assert "plain echo" not in result.out, str(result)
+
+
+def test_what_has_not_answered_is_not_called_an_echo(pingpong):
+    with peers.DatagramServer(lambda number, message: []) as silent:
+        result = measure(pingpong, silent, "-u", "-n", "1")
+    result.find(r"^server: does not answer as pingpong does$")
+    assert "plain echo" not in result.out, str(result)
 
 
 # ---- greeting -------------------------------------------------------------------------------
@@ -258,6 +269,24 @@ def test_an_echo_that_serves_one_connection_alone_needs_no_greeting(pingpong):
     ncat, cat = services.program("ncat"), services.program("cat")
     with services.on_a_port(lambda port: (ncat, "-l", "127.0.0.1", str(port), "-e", cat)) as once:
         exactly(measure(pingpong, once, "--no-hello", *FEW), 300)
+
+
+def test_an_echo_whose_only_connection_the_greeting_took_is_an_error_that_says_so(pingpong):
+    listener = socket.create_server(("127.0.0.1", 0))
+    target = peers.target(listener)
+
+    def serve():
+        with listener:
+            sock, _ = listener.accept()
+        with sock:
+            peers.echo(peers.Connection(sock))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    result = pingpong("client", target, *FEW, free_port=False)
+    thread.join()
+    result.failed(1, "refused", "one connection only", "--no-hello")
+    assert "pingpong serve" not in result.err, str(result)
 
 
 def greeting(pingpong, strace, log, service):

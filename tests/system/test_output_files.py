@@ -280,6 +280,13 @@ def test_standard_output_that_is_full_is_an_error(pingpong, args):
     one_line(run, "No space left on device")
 
 
+def test_a_server_that_cannot_say_where_it_listens_ends_at_once(pingpong):
+    with open("/dev/full", "wb") as full:
+        run = pingpong("serve", stdout=full)
+    assert run.status == 1, str(run)
+    one_line(run, "No space left on device")
+
+
 def test_a_reader_that_goes_away_is_an_error_and_no_crash(pingpong):
     read, write = os.pipe()
     os.close(read)

@@ -1,5 +1,6 @@
 """Each option of the transport, by what the kernel and the other side see of it."""
 
+import json
 import os
 import socket
 import stat
@@ -486,6 +487,14 @@ def test_sockets_poll_their_device_for_the_time_asked_for(pingpong, text, value,
     )
 
 
+def test_no_busy_polling_is_asked_for_too(pingpong, strace, tmp_path):
+    """The system may have it on for all sockets."""
+    log = tmp_path / "calls"
+    prefix = (strace, "-f", "-qq", "-o", log, "-e", "trace=setsockopt")
+    pingpong("-n", 1, "--busy-poll", 0, prefix=prefix).ok()
+    assert log.read_text(errors="replace").count("SO_BUSY_POLL, [0]") == 2
+
+
 @pytest.mark.parametrize("args, pattern", [
     ("--sndbuf 0", "--sndbuf takes a size from 1 to 1GiB"),
     ("--rcvbuf 2GiB", "--rcvbuf takes a size from 1 to 1GiB"),
@@ -550,6 +559,16 @@ def test_a_server_speaks_multipath_tcp_if_asked_for(pingpong, engine, mptcp, arg
             assert sock.recv(5, socket.MSG_WAITALL) == b"hello"
             assert is_multipath(sock) == multipath
         exactly(client(pingpong, server, "-n", 5), 5)
+
+
+@pytest.mark.parametrize("serving, fallbacks", [((), 2), (("--mptcp",), 0)])
+def test_what_fell_back_from_multipath_tcp_is_said(pingpong, mptcp, serving, fallbacks):
+    with serve(pingpong, *serving) as server:
+        args = ("-n", 20, "-c", 2, "--mptcp")
+        text = client(pingpong, server, *args).ok().out
+        found = json.loads(client(pingpong, server, *args, "-J").ok().out)
+    assert ("2 of 2 connections fell back from MPTCP to TCP" in text) == (fallbacks > 0), text
+    assert found["tcp"]["mptcp_fallbacks"] == fallbacks
 
 
 def test_a_run_over_multipath_tcp_says_so(pingpong, engine, mptcp):
