@@ -44,13 +44,16 @@ static bool is_active(const struct pp_client *client)
     return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
 }
 
-/* How far behind the schedule the phase ended. */
+/* How far behind the schedule the phase ended: where all of a count was sent, as far as its last
+ * message was, and otherwise as far as the first one that was due and not sent; without one it is
+ * not behind, however late those before went out. */
 static void note_lag(struct pp_client *client, uint64_t now_ns)
 {
     const uint64_t at_ns = now_ns < client->end_ns ? now_ns : client->end_ns;
+    const uint64_t next_ns = client->pace.next_ns;
 
-    if (client->plan->rate > 0 && !client->spent && client->pace.next_ns < at_ns)
-        client->counts.lag_ns = at_ns - client->pace.next_ns;
+    if (client->plan->rate > 0 && !client->spent)
+        client->counts.lag_ns = next_ns < at_ns ? at_ns - next_ns : 0;
 }
 
 /* The benchmark of what measuring itself costs is built without: it reads the clock only here. */
@@ -412,13 +415,13 @@ static struct conn *pop_free(struct pp_client *client)
     return c;
 }
 
-/* Sends the messages that are due, as far as connections are free. The rest stays due, and its
- * latency counts from when it was. */
+/* Sends the messages that are due, as far as connections are free, and none after the end. The rest
+ * stays due, and its latency counts from when it was. */
 static void keep_schedule(struct pp_client *client, uint64_t now_ns)
 {
     struct pp_pace *pace = &client->pace;
 
-    while (pace->next_ns <= now_ns && pace->next_ns < client->end_ns && client->free_first) {
+    while (pace->next_ns <= now_ns && now_ns < client->end_ns && client->free_first) {
         struct conn *c = pop_free(client);
 
         if (c->failed)
@@ -474,7 +477,7 @@ static enum pp_io_next on_pace(struct pp_io_op *op)
     struct pp_client *client = container_of(op, struct pp_client, pace_op);
     const uint64_t now_ns = pp_clock_now_ns();
 
-    if (client->state != PHASE_ACTIVE || op->res < 0)
+    if (client->state != PHASE_ACTIVE || op->res < 0 || now_ns >= client->end_ns)
         return PP_IO_DISARM;
     if (client->plan->rate > 0)
         keep_schedule(client, now_ns);
