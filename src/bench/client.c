@@ -212,9 +212,10 @@ static const char *advice(const struct pp_client *client, int code)
     }
 }
 
-/* The line that a user reads. */
-static void say_failed(struct pp_client *client, int code)
+/* The line that a user reads. A connection that carries one round trip has not done any. */
+static void say_failed(const struct conn *c, int code)
 {
+    struct pp_client *client = c->client;
     const bool connecting = client->state == PHASE_CONNECT ||
                             (client->plan->crr &&
                              (code == -ECONNREFUSED || code == -EADDRNOTAVAIL));
@@ -225,10 +226,13 @@ static void say_failed(struct pp_client *client, int code)
     if (connecting)
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "cannot connect to %s: %s%s", text,
                            why, advice(client, code));
+    else if (client->plan->crr)
+        (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "a connection broke with %s: %s%s",
+                           text, why, advice(client, code));
     else
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code,
                            "a connection broke after %" PRIu64 " round trips with %s: %s%s",
-                           client->counts.received, text, why, advice(client, code));
+                           c->received, text, why, advice(client, code));
 }
 
 /* Messages of c whose answer will not come any more. */
@@ -269,7 +273,7 @@ void pp_conn_fail(struct conn *c, int code)
         pp_conn_leave_now(c);
         return;
     }
-    say_failed(client, code);
+    say_failed(c, code);
     pp_conn_note_tcp(c);
     c->failed = true;
     client->counts.failed_connections++;
