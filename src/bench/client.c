@@ -63,12 +63,40 @@ static const bool measures = true;
 static const bool measures = false;
 #endif
 
+/* trip had no answer when the phase ended, at end_ns. */
+static void note_unanswered(struct pp_client *client, const struct trip *trip, uint64_t end_ns)
+{
+    const uint64_t waited_ns = end_ns > trip->intended_ns ? end_ns - trip->intended_ns : 0;
+
+    if (measures && waited_ns > client->counts.unanswered_ns)
+        client->counts.unanswered_ns = waited_ns;
+}
+
+/* Those that are under way still; the others were noted when their answers came too late. The first
+ * one of each connection is its oldest. */
+static void note_all_unanswered(struct pp_client *client, uint64_t end_ns)
+{
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        uint64_t n = c->oldest;
+
+        if (c->under_way == 0)
+            continue;
+        while (n < c->number && pp_conn_trip(c, n)->state != TRIP_UNDER_WAY)
+            n++;
+        if (n < c->number && pp_conn_trip(c, n)->sent_ns)
+            note_unanswered(client, pp_conn_trip(c, n), end_ns);
+    }
+}
+
 static void phase_over(struct pp_client *client, enum phase_state state)
 {
     const uint64_t now_ns = pp_clock_now_ns();
 
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
+    if (is_active(client))
+        note_all_unanswered(client, now_ns < client->end_ns ? now_ns : client->end_ns);
     if (is_active(client) && now_ns >= client->end_ns)
         client->counts.last_ns = client->end_ns;
     else if (is_active(client) && (state == PHASE_FINISHED || !measures))
@@ -367,6 +395,8 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
     client->under_way--;
     if (now_ns >= client->end_ns || client->state == PHASE_FINISHED) {
         client->too_late++;
+        if (client->state != PHASE_FINISHED)
+            note_unanswered(client, trip, client->end_ns);
         return;
     }
     if (measures && now_ns < trip->sent_ns) { /* never a sample */
