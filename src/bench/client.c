@@ -40,13 +40,16 @@ static void stop_timers(struct pp_client *client)
     pp_io_cancel(client->options.loop, &client->watch_op);
 }
 
-/* How far behind the schedule the phase ended. */
+/* How far behind the schedule the phase ended: where all of a count was sent, as far as its last
+ * message was, and otherwise as far as the first one that was due and not sent; without one it is
+ * not behind, however late those before went out. */
 static void note_lag(struct pp_client *client, uint64_t now_ns)
 {
     const uint64_t at_ns = now_ns < client->end_ns ? now_ns : client->end_ns;
+    const uint64_t next_ns = client->pace.next_ns;
 
-    if (client->plan->rate > 0 && !client->spent && client->pace.next_ns < at_ns)
-        client->counts.lag_ns = at_ns - client->pace.next_ns;
+    if (client->plan->rate > 0 && !client->spent)
+        client->counts.lag_ns = next_ns < at_ns ? at_ns - next_ns : 0;
 }
 
 /* The benchmark of what measuring itself costs is built without: it reads the clock only here. */
@@ -56,12 +59,40 @@ static const bool measures = true;
 static const bool measures = false;
 #endif
 
+/* trip had no answer when the phase ended, at end_ns. */
+static void note_unanswered(struct pp_client *client, const struct trip *trip, uint64_t end_ns)
+{
+    const uint64_t waited_ns = end_ns > trip->intended_ns ? end_ns - trip->intended_ns : 0;
+
+    if (measures && waited_ns > client->counts.unanswered_ns)
+        client->counts.unanswered_ns = waited_ns;
+}
+
+/* Those that are under way still; the others were noted when their answers came too late. The first
+ * one of each connection is its oldest. */
+static void note_all_unanswered(struct pp_client *client, uint64_t end_ns)
+{
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        uint64_t n = c->oldest;
+
+        if (c->under_way == 0)
+            continue;
+        while (n < c->number && pp_conn_trip(c, n)->state != TRIP_UNDER_WAY)
+            n++;
+        if (n < c->number && pp_conn_trip(c, n)->sent_ns)
+            note_unanswered(client, pp_conn_trip(c, n), end_ns);
+    }
+}
+
 static void phase_over(struct pp_client *client, enum phase_state state)
 {
     const uint64_t now_ns = pp_clock_now_ns();
 
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
+    if (pp_client_is_active(client))
+        note_all_unanswered(client, now_ns < client->end_ns ? now_ns : client->end_ns);
     if (pp_client_is_active(client) && now_ns >= client->end_ns)
         client->counts.last_ns = client->end_ns;
     else if (pp_client_is_active(client) && (state == PHASE_FINISHED || !measures))
@@ -205,9 +236,10 @@ static const char *advice(const struct pp_client *client, int code)
     }
 }
 
-/* The line that a user reads. */
-static void say_failed(struct pp_client *client, int code)
+/* The line that a user reads. A connection that carries one round trip has not done any. */
+static void say_failed(const struct conn *c, int code)
 {
+    struct pp_client *client = c->client;
     const bool connecting = client->state == PHASE_CONNECT ||
                             (client->plan->crr && (code == -ECONNREFUSED ||
                                                    code == -EADDRNOTAVAIL || code == -ETIMEDOUT));
@@ -221,10 +253,13 @@ static void say_failed(struct pp_client *client, int code)
     else if (connecting)
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "cannot connect to %s: %s%s", text,
                            why, advice(client, code));
+    else if (client->plan->crr)
+        (void)pp_error_set(&client->error, PP_ERROR_RUN, code, "a connection broke with %s: %s%s",
+                           text, why, advice(client, code));
     else
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code,
                            "a connection broke after %" PRIu64 " round trips with %s: %s%s",
-                           client->counts.received, text, why, advice(client, code));
+                           c->received, text, why, advice(client, code));
 }
 
 /* Messages of c whose answer will not come any more. */
@@ -266,7 +301,7 @@ void pp_conn_fail(struct conn *c, int code)
         pp_conn_leave_now(c);
         return;
     }
-    say_failed(client, code);
+    say_failed(c, code);
     pp_conn_note_tcp(c);
     c->failed = true;
     client->counts.failed_connections++;
@@ -360,6 +395,8 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
     client->under_way--;
     if (!pp_client_counts_at(client, now_ns)) {
         client->too_late++;
+        if (pp_client_is_active(client))
+            note_unanswered(client, trip, client->end_ns);
         return;
     }
     if (measures && now_ns < trip->sent_ns) { /* never a sample */
@@ -412,13 +449,13 @@ static struct conn *pop_free(struct pp_client *client)
     return c;
 }
 
-/* Sends the messages that are due, as far as connections are free. The rest stays due, and its
- * latency counts from when it was. */
+/* Sends the messages that are due, as far as connections are free, and none after the end. The rest
+ * stays due, and its latency counts from when it was. */
 static void keep_schedule(struct pp_client *client, uint64_t now_ns)
 {
     struct pp_pace *pace = &client->pace;
 
-    while (pace->next_ns <= now_ns && pace->next_ns < client->end_ns && client->free_first) {
+    while (pace->next_ns <= now_ns && now_ns < client->end_ns && client->free_first) {
         struct conn *c = pop_free(client);
 
         if (c->failed)
@@ -474,7 +511,7 @@ static enum pp_io_next on_pace(struct pp_io_op *op)
     struct pp_client *client = container_of(op, struct pp_client, pace_op);
     const uint64_t now_ns = pp_clock_now_ns();
 
-    if (client->state != PHASE_ACTIVE || op->res < 0)
+    if (client->state != PHASE_ACTIVE || op->res < 0 || now_ns >= client->end_ns)
         return PP_IO_DISARM;
     if (client->plan->rate > 0)
         keep_schedule(client, now_ns);

@@ -66,9 +66,11 @@ struct pp_client_counts {
     bool wrong;        /* an answer was, which ended it all; its message is still in flight */
     uint64_t first_ns; /* the first send; in an open loop, the beginning of the schedule */
     uint64_t last_ns;  /* the last receive, the end of the time, or the moment of the interrupt */
-    uint64_t lag_ns;   /* open loop: how far behind its schedule the last message was */
-    uint64_t worst_ns; /* the longest round trip, counted as the result's main figures are */
-    uint64_t worst_at_ns; /* when it ended */
+    uint64_t lag_ns;   /* open loop: how far behind its schedule the phase ended */
+    uint64_t unanswered_ns; /* how long the oldest of those in flight had been under way at the end,
+                               counted as worst_ns */
+    uint64_t worst_ns;      /* the longest round trip, counted as the result's main figures are */
+    uint64_t worst_at_ns;   /* when it ended */
 };
 
 /* How evenly the connections of a phase were served. */

@@ -370,6 +370,8 @@ static void counts_add(struct pp_client_counts *sum, const struct pp_client_coun
         sum->last_ns = counts->last_ns;
     if (counts->lag_ns > sum->lag_ns)
         sum->lag_ns = counts->lag_ns;
+    if (counts->unanswered_ns > sum->unanswered_ns)
+        sum->unanswered_ns = counts->unanswered_ns;
     if (counts->worst_ns >= sum->worst_ns) {
         sum->worst_ns = counts->worst_ns;
         sum->worst_at_ns = counts->worst_at_ns;

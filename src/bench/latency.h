@@ -33,11 +33,14 @@ void pp_latency_of(struct pp_latency *latency, const struct pp_hist *hist,
 /* Whether all quantiles have samples enough. */
 bool pp_latency_is_supported(const struct pp_latency *latency);
 
+/* The highest quantile that has samples enough; 0: none has. */
+double pp_latency_highest(const struct pp_latency *latency);
+
 /* How much of the stalls a closed loop hides: while an answer is awaited nothing is sent, so that
  * one long round trip stands for all those that would have been long, too. */
 struct pp_hidden {
     bool matters;          /* what hides is more than what shows, at the highest quantile */
-    double q;              /* that quantile */
+    double q;              /* that quantile: of those asked for, and PP_PLAN_QUANTILES */
     uint64_t shown_ns;     /* what the samples say there */
     uint64_t corrected_ns; /* what they would say, had messages gone out at an even pace */
     uint64_t interval_ns;  /* that pace: the median round trip and the time to think */

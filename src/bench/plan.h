@@ -17,6 +17,10 @@
 #define PP_PLAN_PORT 3131
 #define PP_PLAN_QUANTILES_MAX 16
 
+/* Those that are shown where nobody asks for others: how many, and which. */
+#define PP_PLAN_QUANTILES_COUNT 4
+#define PP_PLAN_QUANTILES 0.5, 0.9, 0.99, 0.999
+
 #define PP_CPU_ANY (-1)
 
 enum pp_job {

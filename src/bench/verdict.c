@@ -15,6 +15,14 @@
 #define DRIFT_CHANGE 0.10
 #define DRIFT_Z 3.29
 
+/* What was under way at the end is no sample, and may be what would have been the worst of them. It
+ * is not of interest below the first. What has waited so many times as long as the slowest answer
+ * did is SUSPECT; what has waited longer than that by more than such a share of the time makes the
+ * maximum, and all that an even pace would have shown, wrong. */
+#define UNANSWERED_MIN_NS PP_NS_PER_MS
+#define UNANSWERED_FACTOR 2
+#define UNANSWERED_SHARE 0.10
+
 /* Shares of the CPUs' time, and of their frequency, that may be lost without a word. */
 #define STEAL_SHARE 0.01
 #define OTHERS_SHARE 0.10
@@ -35,9 +43,11 @@ static const struct reason_text texts[PP_REASONS] = {
                                 "ask for less (-R), or give it more threads (-T) or connections "
                                 "(-c)" },
     [PP_REASON_ERRORS] = { "errors", "see what went wrong, and measure again" },
+    [PP_REASON_UNANSWERED] = { "unanswered",
+                               "see whether the server stalled or died, and measure again" },
     [PP_REASON_CLOCK] = { "clock", "keep the machine from sleeping, and see its clock source "
                                    "(current_clocksource below /sys)" },
-    [PP_REASON_PARTIAL] = { "partial", "let it run to its end" },
+    [PP_REASON_PARTIAL] = { "partial", "let it run to its end, or see what ended it" },
     [PP_REASON_LOSS] = { "loss",
                          "fewer messages under way (-D, -c, -R) or larger buffers (--rcvbuf); or "
                          "the path loses them" },
@@ -54,6 +64,7 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_STALL_HIDDEN] = { "stall_hidden", "an open loop (-R) shows it" },
 };
 
+/* Behind those of its level, and before all lesser ones. */
 __attribute__((format(printf, 4, 5))) static void add(struct pp_verdict *verdict,
                                                       enum pp_reason_id id,
                                                       enum pp_verdict_level level,
@@ -62,6 +73,8 @@ __attribute__((format(printf, 4, 5))) static void add(struct pp_verdict *verdict
     struct pp_reason *reason = &verdict->reasons[verdict->count++];
     va_list args;
 
+    for (; reason > verdict->reasons && reason[-1].level < level; reason--)
+        *reason = reason[-1];
     reason->id = id;
     reason->level = level;
     va_start(args, format);
@@ -103,6 +116,42 @@ static void judge_errors(struct pp_verdict *verdict, const struct pp_result *res
         add(verdict, PP_REASON_ERRORS, PP_INVALID, "messages failed: %s; connections broke: %s",
             pp_format_count(errors, counts->errors - counts->backwards),
             pp_format_count(connections, counts->failed_connections));
+}
+
+/* In an open loop, more of those that were sent than lie beyond the highest percentile shown. */
+static bool too_many_unanswered(const struct pp_result *result)
+{
+    const double highest = pp_latency_highest(pp_result_latency(result));
+    const double sent = (double)result->counts.received + (double)result->in_flight;
+
+    return result->plan.rate > 0 && highest > 0 && (double)result->in_flight > (1 - highest) * sent;
+}
+
+static enum pp_verdict_level unanswered_level(const struct pp_result *result)
+{
+    const double waited_ns = (double)result->counts.unanswered_ns;
+    const double slowest_ns = (double)result->counts.worst_ns;
+    const double share_ns = (double)result->duration_ns * UNANSWERED_SHARE;
+
+    if (waited_ns <= UNANSWERED_MIN_NS || waited_ns <= slowest_ns)
+        return PP_VALID;
+    if (waited_ns > slowest_ns + share_ns || too_many_unanswered(result))
+        return PP_INVALID;
+    return waited_ns >= UNANSWERED_FACTOR * slowest_ns ? PP_SUSPECT : PP_VALID;
+}
+
+static void judge_unanswered(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const enum pp_verdict_level level = unanswered_level(result);
+    char count[PP_FORMAT_BYTES], waited[PP_FORMAT_BYTES], slowest[PP_FORMAT_BYTES];
+
+    if (level > PP_VALID)
+        add(verdict, PP_REASON_UNANSWERED, level,
+            "messages unanswered at the end: %s, the oldest for %s ms; the slowest answer took %s "
+            "ms",
+            pp_format_count(count, result->in_flight),
+            pp_format_decimal(waited, (double)result->counts.unanswered_ns / 1e6, 2),
+            pp_format_decimal(slowest, (double)result->counts.worst_ns / 1e6, 2));
 }
 
 static void judge_clock(struct pp_verdict *verdict, const struct pp_result *result)
@@ -193,7 +242,7 @@ static void judge_hidden(struct pp_verdict *verdict, const struct pp_result *res
 
     if (hidden->matters)
         add(verdict, PP_REASON_STALL_HIDDEN, PP_VALID,
-            "a closed loop hides stalls: at an even pace p%.6g would be about %.3g ms, not %.3g",
+            "a closed loop hides stalls: at an even pace p%.12g would be about %.3g ms, not %.3g",
             hidden->q * 100, (double)hidden->corrected_ns / 1e6, (double)hidden->shown_ns / 1e6);
 }
 
@@ -203,6 +252,7 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_accounting(verdict, result);
     judge_rate(verdict, result);
     judge_errors(verdict, result);
+    judge_unanswered(verdict, result);
     judge_clock(verdict, result);
     judge_completeness(verdict, result);
     judge_client(verdict, result);

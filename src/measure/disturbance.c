@@ -14,6 +14,7 @@
 
 #define FREQUENCIES_MAX 64
 #define OTHERS_TICKS_MIN 100 /* a second of one CPU, mostly */
+#define STEAL_TICKS_MIN 100  /* of each CPU */
 #define CLOCK_TRIES 5
 #define CLOCK_NOISE_NS ((int64_t)PP_NS_PER_MS)
 
@@ -63,6 +64,7 @@ static void ticks_add(struct pp_disturbance_reading *reading, const struct cpu_s
                &t[3], &t[4], &t[5], &t[6], &t[7]) != 9 ||
         !set_has(set, cpu))
         return;
+    reading->cpus++;
     reading->steal_ticks += t[7];
     reading->busy_ticks += t[0] + t[1] + t[2];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
@@ -202,14 +204,16 @@ void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus
     ticks_read(reading, &set, root);
 }
 
-/* The kernel's counters may step back a little, and those of a CPU that went offline are missing
- * later. */
+/* Each CPU's counter goes on by whole ticks, so that a difference is up to one of them wrong: of
+ * fewer ticks that would be more than a hundredth. The kernel's counters may step back a little, and
+ * those of a CPU that went offline are missing later. */
 static void steal_between(struct pp_disturbance *d, const struct pp_disturbance_reading *earlier,
                           const struct pp_disturbance_reading *later)
 {
     double share;
 
-    if (earlier->total_ticks == 0 || later->total_ticks <= earlier->total_ticks)
+    if (earlier->total_ticks == 0 || later->total_ticks <= earlier->total_ticks ||
+        later->total_ticks - earlier->total_ticks < STEAL_TICKS_MIN * (uint64_t)later->cpus)
         return;
     d->steal_known = true;
     if (later->steal_ticks <= earlier->steal_ticks)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct pp_disturbance_reading {
+    unsigned cpus;          /* that could be read */
     uint64_t steal_ticks;   /* time in which the hypervisor ran something else */
     uint64_t total_ticks;   /* all time of these CPUs since boot; 0 if unknown */
     uint64_t busy_ticks;    /* of these, time that programs had, interrupts left out */
@@ -20,7 +21,7 @@ struct pp_disturbance_reading {
 
 struct pp_disturbance {
     double steal_share;  /* of the time of these CPUs, 0 to 1; 0 if unknown */
-    bool steal_known;    /* false also where less than a clock tick has passed */
+    bool steal_known;    /* false also where too little time has passed to tell by ticks */
     double others_share; /* of the time of these CPUs that other programs had, 0 to 1; at least */
     bool others_known;   /* false also where too little time has passed to tell by ticks */
     double frequency_change; /* |after - before| / before; 0 if unknown */

@@ -13,6 +13,17 @@
 
 /* ---- parts that only the whole has ---- */
 
+/* Takes both over. */
+static json_t *joined(json_t *a, json_t *b)
+{
+    if (!a || !b || json_object_update(a, b) < 0) {
+        json_decref(a);
+        a = NULL;
+    }
+    json_decref(b);
+    return a;
+}
+
 /* "2026-11-24T18:31:08.123Z" */
 static json_t *wall_time(uint64_t ns)
 {
@@ -144,6 +155,13 @@ static json_t *worst(const struct pp_result *result)
                      (json_int_t)(counts->worst_at_ns - counts->first_ns));
 }
 
+static json_t *counts_of(const struct pp_result *result)
+{
+    return joined(pp_json_counts(&result->counts, result->in_flight),
+                  json_pack("{s:o}", "in_flight_oldest_ns",
+                            pp_json_ns(result->counts.unanswered_ns, result->in_flight > 0)));
+}
+
 static json_t *error_of(const struct pp_error *error)
 {
     static const char *const kinds[] = { [PP_ERROR_RUN] = "run",
@@ -172,8 +190,7 @@ static json_t *figures(const struct pp_result *result)
     return json_pack("{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "round_trips", (json_int_t)result->counts.received, "round_trips_per_s",
                      rate_of(result->counts.received, result->duration_ns), "duration_ns",
-                     (json_int_t)result->duration_ns, "counts",
-                     pp_json_counts(&result->counts, result->in_flight), "balanced",
+                     (json_int_t)result->duration_ns, "counts", counts_of(result), "balanced",
                      (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency),
                      "response",
                      open_loop ? pp_json_latency(&result->response_latency) : json_null(), "worst",
@@ -200,17 +217,6 @@ static json_t *tail(const struct pp_result *result, const struct pp_error *error
                      "signal", result->signal ? json_integer(result->signal) : json_null(), "error",
                      error_of(error), "disturbance",
                      result->measured ? pp_json_disturbance(result) : json_null());
-}
-
-/* Takes both over. */
-static json_t *joined(json_t *a, json_t *b)
-{
-    if (!a || !b || json_object_update(a, b) < 0) {
-        json_decref(a);
-        a = NULL;
-    }
-    json_decref(b);
-    return a;
 }
 
 static json_t *whole(const struct pp_result *result, const struct pp_error *error)

@@ -262,6 +262,18 @@ static void test_when_a_peer_resets_in_mid_message_the_others_go_on(void **state
     check_one_breaks(*state, RESET, "Connection reset by peer", -ECONNRESET);
 }
 
+static void test_it_is_said_how_much_the_broken_connection_had_done_itself(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare(f, 3, 3000);
+    echo_peers(f, 2);
+    (void)peer_start(f, (struct peer){ .good = 7, .ending = CLOSE });
+    run_to_the_end(f);
+    check_error(f, PP_ERROR_RUN, -ENODATA, "a connection broke after 7 round trips with");
+    assert_int_equal(counts_of(f)->received, 2999);
+}
+
 static void test_when_every_connection_breaks_the_measurement_ends(void **state)
 {
     struct fixture *f = *state;
@@ -587,6 +599,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_pong_without_a_ping_is_too_much),
         ON_EACH_ENGINE(test_when_a_peer_closes_in_mid_message_the_others_go_on),
         ON_EACH_ENGINE(test_when_a_peer_resets_in_mid_message_the_others_go_on),
+        ON_EACH_ENGINE(test_it_is_said_how_much_the_broken_connection_had_done_itself),
         ON_EACH_ENGINE(test_when_every_connection_breaks_the_measurement_ends),
         ON_EACH_ENGINE(test_a_connection_that_breaks_while_it_is_idle_loses_no_round_trip),
         ON_EACH_ENGINE(test_what_a_broken_connection_still_brings_is_not_looked_at),

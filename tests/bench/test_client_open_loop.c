@@ -292,6 +292,54 @@ static void test_who_catches_up_is_not_behind_any_more(void **state)
     check_whole(f, 60);
 }
 
+/* The only message was due 300 ms before the phase began, and the next one is after its end. */
+static void prepare_one_late(struct fixture *f, uint64_t time_ns)
+{
+    f->plan.rate = 1;
+    f->plan.connections = 1;
+    prepare_stage(f,
+                  (struct stage){ .time_ns = time_ns, .start_in_ns = -300 * (int64_t)INTERVAL_NS });
+}
+
+static void test_a_message_that_went_out_late_is_not_owed_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 400 * INTERVAL_NS);
+    echo_peers(f, 1);
+    run_to_the_end(f);
+    assert_int_equal(counts_of(f)->sent, 1);
+    assert_int_equal(counts_of(f)->lag_ns, 0);
+}
+
+static void test_a_message_that_went_out_late_is_not_owed_at_an_interrupt(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 0);
+    echo_peers(f, 1);
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && counts_of(f)->received == 1);
+    pp_client_interrupt(f->client);
+    run(f);
+    assert_int_equal(counts_of(f)->lag_ns, 0);
+    check_books(f, 0);
+}
+
+static void test_nothing_is_sent_once_the_time_is_over(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_rate(f, 1);
+    prepare_stage(f, (struct stage){ .time_ns = 10 * INTERVAL_NS,
+                                     .start_in_ns = -20 * (int64_t)INTERVAL_NS });
+    echo_peers(f, 1);
+    run_to_the_end(f);
+    assert_int_equal(counts_of(f)->sent, 0);
+    assert_int_equal(counts_of(f)->lag_ns, 10 * INTERVAL_NS);
+    check_books(f, 0);
+}
+
 static void test_when_one_connection_breaks_the_others_keep_the_schedule(void **state)
 {
     struct fixture *f = *state;
@@ -308,6 +356,70 @@ static void test_when_one_connection_breaks_the_others_keep_the_schedule(void **
     assert_int_equal(counts_of(f)->received, 60 - counts_of(f)->errors);
     assert_true(counts_of(f)->errors >= 1);
     check_books(f, 0);
+}
+
+/* ---- what has no answer at the end ---- */
+
+/* It waits since it was due, which was when the schedule began, and until the time is over. */
+static void check_unanswered_for_the_whole_time(struct fixture *f)
+{
+    assert_int_equal(counts_of(f)->sent, 1);
+    assert_int_equal(counts_of(f)->unanswered_ns, 400 * INTERVAL_NS);
+    check_books(f, 1);
+}
+
+static void test_a_message_without_an_answer_has_waited_from_when_it_was_due(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 400 * INTERVAL_NS);
+    (void)peer_start(f, (struct peer){ .play = play_silence });
+    f->drops = true;
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
+    pp_client_interrupt(f->client);
+    run(f);
+    check_unanswered_for_the_whole_time(f);
+}
+
+static void test_a_message_that_is_answered_after_the_end_has_waited_until_then(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 400 * INTERVAL_NS);
+    (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
+    (void)sem_post(&f->go_on[0]);
+    run(f);
+    check_unanswered_for_the_whole_time(f);
+}
+
+static void test_a_message_without_an_answer_has_waited_until_the_interrupt(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 0);
+    (void)peer_start(f, (struct peer){ .play = play_silence });
+    f->drops = true;
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && counts_of(f)->sent == 1);
+    pp_client_interrupt(f->client);
+    run(f);
+    assert_int_equal(counts_of(f)->unanswered_ns, counts_of(f)->last_ns - counts_of(f)->first_ns);
+    check_books(f, 1);
+}
+
+static void test_once_all_is_answered_nothing_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_rate(f, 2);
+    prepare_stage(f, (struct stage){ .count = 20, .start_in_ns = -5 * (int64_t)INTERVAL_NS });
+    echo_peers(f, 2);
+    run_to_the_end(f);
+    assert_int_equal(counts_of(f)->unanswered_ns, 0);
+    check_whole(f, 20);
 }
 
 /* ---- phases ---- */
@@ -347,7 +459,14 @@ int main(void)
         ON_EACH_ENGINE(test_an_interrupt_notes_how_far_behind_the_schedule_is),
         ON_EACH_ENGINE(test_a_count_that_was_reached_late_is_behind_its_schedule),
         ON_EACH_ENGINE(test_who_catches_up_is_not_behind_any_more),
+        ON_EACH_ENGINE(test_a_message_that_went_out_late_is_not_owed_at_the_end),
+        ON_EACH_ENGINE(test_a_message_that_went_out_late_is_not_owed_at_an_interrupt),
+        ON_EACH_ENGINE(test_nothing_is_sent_once_the_time_is_over),
         ON_EACH_ENGINE(test_when_one_connection_breaks_the_others_keep_the_schedule),
+        ON_EACH_ENGINE(test_a_message_without_an_answer_has_waited_from_when_it_was_due),
+        ON_EACH_ENGINE(test_a_message_that_is_answered_after_the_end_has_waited_until_then),
+        ON_EACH_ENGINE(test_a_message_without_an_answer_has_waited_until_the_interrupt),
+        ON_EACH_ENGINE(test_once_all_is_answered_nothing_waits),
         ON_EACH_ENGINE(test_each_phase_has_a_schedule_of_its_own),
     };
 

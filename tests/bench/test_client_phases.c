@@ -145,6 +145,8 @@ static void test_an_answer_after_the_end_is_not_counted(void **state)
     run(f);
     assert_int_equal(counts_of(f)->sent, 3);
     assert_int_equal(counts_of(f)->received, 0);
+    assert_true(counts_of(f)->unanswered_ns > 0);
+    assert_true(counts_of(f)->unanswered_ns <= SHORT_NS);
     check_books(f, 3);
 }
 

@@ -184,17 +184,17 @@ static void test_without_a_stall_nothing_is_hidden(void **state)
     assert_int_equal(f->hidden.corrected_ns, f->hidden.shown_ns);
 }
 
-/* 890 of 20 us, 20 of 30 us, and 90 of 55 us, beside which an even pace puts as many of 35 us: the
- * 900th of 1,000 is one of 30 us, and the 981st of 1,090 one of 35 us. */
+/* 445 of 20 us, 10 of 30 us, and 45 of 55 us, beside which an even pace puts as many of 35 us: the
+ * 450th of 500 is one of 30 us, and the 491st of 545 one of 35 us. */
 static void test_less_than_twice_as_much_does_not_matter(void **state)
 {
     struct fixture *f = *state;
 
     f->plan.quantile_count = 1;
     f->plan.quantiles[0] = 0.9;
-    record(f, 890, 20000);
-    record(f, 20, 30000);
-    record(f, 90, 55000);
+    record(f, 445, 20000);
+    record(f, 10, 30000);
+    record(f, 45, 55000);
     find_hidden(f, 0);
     assert_in_range(f->hidden.shown_ns, 30000, 30020);
     assert_in_range(f->hidden.corrected_ns, 34900, 35060);
@@ -202,19 +202,52 @@ static void test_less_than_twice_as_much_does_not_matter(void **state)
 }
 
 /* It is the highest quantile that has samples enough, whatever the order. */
-static void test_what_is_hidden_is_told_of_the_highest_quantile_that_is_shown(void **state)
+static void test_what_is_hidden_is_told_of_the_highest_quantile_that_is_supported(void **state)
 {
     struct fixture *f = *state;
 
     f->plan.quantile_count = 3;
     f->plan.quantiles[0] = 0.9999; /* too few samples */
-    f->plan.quantiles[1] = 0.99;
+    f->plan.quantiles[1] = 0.9995;
     f->plan.quantiles[2] = 0.5;
     record(f, 20000, 20000);
     record(f, 1, 100 * PP_NS_PER_MS);
     find_hidden(f, 0);
-    assert_true(f->hidden.q == 0.99);
+    assert_true(f->hidden.q == 0.9995);
     assert_true(f->hidden.matters);
+}
+
+static void test_what_is_hidden_does_not_depend_on_what_is_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.quantile_count = 1;
+    f->plan.quantiles[0] = 0.5;
+    record(f, 20000, 20000);
+    record(f, 1, 100 * PP_NS_PER_MS);
+    find_hidden(f, 0);
+    assert_true(f->hidden.q == 0.999);
+    assert_true(f->hidden.matters);
+    pp_hist_reset(&f->hist);
+    record(f, 20, 20000);
+    find_hidden(f, 0);
+    assert_true(f->hidden.q == 0.5);
+}
+
+static void test_the_highest_quantile_is_that_of_those_shown(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.quantile_count = 3;
+    f->plan.quantiles[0] = 0.99; /* too few samples */
+    f->plan.quantiles[1] = 0.75;
+    f->plan.quantiles[2] = 0.5;
+    record(f, 500, 20000);
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_true(pp_latency_highest(&f->latency) == 0.75);
+    f->plan.quantile_count = 1;
+    pp_latency_of(&f->latency, &f->hist, &f->plan);
+    assert_true(pp_latency_highest(&f->latency) == 0);
 }
 
 /* With 1 ms to think, 100 ms keep only some 98 messages back, of 20,000. */
@@ -258,7 +291,9 @@ int main(void)
         TEST(test_a_stall_that_a_closed_loop_hides_is_found),
         TEST(test_without_a_stall_nothing_is_hidden),
         TEST(test_less_than_twice_as_much_does_not_matter),
-        TEST(test_what_is_hidden_is_told_of_the_highest_quantile_that_is_shown),
+        TEST(test_what_is_hidden_is_told_of_the_highest_quantile_that_is_supported),
+        TEST(test_what_is_hidden_does_not_depend_on_what_is_shown),
+        TEST(test_the_highest_quantile_is_that_of_those_shown),
         TEST(test_time_to_think_is_part_of_the_pace),
         TEST(test_what_the_scratch_held_before_is_of_no_effect),
     };

@@ -163,6 +163,82 @@ static void test_a_machine_that_slept_is_invalid(void **state)
     check(result, PP_REASON_CLOCK, PP_INVALID, "slept for 2.5 s");
 }
 
+/* ---- what had no answer at the end ---- */
+
+/* The slowest answer took 3 ms, of 1 s; the oldest of those without one is older. */
+static void leave_unanswered(struct pp_result *result, uint64_t count, uint64_t us)
+{
+    result->in_flight = count;
+    result->counts.sent = result->counts.received + count;
+    result->counts.worst_ns = 3 * PP_NS_PER_MS;
+    result->counts.unanswered_ns = us * 1000;
+}
+
+static void test_what_waits_no_longer_than_answers_took_is_no_matter(void **state)
+{
+    struct pp_result *result = *state;
+
+    for (int open_loop = 0; open_loop < 2; open_loop++) {
+        result->plan.rate = open_loop ? 10000 : 0;
+        leave_unanswered(result, 1000, 3000);
+        check_valid(result);
+    }
+}
+
+static void test_what_waits_for_less_than_a_millisecond_is_no_matter(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 10000;
+    leave_unanswered(result, 1000, 1000);
+    result->counts.worst_ns = 20000;
+    check_valid(result);
+    leave_unanswered(result, 1000, 1001);
+    result->counts.worst_ns = 20000;
+    check(result, PP_REASON_UNANSWERED, PP_INVALID, "at the end: 1,000, the oldest for 1.00 ms");
+}
+
+static void test_what_waits_twice_as_long_as_any_answer_took_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    leave_unanswered(result, 1, 5999);
+    check_valid(result);
+    leave_unanswered(result, 1, 6000);
+    check(result, PP_REASON_UNANSWERED, PP_SUSPECT,
+          "messages unanswered at the end: 1, the oldest for 6.00 ms; the slowest answer took 3.00 "
+          "ms");
+}
+
+static void test_what_waits_for_a_tenth_of_the_time_more_than_any_answer_took_is_invalid(
+    void **state)
+{
+    struct pp_result *result = *state;
+
+    leave_unanswered(result, 1, 103000);
+    check(result, PP_REASON_UNANSWERED, PP_SUSPECT, "the oldest for 103.00 ms");
+    leave_unanswered(result, 1, 103001);
+    check(result, PP_REASON_UNANSWERED, PP_INVALID, "the oldest for 103.00 ms");
+}
+
+/* p99 is shown: it is not what it would be, if more than one of a hundred is missing. */
+static void test_an_open_loop_in_which_more_are_missing_than_lie_beyond_is_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 10000;
+    result->counts.received = 9900;
+    leave_unanswered(result, 99, 7000);
+    check(result, PP_REASON_UNANSWERED, PP_SUSPECT, "at the end: 99,");
+    leave_unanswered(result, 101, 7000);
+    check(result, PP_REASON_UNANSWERED, PP_INVALID, "at the end: 101,");
+    leave_unanswered(result, 101, 3001);
+    check(result, PP_REASON_UNANSWERED, PP_INVALID, "at the end: 101,");
+    result->plan.rate = 0; /* a closed loop does not send what would be missing */
+    leave_unanswered(result, 101, 7000);
+    check(result, PP_REASON_UNANSWERED, PP_SUSPECT, "at the end: 101,");
+}
+
 /* ---- SUSPECT ---- */
 
 static void test_a_clock_that_takes_more_than_a_microsecond_is_suspect(void **state)
@@ -311,6 +387,8 @@ static void test_a_hidden_stall_is_named_and_no_fault(void **state)
     check_valid(result);
     result->hidden.matters = true;
     check(result, PP_REASON_STALL_HIDDEN, PP_VALID, "p99.9 would be about 97 ms, not 0.09");
+    result->hidden.q = 0.9999999;
+    check(result, PP_REASON_STALL_HIDDEN, PP_VALID, "p99.99999 would be about 97 ms, not 0.09");
 }
 
 /* ---- several ---- */
@@ -333,7 +411,9 @@ static void spoil(struct pp_result *result)
     result->plan.rate = 1000;
     result->rate_missed = true;
     result->balanced = false;
-    result->counts = (struct pp_client_counts){ .sent = 9, .errors = 1, .lost = 1 };
+    result->counts = (struct pp_client_counts){
+        .sent = 9, .errors = 1, .lost = 1, .unanswered_ns = PP_NS_PER_S
+    };
     result->partial = true;
     result->client_load.saturated = true;
     result->response_latency.saturated = 1;
@@ -368,6 +448,11 @@ static void test_a_worse_reason_never_stands_behind_a_lesser_one(void **state)
     verdict = judged(result);
     for (unsigned i = 1; i < verdict.count; i++)
         assert_true(verdict.reasons[i].level <= verdict.reasons[i - 1].level);
+    result->counts.unanswered_ns = 2 * PP_NS_PER_MS; /* less, and before one that is as bad */
+    verdict = judged(result);
+    for (unsigned i = 1; i < verdict.count; i++)
+        assert_true(verdict.reasons[i].level <= verdict.reasons[i - 1].level);
+    assert_int_equal(verdict.count, PP_REASONS);
 }
 
 static void test_the_largest_figures_fit_into_the_texts(void **state)
@@ -378,6 +463,7 @@ static void test_the_largest_figures_fit_into_the_texts(void **state)
     spoil(result);
     result->counts.lost = result->counts.received = UINT64_MAX / 2;
     result->counts.errors = result->counts.lag_ns = UINT64_MAX;
+    result->in_flight = result->counts.unanswered_ns = UINT64_MAX;
     result->counts.failed_connections = UINT32_MAX;
     result->response_latency.samples = result->response_latency.saturated = UINT64_MAX;
     result->hidden.corrected_ns = result->hidden.shown_ns = UINT64_MAX;
@@ -425,6 +511,11 @@ int main(void)
         TEST(test_a_wrong_answer_is_invalid),
         TEST(test_a_clock_that_went_backwards_is_invalid_and_no_other_error),
         TEST(test_a_machine_that_slept_is_invalid),
+        TEST(test_what_waits_no_longer_than_answers_took_is_no_matter),
+        TEST(test_what_waits_for_less_than_a_millisecond_is_no_matter),
+        TEST(test_what_waits_twice_as_long_as_any_answer_took_is_suspect),
+        TEST(test_what_waits_for_a_tenth_of_the_time_more_than_any_answer_took_is_invalid),
+        TEST(test_an_open_loop_in_which_more_are_missing_than_lie_beyond_is_invalid),
         TEST(test_a_clock_that_takes_more_than_a_microsecond_is_suspect),
         TEST(test_an_end_before_the_time_is_suspect),
         TEST(test_one_lost_message_is_suspect),

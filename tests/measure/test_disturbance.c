@@ -58,9 +58,11 @@ static void test_ticks_are_summed_over_the_cpus_of_the_run(void **state)
     assert_int_equal(r.steal_ticks, 23);
     assert_int_equal(r.total_ticks, 2000);
     assert_int_equal(r.busy_ticks, 600);
+    assert_int_equal(r.cpus, 2);
     r = reading_of(*state, NULL, 0);
     assert_int_equal(r.steal_ticks, 123);
     assert_int_equal(r.total_ticks, 3000);
+    assert_int_equal(r.cpus, 3);
     r = reading_of(*state, cpus_1_2, 0);
     assert_int_equal(r.total_ticks, 0);
 }
@@ -111,6 +113,29 @@ static void test_the_share_of_stolen_time_is_that_between_the_readings(void **st
     (void)state;
     assert_true(d.steal_known);
     check_near(d.steal_share, 0.05);
+}
+
+/* One tick that ended just then is more than a hundredth of a shorter time. */
+static void test_stolen_time_is_known_from_a_hundred_ticks_of_each_cpu_on(void **state)
+{
+    static const struct {
+        unsigned cpus;
+        uint64_t total;
+        bool known;
+    } cases[] = { { 1, 99, false }, { 1, 100, true }, { 4, 399, false }, { 4, 400, true } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct pp_disturbance_reading earlier = { .total_ticks = 1000,
+                                                        .cpus = cases[i].cpus };
+        const struct pp_disturbance_reading later = { .steal_ticks = cases[i].cpus,
+                                                      .total_ticks = 1000 + cases[i].total,
+                                                      .cpus = cases[i].cpus };
+        const struct pp_disturbance d = pp_disturbance_between(&earlier, &later);
+
+        assert_int_equal(d.steal_known, cases[i].known);
+        check_near(d.steal_share, cases[i].known ? 0.01 : 0);
+    }
 }
 
 static void test_what_others_had_is_what_was_busy_and_not_our_own(void **state)
@@ -252,6 +277,7 @@ int main(void)
         TREE_TEST(test_an_empty_system_was_not_disturbed),
         TREE_TEST(test_the_load_is_that_of_the_last_minute),
         cmocka_unit_test(test_the_share_of_stolen_time_is_that_between_the_readings),
+        cmocka_unit_test(test_stolen_time_is_known_from_a_hundred_ticks_of_each_cpu_on),
         cmocka_unit_test(test_what_others_had_is_what_was_busy_and_not_our_own),
         cmocka_unit_test(test_counters_that_step_back_never_leave_0_to_1),
         cmocka_unit_test(test_a_frequency_may_change_either_way),

@@ -275,6 +275,7 @@ static void fill_open_counts(struct golden *golden)
                                                 .reordered = 3,
                                                 .duplicates = 1,
                                                 .lag_ns = 12300000,
+                                                .unanswered_ns = 2100000,
                                                 .last_ns = 40000000,
                                                 .worst_ns = result->response.max_ns,
                                                 .worst_at_ns = 33000000 };

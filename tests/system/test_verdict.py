@@ -1,5 +1,6 @@
 """What makes a result doubtful is said, each reason provoked; and a quiet run is VALID."""
 
+import itertools
 import os
 import re
 import shutil
@@ -113,6 +114,62 @@ def test_a_server_that_never_answers_is_invalid(pingpong, engine, tmp_path):
         strict = measured_client(pingpong, tmp_path, server, *args, "--strict", status=3)
     assert strict.text.err.count("\n") == 1 and "no_round_trips" in strict.text.err, str(strict)
     assert "--strict" in strict.text.err, str(strict)
+
+
+def falls_silent(only=None):
+    """A script that echoes for 200 ms, and answers no more; only: on the connection of that number."""
+    numbers = itertools.count()
+
+    def script(connection):
+        number, begin = next(numbers), time.monotonic()
+        for message in connection.messages(5):
+            if time.monotonic() - begin > 0.2 and only in (None, number):
+                return silent(connection)
+            connection.send(message)
+        return None
+
+    return script
+
+
+SILENCES = {
+    "open loop": (None, "-R", "1000"),
+    "closed loop": (None,),
+    "one of four": (2, "-c", "4", "-T", "2"),
+}
+
+
+@pytest.mark.parametrize("load", SILENCES)
+def test_a_server_that_falls_silent_before_the_end_is_invalid(pingpong, engine, tmp_path, load):
+    only, *args = SILENCES[load]
+    args = ("-t", "800ms", "--engine", engine, *args, *SUPPORTED)
+    with peers.Server(falls_silent(only)) as server:
+        result = measured_client(pingpong, tmp_path, server, *args)
+    is_invalid(result, "unanswered", r"^messages unanswered at the end: \d+, the oldest for \d+\.\d\d ms;")
+    counts = result["counts"]
+    assert counts["in_flight"] >= 1 and counts["received"] > 0, str(result)
+    assert counts["in_flight_oldest_ns"] > result["worst"]["ns"] + 80_000_000, str(result)
+    with peers.Server(falls_silent(only)) as server:
+        strict = measured_client(pingpong, tmp_path, server, *args, "--strict", status=3)
+    assert "unanswered" in strict.text.err, str(strict)
+
+
+def test_a_run_that_is_given_up_says_what_has_no_answer(pingpong, tmp_path):
+    with peers.Server(falls_silent()) as server:
+        result = measured_client(pingpong, tmp_path, server, "-n", "1000G", *SUPPORTED, status=1)
+    is_invalid(result, "unanswered", "^messages unanswered at the end: 1, ")
+    result.has_reason("partial", "SUSPECT")
+    waited_ns = result["counts"]["in_flight_oldest_ns"]
+    assert 9_900_000_000 < waited_ns < result["duration_ns"], str(result)
+
+
+def test_messages_under_way_at_the_end_are_nothing_unusual(pingpong, engine, tmp_path):
+    """Unless the machine stood still just then, which is tried again."""
+    args = ("-c", "4", "-D", "4", "-t", "300ms", "--engine", engine)
+    for _ in range(TRIES):
+        result = measured(pingpong, tmp_path, *args)
+        if result["counts"]["in_flight"] and "unanswered" not in result.reasons:
+            return
+    pytest.fail(str(result))
 
 
 def test_a_run_that_is_interrupted_before_it_measures_is_invalid(pingpong, tmp_path):
@@ -258,5 +315,5 @@ def test_the_method_explains_every_reason():
         r'\[PP_REASON_\w+\] = \{ "(\w+)"', (ROOT / "src/bench/verdict.c").read_text("utf-8")
     )
     method = (ROOT / "docs/METHOD.md").read_text("utf-8")
-    assert len(names) >= 14
+    assert len(names) >= 16
     assert [name for name in names if f"| `{name}` |" not in method] == []
