@@ -336,8 +336,8 @@ static void on_connected(void *owner)
     }
 }
 
-/* Of the measurement, on the clients' side. A signal that comes after the whole time, or later, cuts
- * nothing off. */
+/* Of the measurement, on the clients' side. A signal that comes after the whole time, or later,
+ * cuts nothing off. */
 static void note_end(struct run *run)
 {
     const struct pp_sample spent = pp_clients_spent(run->clients);

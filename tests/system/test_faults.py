@@ -1,6 +1,7 @@
 """What goes wrong on the way: wrong bytes, connections that break, calls that fail."""
 
 import errno
+import os
 import shutil
 import signal
 import socket
@@ -121,9 +122,17 @@ def kill_connection(port, which):
     return [line.split() for line in done.stdout.splitlines() if line]
 
 
+def cpu_seconds(run):
+    """More than starting takes: then it measures."""
+    with open(f"/proc/{run.pid}/stat", encoding="ascii") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize("wait", ["block", "yield"])
 def test_a_connection_that_the_kernel_aborts_is_an_error_in_one_line(pingpong, engine, wait):
     with pingpong.endless("--engine", engine, "--wait", wait) as running:
+        wait_until(lambda: cpu_seconds(running) > 0.5, "round trips", running.timeout_s)
         if not kill_connection(running.port, ()):
             pytest.skip("ss may not abort connections here")
         result = running.finish()
