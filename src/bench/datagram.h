@@ -28,7 +28,7 @@ struct pp_datagram {
 
 void pp_datagram_write(const struct pp_datagram *datagram, char data[PP_DATAGRAM_HEADER_BYTES]);
 
-/* False if data is not one of ours: too short, no magic value, another version or unknown kind. What
+/* False if data is not one of ours: too short, no magic value, another version, unknown kind. What
  * reply_bytes asks for is not looked at. */
 bool pp_datagram_read(struct pp_datagram *datagram, const char *data, uint32_t len);
 

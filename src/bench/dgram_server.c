@@ -74,8 +74,8 @@ static void introduce(struct pp_dgram_server *server, char *data)
     pp_hello_reply_write(&reply, data + PP_DATAGRAM_HEADER_BYTES);
 }
 
-/* A reply is no shorter than a header, and no longer than its request, so that nobody can be flooded
- * by way of this server. */
+/* A reply is no shorter than a header, and no longer than its request, so that nobody can be
+ * flooded by way of this server. */
 static bool is_fair(const struct pp_datagram *request, uint32_t len)
 {
     return request->reply_bytes >= PP_DATAGRAM_HEADER_BYTES && request->reply_bytes <= len;
