@@ -467,6 +467,7 @@ static void tcp_add(struct pp_tcp_summary *sum, const struct pp_tcp_summary *tcp
 {
     const bool first = sum->connections == 0;
 
+    sum->fallbacks += tcp->fallbacks;
     sum->retransmits += tcp->retransmits;
     if (tcp->connections == 0)
         return;
