@@ -205,8 +205,8 @@ void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus
 }
 
 /* Each CPU's counter goes on by whole ticks, so that a difference is up to one of them wrong: of
- * fewer ticks that would be more than a hundredth. The kernel's counters may step back a little,
- * and those of a CPU that went offline are missing later. */
+ * fewer ticks that would be more than a hundredth. They may step back a little, and those of a CPU
+ * that went offline are missing later. */
 static void steal_between(struct pp_disturbance *d, const struct pp_disturbance_reading *earlier,
                           const struct pp_disturbance_reading *later)
 {
