@@ -263,15 +263,25 @@ void pp_clients_connect(struct pp_clients *clients)
     command_all(clients, COMMAND_CONNECT);
 }
 
-void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last)
+/* What a client takes of the count at once. On a schedule it takes one message when that is due, or
+ * the last portions would be sent by one client alone, at its share of the rate. */
+static uint64_t portion_of(const struct pp_clients *clients, uint64_t count)
 {
     const uint64_t portion = count / clients->count / PORTIONS;
 
+    if (!count)
+        return PORTION_MAX;
+    if (clients->count == 1)
+        return count;
+    if (clients->options.plan->rate > 0 || portion == 0)
+        return 1;
+    return portion < PORTION_MAX ? portion : PORTION_MAX;
+}
+
+void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last)
+{
     atomic_store(&clients->budget.left, count ? count : UINT64_MAX);
-    clients->budget.portion = clients->count == 1 && count      ? count
-                              : !count || portion > PORTION_MAX ? PORTION_MAX
-                              : portion                         ? portion
-                                                                : 1;
+    clients->budget.portion = portion_of(clients, count);
     clients->phase = (struct pp_phase){
         .budget = &clients->budget, .start_ns = pp_clock_now_ns(), .time_ns = time_ns, .last = last
     };
