@@ -143,9 +143,6 @@ static int check_load(const struct pp_plan *plan, struct pp_error *err)
     if (plan->expect_how == PP_EXPECT_ECHO && plan->answers && plan->crr)
         return refuse(err, "--crr and responses of another size exclude each other: give --size "
                            "one value");
-    if (plan->answers && !plan->hello && !plan->socket.dgram)
-        return refuse(err, "--size: a server learns of responses of another size by a hello, so "
-                           "--no-hello leaves one value only");
     if (plan->crr && plan->depth > 1)
         return refuse(err, "--crr has one message on a connection: leave out --depth");
     if (plan->rate > 0 && plan->think_ns)

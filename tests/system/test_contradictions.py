@@ -50,7 +50,6 @@ BAD = [
     (TO + "--expect x --expect-until x", "--expect, --expect-bytes and --expect-until exclude"),
     (TO + "--expect-bytes 5 --expect-until x",
      "--expect, --expect-bytes and --expect-until exclude"),
-    (TO + "-m 1k,64 --no-hello", "--size", "--no-hello"),
     ("--crr -m 5,6", "--crr", "responses of another size", "--size"),
     ("--crr -D 2", "--crr has one message on a connection", "--depth"),
     ("-R 100 --think 5", "--rate", "--think", "one of them"),
