@@ -832,7 +832,10 @@ const struct pp_cli_option pp_cli_options[] = {
     { 0, "expect-until", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT,
       "the response ends with this text", set_expect_until },
     { 0, "no-hello", NULL, NULL, PP_CLI_FOREIGN, CLIENT, NULL,
-      "do not ask the server whether it is a pingpong", set_no_hello },
+      "do not ask the server whether it is a pingpong; one\n"
+      "that is to give responses of another size is told so\n"
+      "all the same",
+      set_no_hello },
 
     { 0, "engine", NULL, "NAME", PP_CLI_HOW, ALL, ENGINES,
       "what does the I/O: io_uring, epoll, or auto for the\n"

@@ -328,8 +328,13 @@ def test_a_run_that_is_interrupted_before_it_measures_has_no_figures_and_is_inva
 
 
 def test_a_result_that_strict_refuses_says_so_in_its_json(pingpong):
-    with peers.DatagramServer(lambda number, message: []) as server:
-        args = ("-u", "--no-hello", "-t", "300ms", "-R", "100", "--strict")
+    def three_answers(connection):
+        for number, message in enumerate(connection.messages(5)):
+            if number < 3:
+                connection.send(message)
+
+    with peers.Server(three_answers) as server:
+        args = ("--no-hello", "-t", "300ms", "-w", "0", "-R", "100", "-D", "64", "--strict")
         result = client_json(pingpong, server.target, *args, status=3)
     assert result["verdict"]["level"] == "INVALID"
     assert result["error"]["kind"] == "gate" and "--strict" in result["error"]["text"]
@@ -364,7 +369,8 @@ def test_a_run_that_is_interrupted_while_it_connects_has_whole_outputs(pingpong,
 
 def test_a_run_without_one_answer_has_null_for_its_latencies(pingpong):
     with peers.DatagramServer(lambda number, message: []) as server:
-        result = client_json(pingpong, server.target, "-u", "--no-hello", "-t", "300ms", "-R", "100")
+        args = ("-u", "--no-hello", "-t", "300ms", "-R", "100")
+        result = client_json(pingpong, server.target, *args, status=1)
     assert result["round_trips"] == 0 and result["worst"] is None
     assert result["rtt"]["mean_ns"] is result["response"]["max_ns"] is None
     assert all(p["ns"] is None for p in result["rtt"]["percentiles"])
