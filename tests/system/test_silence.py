@@ -1,10 +1,11 @@
 """Servers that stop to answer, from outside: a silence ends, counts, and is no round trip."""
 
 import json
+import signal
 import time
 
 from driver import wait_until
-from peers import Counts, Server, client
+from peers import Counts, Server, client, exactly
 
 
 def silent_after(messages):
@@ -29,6 +30,24 @@ def test_a_warm_up_by_count_does_not_wait_for_ever(pingpong):
     with Server(silent_after(10)) as server:
         result = client(pingpong, server, "-n", "100", "-w", "50")
     assert result.status == 1 and "no round trip was completed for 10 s" in result.err, str(result)
+
+
+def test_a_program_that_was_stopped_for_longer_than_any_silence_goes_on(pingpong):
+    """The limit of a silence is 10 s."""
+
+    def slow(connection):
+        for message in connection.messages(5):
+            time.sleep(0.05)
+            connection.send(message)
+
+    with Server(slow) as server:
+        args = ("client", server.target, "--no-hello", "-v", "-n", "20", "-w", "0")
+        with pingpong.spawn(*args, free_port=False) as run:
+            wait_until(lambda: server.bytes >= 25, "messages", run.timeout_s)
+            run.send(signal.SIGSTOP)
+            time.sleep(11)
+            run.send(signal.SIGCONT)
+            exactly(run.finish(), 20)
 
 
 def test_a_signal_when_the_time_is_over_cuts_nothing_off(pingpong):
