@@ -1,8 +1,8 @@
 #include "measure/machine.h"
 
+#include "descriptors.h"
 #include "tree.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <sys/resource.h>
@@ -336,19 +336,6 @@ static void test_limits_are_those_in_force_now(void **state)
     pp_machine_read(&m, "");
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     assert_true(m.open_files == 77);
-}
-
-static unsigned open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    if (!dir)
-        skip();
-    while (readdir(dir))
-        count++;
-    (void)closedir(dir);
-    return count;
 }
 
 static void test_reading_leaves_no_descriptor_open(void **state)

@@ -1,7 +1,8 @@
 #include "measure/route.h"
 
+#include "descriptors.h"
+
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -249,19 +250,6 @@ static void test_an_interface_without_a_cable_has_no_speed(void **state)
     assert_int_equal(find(&route, "10.2.0.7"), 0);
     assert_string_equal(route.interface, "idle");
     assert_int_equal(route.speed_mbit, 0);
-}
-
-static unsigned open_descriptors(void)
-{
-    DIR *dir = opendir("/proc/self/fd");
-    unsigned count = 0;
-
-    if (!dir)
-        skip();
-    while (readdir(dir))
-        count++;
-    (void)closedir(dir);
-    return count;
 }
 
 static void test_asking_leaves_no_descriptor_open(void **state)
