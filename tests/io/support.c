@@ -713,3 +713,12 @@ enum pp_io_next test_doomed_once(struct pp_io_op *op)
     free(doomed);
     return PP_IO_DISARM;
 }
+
+void test_close(struct fixture *f, struct pp_io_loop *loop, int fd)
+{
+    struct test_probe *probe = test_probe(f);
+
+    pp_io_close(loop, &probe->op, fd, test_probe_once);
+    test_run(loop);
+    assert_int_equal(probe->res, 0);
+}

@@ -144,6 +144,9 @@ struct test_probe {
 };
 
 enum pp_io_next test_probe_once(struct pp_io_op *op);
+
+/* Closes fd through loop, and runs the loop until nothing is armed. */
+void test_close(struct fixture *f, struct pp_io_loop *loop, int fd);
 struct test_probe *test_probe(struct fixture *f);
 
 /* Operations that write their tag into one log, for the order of callbacks. */

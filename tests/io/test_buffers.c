@@ -582,15 +582,6 @@ static void assert_no_buffer_is_missing(struct fixture *f, struct pp_io_loop *lo
     test_run(loop); /* hangs, if one is missing */
 }
 
-static void close_fd(struct fixture *f, struct pp_io_loop *loop, int fd)
-{
-    struct test_probe *probe = test_probe(f);
-
-    pp_io_close(loop, &probe->op, fd, test_probe_once);
-    test_run(loop);
-    assert_int_equal(probe->res, 0);
-}
-
 static void closing_in_mid_stream_loses_no_buffer(void **state)
 {
     struct fixture *f = *state;
@@ -607,7 +598,7 @@ static void closing_in_mid_stream_loses_no_buffer(void **state)
         keeper_put_all(k);
         if (i % 3 == 0) /* comes too late for anybody */
             write_pattern(pair.far, 0, 3 * BUFFER_BYTES);
-        close_fd(f, loop, pair.near);
+        test_close(f, loop, pair.near);
     }
     assert_no_buffer_is_missing(f, loop);
 }
@@ -630,7 +621,7 @@ static void closing_after_a_cancel_loses_no_buffer(void **state)
         pp_io_cancel(loop, &k->op);
         test_run(loop);
         keeper_put_all(k);
-        close_fd(f, loop, pair.near);
+        test_close(f, loop, pair.near);
     }
     assert_no_buffer_is_missing(f, loop);
 }
@@ -651,7 +642,7 @@ static void resets_and_ends_lose_no_buffer(void **state)
             assert_int_equal(close(pair.far), 0);
         test_run(loop);
         assert_int_equal(sink->end, i % 2 == 0 ? -ECONNRESET : 0);
-        close_fd(f, loop, pair.near);
+        test_close(f, loop, pair.near);
     }
     assert_no_buffer_is_missing(f, loop);
 }

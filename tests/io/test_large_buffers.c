@@ -466,15 +466,6 @@ static void many_streams_at_once_through_few_buffers_are_intact(void **state)
 
 /* ---- none is lost ------------------------------------------------------------------------ */
 
-static void close_fd(struct fixture *f, struct pp_io_loop *loop, int fd)
-{
-    struct test_probe *probe = test_probe(f);
-
-    pp_io_close(loop, &probe->op, fd, test_probe_once);
-    test_run(loop);
-    assert_int_equal(probe->res, 0);
-}
-
 static void closing_in_mid_stream_loses_no_buffer(void **state)
 {
     struct fixture *f = *state;
@@ -496,7 +487,7 @@ static void closing_in_mid_stream_loses_no_buffer(void **state)
         }
         if (i % 3 == 0)
             test_poll(loop);
-        close_fd(f, loop, pair.near);
+        test_close(f, loop, pair.near);
     }
     put_all(take_out(f, loop, true)); /* hangs, if one is missing */
     put_all(take_out(f, loop, false));
