@@ -7,6 +7,7 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "io/datagram.h"
+#include "io/rseq.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -447,6 +448,7 @@ int pp_io_loop_run(struct pp_io_loop *loop)
 {
     int ret = 0;
 
+    pp_io_rseq_leave(loop);
     while (loop->armed > ARMED_BY_LOOP && ret >= 0)
         ret = loop_turn(loop, true);
     return ret < 0 ? ret : 0;

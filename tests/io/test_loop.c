@@ -432,6 +432,55 @@ static void an_unknown_feature_is_refused_by_name(void **state)
     }
 }
 
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Registers the calling thread for restartable sequences, as the C library does it. */
+static int register_for_rseq(void)
+{
+    char *area = (char *)__builtin_thread_pointer() + __rseq_offset;
+
+    return syscall(SYS_rseq, area, 32, 0, RSEQ_SIG) < 0 ? -errno : 0;
+}
+
+struct registrations {
+    struct pp_io_loop *loop;
+    int before, after;
+};
+
+static void *register_around_a_run(void *argument)
+{
+    struct registrations *r = argument;
+
+    r->before = register_for_rseq(); /* a thread inherits from its creator whether it is already */
+    if (pp_io_loop_run(r->loop) == 0)
+        r->after = register_for_rseq();
+    return NULL;
+}
+
+static void running_takes_the_thread_out_of_restartable_sequences(void **state)
+{
+    struct registrations *r = test_new(*state, sizeof *r);
+
+    if (__rseq_size == 0)
+        skip();
+    r->loop = test_loop(*state);
+    r->after = -1;
+    test_thread(*state, register_around_a_run, r);
+    test_threads_join(*state);
+    assert_true(r->before == 0 || r->before == -EBUSY);
+    assert_int_equal(r->after, 0);
+}
+#else
+static void running_takes_the_thread_out_of_restartable_sequences(void **state)
+{
+    (void)state;
+    skip();
+}
+#endif
+
 static void its_own_spec_exists(void **state)
 {
     (void)state;
@@ -461,6 +510,7 @@ int main(int argc, char **argv)
         TEST(the_list_of_engines_has_it_for_few_connections_and_for_many),
         TEST(an_unknown_engine_is_refused_by_name),
         TEST(an_unknown_feature_is_refused_by_name),
+        TEST(running_takes_the_thread_out_of_restartable_sequences),
         TEST(its_own_spec_exists),
     };
 
