@@ -1,9 +1,9 @@
 /* The epoll engine: readiness turned into completions with plain system calls.
  *
- * A descriptor is registered once, edge-triggered, for reading and writing. A request is tried when
- * the descriptor is not known to be dry (receive) or full (send), and waits for the next edge where
- * the kernel says EAGAIN or, for a receive on a stream, gave less than was asked for: the stream is
- * dry then, and one system call is saved.
+ * A descriptor is registered once, edge-triggered, for reading, and once more for writing where
+ * that ever has to wait. A request is tried when the descriptor is not known to be dry (receive) or
+ * full (send), and waits for the next edge where the kernel says EAGAIN or, for a receive on a
+ * stream, gave less than was asked for: the stream is dry then, and one system call is saved.
  *
  * While the loop spins and only a few receives wait, they are tried directly and epoll is left out.
  * A descriptor that is only ever tried so is not even registered, because the bookkeeping of the
@@ -39,7 +39,8 @@ enum fd_flag {
     FD_HUNG_UP = 8,  /* the end of the stream, or an error, is yet to be read: no more edges */
     FD_STREAM = 16,  /* what kind of socket it is; neither until somebody wanted to know */
     FD_DATAGRAM = 32,
-    FD_TELLING = 64 /* a datagram comes with the address that it was sent to */
+    FD_TELLING = 64,    /* a datagram comes with the address that it was sent to */
+    FD_TELLS_ROOM = 128 /* registered for sending, too */
 };
 
 /* Kept apart from each other so that an idle connection costs 9 bytes here. */
@@ -65,6 +66,12 @@ static struct epoll_state *state_of(struct pp_io_loop *loop)
 static bool is_receive(const struct pp_io_op *op)
 {
     return op->kind == PP_IO_RECV || op->kind == PP_IO_RECV_POOLED || op->kind == PP_IO_RECV_FROM;
+}
+
+/* Whether op waits for room, or for its connection. */
+static bool is_send(const struct pp_io_op *op)
+{
+    return op->kind == PP_IO_CONNECT || op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK;
 }
 
 /* ---- the system calls ---- */
@@ -261,18 +268,23 @@ static bool may_succeed(const struct epoll_state *st, const struct pp_io_op *op)
 
 /* ---- waiting for an edge ---- */
 
-static int fd_register(struct pp_io_loop *loop, int fd)
+/* Edges for sending are asked for once something has had to wait for one, and from then on: a
+ * datagram or Unix socket has one each time that its receiver has taken a message. */
+static int fd_register(struct pp_io_loop *loop, int fd, bool for_sending)
 {
     struct epoll_state *st = state_of(loop);
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                 .data.fd = fd };
+    const uint8_t wanted = for_sending ? FD_REGISTERED | FD_TELLS_ROOM : FD_REGISTERED;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.fd = fd };
 
-    if (st->flags[fd] & FD_REGISTERED)
+    if ((st->flags[fd] & wanted) == wanted)
         return 0;
+    if (for_sending)
+        event.events |= EPOLLOUT;
     pp_io_count_syscall(loop);
-    if (epoll_ctl(st->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
+    if (epoll_ctl(st->epoll_fd, st->flags[fd] & FD_REGISTERED ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd,
+                  &event) < 0)
         return -errno;
-    st->flags[fd] |= FD_REGISTERED;
+    st->flags[fd] |= wanted;
     return 0;
 }
 
@@ -284,7 +296,7 @@ static void fd_unregister(struct pp_io_loop *loop, int fd)
         return;
     pp_io_count_syscall(loop);
     (void)epoll_ctl(st->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    st->flags[fd] &= (uint8_t)~FD_REGISTERED;
+    st->flags[fd] &= (uint8_t)~(FD_REGISTERED | FD_TELLS_ROOM);
 }
 
 static void unheat(struct epoll_state *st, const struct pp_io_op *op)
@@ -330,7 +342,7 @@ static void wait_begin(struct pp_io_loop *loop, struct pp_io_op *op)
     st->waiting[op->fd] = op;
     if (is_receive(op) && heat(loop, op))
         return;
-    ret = fd_register(loop, op->fd);
+    ret = fd_register(loop, op->fd, is_send(op));
     if (ret == 0)
         return;
     wait_end(st, op);
@@ -451,7 +463,7 @@ static void register_hot(struct pp_io_loop *loop)
 
     for (uint32_t i = st->hot_count; i-- > 0;) {
         struct pp_io_op *op = st->hot[i];
-        const int ret = fd_register(loop, op->fd);
+        const int ret = fd_register(loop, op->fd, false);
 
         if (ret < 0) {
             wait_end(st, op);
@@ -545,7 +557,7 @@ static int epoll_open(struct pp_io_loop *loop, const struct pp_io_options *optio
                            loop->fds_max);
         goto fail;
     }
-    ret = fd_register(loop, st->timer_fd);
+    ret = fd_register(loop, st->timer_fd, false);
     if (ret < 0) {
         (void)pp_error_set(err, PP_ERROR_UNAVAILABLE, ret, "engine epoll cannot run here: %s",
                            strerror(-ret));

@@ -391,6 +391,34 @@ static void a_limited_spin_sleeps_in_the_end(void **state)
     }
 }
 
+/* A socket that has room again does not wake a loop where nothing waits to be sent. */
+static void check_taken(struct fixture *f, int type)
+{
+    struct pp_io_loop *loop = test_loop_with(f, (struct pp_io_options){ .wait = PP_IO_WAIT_BLOCK });
+    struct test_probe *answer = test_probe(f), *message = test_probe(f), *timer = test_probe(f);
+    uint64_t before;
+    int fds[2];
+    char byte;
+
+    assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds), 0);
+    test_set_nonblocking(fds[0]);
+    pp_io_recv(loop, &answer->op, fds[0], answer->buf, 1, test_probe_once);
+    test_poll(loop);
+    pp_io_send(loop, &message->op, fds[0], "m", 1, test_probe_once);
+    test_run_until(loop, &message->calls, 1);
+    assert_int_equal(recv(fds[1], &byte, 1, 0), 1);
+    before = pp_io_loop_stats(loop).turns;
+    pp_io_timer(loop, &timer->op, pp_clock_now_ns() + 10 * PP_NS_PER_MS, test_probe_once);
+    test_run_until(loop, &timer->calls, 1);
+    assert_int_equal(pp_io_loop_stats(loop).turns - before, 1);
+}
+
+static void a_message_that_was_taken_wakes_nobody(void **state)
+{
+    check_taken(*state, SOCK_STREAM);
+    check_taken(*state, SOCK_DGRAM);
+}
+
 static void check_poll(struct fixture *f, struct pp_io_loop *loop)
 {
     const struct test_pair silent = test_pair(AF_INET);
@@ -422,6 +450,7 @@ int main(int argc, char **argv)
         TEST(wakes_from_another_thread_come_under_each),
         TEST(a_new_client_is_accepted_beside_a_busy_one_under_each),
         TEST(a_limited_spin_sleeps_in_the_end),
+        TEST(a_message_that_was_taken_wakes_nobody),
         TEST(poll_waits_under_none),
     };
 
