@@ -29,7 +29,7 @@ def run(pingpong, env, *args, server="epoll", client="epoll"):
     return pingpong("-v", "-n", COUNT, *engines, *args, env=env)
 
 
-# ---- wrong answeres ----
+# ---- wrong answers ----
 
 
 @pytest.mark.parametrize("wait", ["block", "yield"])

@@ -1,6 +1,8 @@
 """Servers that stop to answer, from outside: a silence ends, counts, and is no round trip."""
 
+import itertools
 import json
+import re
 import signal
 import time
 
@@ -30,6 +32,20 @@ def test_a_warm_up_by_count_does_not_wait_for_ever(pingpong):
     with Server(silent_after(10)) as server:
         result = client(pingpong, server, "-n", "100", "-w", "50")
     assert result.status == 1 and "no round trip was completed for 10 s" in result.err, str(result)
+
+
+def test_a_server_that_hangs_up_when_the_warm_up_is_over_has_measured_nothing(pingpong, engine):
+    """Whether that is noticed between the two or in the measurement."""
+
+    def script(connection):
+        for message in itertools.islice(connection.messages(5), 10):
+            connection.send(message)
+
+    with Server(script) as server:
+        for _ in range(5):
+            result = client(pingpong, server, "-n", "100", "-w", "10", "--engine", engine)
+            result.failed(1, "a connection broke after 0 round trips", "the server closed it")
+            assert not re.search(r"received [1-9]", result.out), str(result)
 
 
 def test_a_program_that_was_stopped_for_longer_than_any_silence_goes_on(pingpong):
