@@ -32,6 +32,10 @@
 /* After so many receives in a row without sleeping, a hot descriptor leaves the epoll set again. */
 #define DIRECT_STREAK 1024
 
+/* Every so many datagrams that were found by direct looks, one is looked for behind it: a prime, or
+ * it might always be the last of a burst. */
+#define LONE_DATAGRAMS 61
+
 enum fd_flag {
     FD_REGISTERED = 1,
     FD_READABLE = 2, /* may have something to read; without it, the next edge tells */
@@ -55,6 +59,8 @@ struct epoll_state {
     struct pp_io_op *hot[HOT_MAX]; /* the first of them */
     uint32_t looks;                /* direct ones since epoll was last asked */
     uint32_t streak;               /* direct receives since the last sleep */
+    uint32_t lone;                 /* datagrams that were not looked behind */
+    bool comes_in_bursts;          /* the last look behind one has found another */
     struct epoll_event events[EVENTS_PER_POLL];
 };
 
@@ -296,7 +302,7 @@ static void fd_unregister(struct pp_io_loop *loop, int fd)
         return;
     pp_io_count_syscall(loop);
     (void)epoll_ctl(st->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    st->flags[fd] &= (uint8_t)~(FD_REGISTERED | FD_TELLS_ROOM);
+    st->flags[fd] &= (uint8_t) ~(FD_REGISTERED | FD_TELLS_ROOM);
 }
 
 static void unheat(struct epoll_state *st, const struct pp_io_op *op)
@@ -396,6 +402,7 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
 static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct epoll_state *st = state_of(loop);
+    int32_t res;
 
     if (op->kind == PP_IO_CONNECT)
         op->res = 0;
@@ -403,10 +410,14 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         pp_assert(!st->waiting[op->fd]);
         st->flags[op->fd] = 0; /* closing takes the descriptor out of the epoll set */
     }
-    if (may_succeed(st, op))
-        settle(loop, op, op_try(loop, op));
-    else
+    if (!may_succeed(st, op)) {
         wait_begin(loop, op);
+        return;
+    }
+    res = op_try(loop, op);
+    if (is_receive(op) && res >= 0)
+        st->comes_in_bursts = true;
+    settle(loop, op, res);
 }
 
 static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -422,6 +433,18 @@ static void epoll_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buff
     buffers->free++;
 }
 
+/* What a direct look has found on fd says nothing of what is behind it, if it is a datagram. Trying
+ * at once costs a system call where there is none, and a look a message where there are many. */
+static void look_behind(struct pp_io_loop *loop, int fd)
+{
+    struct epoll_state *st = state_of(loop);
+
+    if (is_stream(loop, fd) || (!st->comes_in_bursts && ++st->lone % LONE_DATAGRAMS > 0))
+        return;
+    st->comes_in_bursts = false; /* as far as is known */
+    st->flags[fd] |= FD_READABLE;
+}
+
 /* The few receives there are, tried one by one. */
 static void look_directly(struct pp_io_loop *loop)
 {
@@ -433,7 +456,10 @@ static void look_directly(struct pp_io_loop *loop)
         const int fd = op->fd;
 
         retry(loop, op);
-        if (op->state == PP_IO_DONE && ++st->streak % DIRECT_STREAK == 0 && !st->waiting[fd])
+        if (op->state != PP_IO_DONE)
+            continue;
+        look_behind(loop, fd);
+        if (++st->streak % DIRECT_STREAK == 0 && !st->waiting[fd])
             fd_unregister(loop, fd); /* a send that waits would wait for ever */
     }
 }

@@ -1260,6 +1260,59 @@ static void a_refusal_is_told_and_is_no_end(void **state)
     assert_taken(t, 0, "back");
 }
 
+/* ---- looking ------------------------------------------------------------------------------- */
+
+#define BURST 32
+#define BURSTS 20
+
+struct drain {
+    struct pp_io_op op;
+    struct pp_io_loop *loop;
+    int calls;
+};
+
+static enum pp_io_next on_drained(struct pp_io_op *op)
+{
+    struct drain *drain = container_of(op, struct drain, op);
+
+    if (op->res < 0)
+        return PP_IO_DISARM;
+    drain->calls++;
+    pp_io_buffer_put(drain->loop, op->buf);
+    return PP_IO_REARM;
+}
+
+static uint64_t take_burst(struct drain *drain, int client)
+{
+    const uint64_t before = pp_io_loop_stats(drain->loop).syscalls;
+    const int wanted = drain->calls + BURST;
+
+    for (int i = 0; i < BURST; i++)
+        assert_int_equal(send(client, "burst", 5, 0), 5);
+    test_run_until(drain->loop, &drain->calls, wanted);
+    return pp_io_loop_stats(drain->loop).syscalls - before;
+}
+
+/* One receive for each and few looks: not a look for each, which gives the CPU away first. */
+static void a_loop_that_looks_soon_learns_that_datagrams_come_in_bursts(void **state)
+{
+    struct fixture *f = *state;
+    const struct served served = serve(AF_INET);
+    const int client = client_of(&served);
+    struct drain *drain = test_new(f, sizeof *drain);
+    uint64_t calls = 0;
+
+    drain->loop = test_loop_with(f, (struct pp_io_options){ .wait = PP_IO_WAIT_YIELD,
+                                                            .spin_ns = PP_IO_SPIN_FOREVER,
+                                                            .large_buffers = LARGE,
+                                                            .large_buffer_bytes = LARGE_BYTES });
+    pp_io_recv_from(drain->loop, &drain->op, served.fd, on_drained);
+    for (int i = 0; i < BURSTS; i++)
+        calls = take_burst(drain, client);
+    if (strcmp(test_engine(), "epoll") == 0)
+        assert_in_range(calls, BURST, BURST + 8);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -1295,6 +1348,7 @@ int main(int argc, char **argv)
         TEST(a_send_that_has_to_wait_goes_out_whole),
         TEST(too_large_a_datagram_is_refused_and_the_next_one_goes_out),
         TEST(a_refusal_is_told_and_is_no_end),
+        TEST(a_loop_that_looks_soon_learns_that_datagrams_come_in_bursts),
     };
 
     test_start(argc, argv);
