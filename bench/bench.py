@@ -144,8 +144,8 @@ def first_line(text: str) -> str:
 PING_BYTES = 5
 UDP_BYTES = 16  # the least that pingpong sends over UDP: its header
 
-FLOORS = {"block": "raw blocking", "yield": "raw yield", "single": "one thread",
-          "stream": "raw stream"}
+FLOORS = {"block": "raw blocking", "yield": "raw yield", "answer": "raw answer",
+          "single": "one thread", "stream": "raw stream"}
 
 # For each placement the options of a pair and of pingpong on the CPUs a and b: both threads on the
 # same core, split over two, left to the scheduler; two pairs of threads, each on a core of its own,
@@ -582,6 +582,7 @@ SCENARIOS: list[Scenario] = [
     FloorScenario("hand-written: yield, split", ONE_SPLIT, "yield"),
     FloorScenario("hand-written: one thread", ONE, "single"),
     FloorScenario("hand-written: yield, UDP", ONE_UDP, "yield"),
+    FloorScenario("hand-written: yield, UDP, any peer", ONE_UDP, "answer"),
     FloorScenario("hand-written: yield, Unix", ONE_UNIX, "yield"),
     FloorScenario("hand-written: 200 in two pairs", Load(200, "pairs"), placed="crossed"),
     RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25)),
@@ -596,6 +597,7 @@ SCENARIOS: list[Scenario] = [
                  stretch=1.5),
     RateScenario("1, same core, UDP", ONE_UDP, Subject(), at_least(1.04)),
     RateScenario("1, same core, Unix", ONE_UNIX, Subject(), at_least(1.20)),
+    RateScenario("1, same core, Unix, epoll, block", ONE_UNIX, EPOLL_BLOCK, at_least(0.82)),
     RateScenario("10, same core, io_uring", Load(10), URING, at_least(0.97), at_least(1.12)),
     RateScenario("100, same core, io_uring", Load(100), URING, at_least(0.98), at_least(1.13)),
     RateScenario("1000, same core, io_uring", Load(1000), URING, at_least(0.92),

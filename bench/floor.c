@@ -4,12 +4,14 @@
  *     block    plain send() and recv(); many connections are served in a fixed order, so that no
  *              call ever asks which of them is ready
  *     yield    send, give the CPU away, look without waiting, sleep after 50 us; one connection
+ *     answer   the same over UDP with a server that answers whoever writes to it
  *     single   one thread plays both ends: no thread is ever woken
  *     stream   sends what the socket takes, reads what is there; one connection (floor_stream.c)
  */
 #include "floor.h"
 
 #include <err.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -84,9 +86,10 @@ static void block_client(struct pair *pair)
 
 /* ---- yield ------------------------------------------------------------------------------- */
 
-/* As recv(), but gives the CPU to the other thread before each look, and sleeps only when that has
+/* As recvfrom(), but gives the CPU to the other thread before each look, and sleeps only when that has
  * brought nothing for a while. The clock is read only where the first look found nothing. */
-static ssize_t recv_yielding(int fd, char *buf, size_t len)
+static ssize_t recvfrom_yielding(int fd, char *buf, size_t len, struct sockaddr *from,
+                                 socklen_t *from_len)
 {
     uint64_t deadline_ns = 0;
 
@@ -94,13 +97,13 @@ static ssize_t recv_yielding(int fd, char *buf, size_t len)
         ssize_t got;
 
         sched_yield();
-        got = recv(fd, buf, len, MSG_DONTWAIT);
+        got = recvfrom(fd, buf, len, MSG_DONTWAIT, from, from_len);
         if (got >= 0 || errno != EAGAIN)
             return got;
         if (!deadline_ns)
             deadline_ns = pair_now_ns() + YIELD_FOR_NS;
         else if (pair_now_ns() > deadline_ns)
-            return recv(fd, buf, len, 0);
+            return recvfrom(fd, buf, len, 0, from, from_len);
     }
 }
 
@@ -108,7 +111,7 @@ static ssize_t recv_yielding(int fd, char *buf, size_t len)
 static bool recv_message_yielding(int fd, char *buf, size_t size)
 {
     for (size_t have = 0; have < size;) {
-        const ssize_t got = recv_yielding(fd, buf + have, size - have);
+        const ssize_t got = recvfrom_yielding(fd, buf + have, size - have, NULL, NULL);
 
         if (got > 0)
             have += (size_t)got;
@@ -149,6 +152,41 @@ static void yield_client(struct pair *pair)
     pair_close_client(pair);
 }
 
+/* ---- answer ------------------------------------------------------------------------------ */
+
+/* The kernel has chosen the port, and takes it back with the peer: it is bound again. */
+static void disconnect(int fd)
+{
+    const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+    struct sockaddr_in self;
+    socklen_t len = sizeof self;
+
+    if (getsockname(fd, (struct sockaddr *)&self, &len) || connect(fd, &nobody, sizeof nobody) ||
+        bind(fd, (struct sockaddr *)&self, len))
+        err(1, "disconnect");
+}
+
+/* Each message says where it comes from, and each answer where it goes to. */
+static void answer_server(struct pair *pair)
+{
+    const int fd = pair->server_fds[0];
+    char buf[SIZE_MAX_AT_ONCE];
+    struct sockaddr_in from;
+    socklen_t from_len = sizeof from;
+    ssize_t got;
+
+    disconnect(fd);
+    pair_server_ready(pair);
+    while ((got = recvfrom_yielding(fd, buf, sizeof buf, (struct sockaddr *)&from, &from_len)) >
+           0) {
+        if (sendto(fd, buf, (size_t)got, MSG_NOSIGNAL, (struct sockaddr *)&from, from_len) != got)
+            err(1, "sendto");
+    }
+    if (!floor_is_end(got))
+        err(1, "recvfrom");
+    pair_close_server(pair);
+}
+
 /* ---- single ------------------------------------------------------------------------------ */
 
 static void single_client(struct pair *pair)
@@ -185,6 +223,7 @@ struct mode {
 static const struct mode modes[] = {
     { "block", block_client, block_server, UINT32_MAX, SIZE_MAX_AT_ONCE, 1 },
     { "yield", yield_client, yield_server, 1, SIZE_MAX_AT_ONCE, 1 },
+    { "answer", yield_client, answer_server, 1, SIZE_MAX_AT_ONCE, 1 },
     { "single", single_client, NULL, UINT32_MAX, SIZE_MAX_AT_ONCE, 1 },
     { "stream", floor_stream_client, floor_stream_server, 1, PAIR_SIZE_MAX, UINT32_MAX },
 };
@@ -195,7 +234,7 @@ static const struct mode *find_mode(const char *name)
         if (strcmp(modes[i].name, name) == 0)
             return &modes[i];
     }
-    errx(2, "the first argument is block, yield, single or stream");
+    errx(2, "the first argument is block, yield, answer, single or stream");
 }
 
 static void check(const struct mode *mode, const struct pair_options *options)
@@ -208,6 +247,8 @@ static void check(const struct mode *mode, const struct pair_options *options)
         errx(2, "%s has one message under way on each connection", mode->name);
     if (mode->server == floor_stream_server && options->transport == PAIR_UDP)
         errx(2, "messages over UDP are no stream");
+    if (mode->server == answer_server && options->transport != PAIR_UDP)
+        errx(2, "%s needs --transport udp", mode->name);
 }
 
 int main(int argc, char **argv)
