@@ -80,16 +80,18 @@ static int find_name(const char *path, char name[PATH_MAX])
 /* A descriptor, or a negative errno. */
 static int open_temporary(struct pp_output *output)
 {
+    static const char suffix[] = ".XXXXXX";
     const int ret = find_name(output->path, output->name);
-    int used, fd;
+    size_t len;
+    int fd;
 
     if (ret < 0)
         return ret;
-    used = snprintf(output->temporary, sizeof output->temporary, "%s.XXXXXX", output->name);
-    if (used < 0 || (size_t)used >= sizeof output->temporary) {
-        output->temporary[0] = '\0';
+    len = strlen(output->name);
+    if (len + sizeof suffix > sizeof output->temporary)
         return -ENAMETOOLONG;
-    }
+    memcpy(output->temporary, output->name, len);
+    memcpy(output->temporary + len, suffix, sizeof suffix);
     fd = mkostemp(output->temporary, O_CLOEXEC);
     if (fd < 0) {
         output->temporary[0] = '\0';

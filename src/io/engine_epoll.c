@@ -36,6 +36,9 @@
  * it might always be the last of a burst. */
 #define LONE_DATAGRAMS 61
 
+/* One that was found there is worth so many more looks behind others. */
+#define BURSTY_LOOKS 16
+
 enum fd_flag {
     FD_REGISTERED = 1,
     FD_READABLE = 2, /* may have something to read; without it, the next edge tells */
@@ -60,7 +63,7 @@ struct epoll_state {
     uint32_t looks;                /* direct ones since epoll was last asked */
     uint32_t streak;               /* direct receives since the last sleep */
     uint32_t lone;                 /* datagrams that were not looked behind */
-    bool comes_in_bursts;          /* the last look behind one has found another */
+    uint32_t bursty;               /* looks behind one that are still worth it */
     struct epoll_event events[EVENTS_PER_POLL];
 };
 
@@ -399,6 +402,14 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
 
 /* ---- the hooks ---- */
 
+/* There was one more at once. It counts as a look, so that a socket which never runs dry does not
+ * keep epoll from being asked. */
+static void note_burst(struct epoll_state *st)
+{
+    st->bursty = BURSTY_LOOKS;
+    st->looks++;
+}
+
 static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct epoll_state *st = state_of(loop);
@@ -416,7 +427,7 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     }
     res = op_try(loop, op);
     if (is_receive(op) && res >= 0)
-        st->comes_in_bursts = true;
+        note_burst(st);
     settle(loop, op, res);
 }
 
@@ -439,9 +450,12 @@ static void look_behind(struct pp_io_loop *loop, int fd)
 {
     struct epoll_state *st = state_of(loop);
 
-    if (is_stream(loop, fd) || (!st->comes_in_bursts && ++st->lone % LONE_DATAGRAMS > 0))
+    if (is_stream(loop, fd))
         return;
-    st->comes_in_bursts = false; /* as far as is known */
+    if (st->bursty > 0)
+        st->bursty--;
+    else if (++st->lone % LONE_DATAGRAMS > 0)
+        return;
     st->flags[fd] |= FD_READABLE;
 }
 

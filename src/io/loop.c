@@ -27,6 +27,9 @@ static_assert(sizeof(struct pp_io_op) == 40,
 /* Between two tries of what no event announces. */
 #define RETRY_NS PP_NS_PER_MS
 
+/* After more callbacks than these, how long the next wait takes is counted from their end. */
+#define CALLBACKS_QUICK 16
+
 /* The loop's own operation: its wake descriptor. */
 #define ARMED_BY_LOOP 1
 
@@ -424,7 +427,10 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
         drain_woken(loop);
     if (loop->timers || loop->postponed.head)
         expire(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
-    return run_done(loop);
+    ret = run_done(loop);
+    if (looks && ret > CALLBACKS_QUICK)
+        loop->waiter.last_ns = pp_clock_now_ns();
+    return ret;
 }
 
 int pp_io_loop_poll(struct pp_io_loop *loop)

@@ -17,7 +17,8 @@ struct pp_io_guard {
 struct pp_io_waiter {
     enum pp_io_wait policy;
     uint64_t spin_ns;
-    uint64_t last_ns; /* when the last wait ended; not kept up by PP_IO_WAIT_BLOCK */
+    uint64_t last_ns; /* when the last wait ended, or the work after it where that was long; not
+                         kept up by PP_IO_WAIT_BLOCK */
     struct pp_io_guard guard;
 };
 

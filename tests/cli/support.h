@@ -54,7 +54,7 @@ static inline const struct pp_cli *parsed(const struct line *line)
     struct pp_error err;
 
     if (parse(&cli, line, &err) != 0)
-        fail_msg("%s %s: %s", line->args[0], line->args[1] ? line->args[1] : "", err.text);
+        fail_msg("%s: %s", line->args[0] ? line->args[0] : "nothing", err.text);
     assert_int_equal(err.code, 0);
     return &cli;
 }

@@ -2,7 +2,11 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 
 /* ---- turns ------------------------------------------------------------------------------- */
 
@@ -432,10 +436,7 @@ static void an_unknown_feature_is_refused_by_name(void **state)
     }
 }
 
-#if __has_include(<sys/rseq.h>)
-#include <sys/rseq.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#ifdef RSEQ_SIG
 
 /* Registers the calling thread for restartable sequences, as the C library does it. */
 static int register_for_rseq(void)
