@@ -86,8 +86,8 @@ static void block_client(struct pair *pair)
 
 /* ---- yield ------------------------------------------------------------------------------- */
 
-/* As recvfrom(), but gives the CPU to the other thread before each look, and sleeps only when that has
- * brought nothing for a while. The clock is read only where the first look found nothing. */
+/* As recvfrom(), but gives the CPU to the other thread before each look, and sleeps only when that
+ * has brought nothing for a while. The clock is read only where the first look found nothing. */
 static ssize_t recvfrom_yielding(int fd, char *buf, size_t len, struct sockaddr *from,
                                  socklen_t *from_len)
 {
