@@ -81,6 +81,17 @@ def altered(size, change):
     return script
 
 
+def delayed(delay_s):
+    """A script that holds message number (from 0) of 5 B back for delay_s(number)."""
+
+    def change(number, message):
+        if seconds := delay_s(number):
+            time.sleep(seconds)
+        return message
+
+    return altered(5, change)
+
+
 class Server:
     """Listens, and runs script(connection) on a thread for each connection. Used as a context, at
     the end of which the scripts are over, and what one of them has complained of is raised."""

@@ -19,6 +19,7 @@ from peers import (
     all_sent,
     altered,
     client,
+    delayed,
     echo,
     endless,
     endless_client,
@@ -528,12 +529,7 @@ def test_a_client_that_blocks_sleeps_between_the_messages_of_a_rate(pingpong, en
 
 
 def test_a_rate_that_a_slow_server_does_not_keep_up_with_is_not_held(pingpong):
-    def slow(connection):
-        for message in connection.messages(5):
-            time.sleep(0.005)
-            connection.send(message)
-
-    with Server(slow) as server:
+    with Server(delayed(lambda number: 0.005)) as server:
         args = ("-R", 2000, "-n", 100, "-D", 1)
         assert NOT_HELD in client(pingpong, server, *args).ok().out
         client(pingpong, server, *args, "--strict").failed(3, "--strict")
@@ -551,14 +547,7 @@ def test_a_rate_that_is_held_is_no_failure_if_strict(pingpong):
 
 def stalling(after, seconds):
     """A server that stops once for so long before it answers message number after."""
-
-    def script(connection):
-        for number, message in enumerate(connection.messages(5)):
-            if number == after:
-                time.sleep(seconds)
-            connection.send(message)
-
-    return script
+    return delayed(lambda number: seconds if number == after else 0)
 
 
 @pytest.mark.parametrize("depth", [(), ("-D", 1)])

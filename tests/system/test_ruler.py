@@ -4,28 +4,16 @@ only add to a time, the time is bounded from below; counts are exact."""
 import resource
 import socket
 import sys
-import time
 
 import hosts
 import peers
 import pytest
 from driver import wait_until
-from peers import DatagramServer, Server, altered, turned
+from peers import DatagramServer, Server, altered, delayed, turned
 from results import measured, measured_client, measured_until
 
 MS = 1_000_000  # ns
 STALL_S = 0.1
-
-
-def delayed(delay_s):
-    """A script that holds message number (from 0) back for delay_s(number)."""
-
-    def change(number, message):
-        if seconds := delay_s(number):
-            time.sleep(seconds)
-        return message
-
-    return altered(5, change)
 
 
 # ---- delays -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import signal
 import time
 
 from driver import wait_until
-from peers import Counts, Server, client, exactly
+from peers import Counts, Server, client, delayed, exactly
 
 
 def silent_after(messages):
@@ -50,13 +50,7 @@ def test_a_server_that_hangs_up_when_the_warm_up_is_over_has_measured_nothing(pi
 
 def test_a_program_that_was_stopped_for_longer_than_any_silence_goes_on(pingpong):
     """The limit of a silence is 10 s."""
-
-    def slow(connection):
-        for message in connection.messages(5):
-            time.sleep(0.05)
-            connection.send(message)
-
-    with Server(slow) as server:
+    with Server(delayed(lambda number: 0.05)) as server:
         args = ("client", server.target, "--no-hello", "-v", "-n", "20", "-w", "0")
         with pingpong.spawn(*args, free_port=False) as run:
             wait_until(lambda: server.bytes >= 25, "messages", run.timeout_s)
