@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
 
@@ -51,6 +52,16 @@ static void record(struct fixture *f, uint64_t count, uint64_t ns)
     while (count-- > 0)
         pp_hist_record(&f->hist, ns);
 }
+
+/* Asks for these quantiles. */
+static void show(struct fixture *f, unsigned count, const double *quantiles)
+{
+    f->plan.quantile_count = count;
+    memcpy(f->plan.quantiles, quantiles, count * sizeof *quantiles);
+}
+
+#define SHOW(f, ...)                                                                               \
+    show((f), sizeof((double[]){ __VA_ARGS__ }) / sizeof(double), (double[]){ __VA_ARGS__ })
 
 /* ---- quantiles ---- */
 
@@ -104,10 +115,7 @@ static void test_a_latency_has_the_quantiles_of_the_plan(void **state)
 {
     struct fixture *f = *state;
 
-    f->plan.quantile_count = 3;
-    f->plan.quantiles[0] = 0.25;
-    f->plan.quantiles[1] = 0.75;
-    f->plan.quantiles[2] = 0.99;
+    SHOW(f, 0.25, 0.75, 0.99);
     record_ranks(f, 100);
     pp_latency_of(&f->latency, &f->hist, &f->plan);
     assert_int_equal(f->latency.count, 3);
@@ -190,8 +198,7 @@ static void test_less_than_twice_as_much_does_not_matter(void **state)
 {
     struct fixture *f = *state;
 
-    f->plan.quantile_count = 1;
-    f->plan.quantiles[0] = 0.9;
+    SHOW(f, 0.9);
     record(f, 445, 20000);
     record(f, 10, 30000);
     record(f, 45, 55000);
@@ -206,10 +213,7 @@ static void test_what_is_hidden_is_told_of_the_highest_quantile_that_is_supporte
 {
     struct fixture *f = *state;
 
-    f->plan.quantile_count = 3;
-    f->plan.quantiles[0] = 0.9999; /* too few samples */
-    f->plan.quantiles[1] = 0.9995;
-    f->plan.quantiles[2] = 0.5;
+    SHOW(f, 0.9999, 0.9995, 0.5); /* too few samples for the first */
     record(f, 20000, 20000);
     record(f, 1, 100 * PP_NS_PER_MS);
     find_hidden(f, 0);
@@ -221,8 +225,7 @@ static void test_what_is_hidden_does_not_depend_on_what_is_shown(void **state)
 {
     struct fixture *f = *state;
 
-    f->plan.quantile_count = 1;
-    f->plan.quantiles[0] = 0.5;
+    SHOW(f, 0.5);
     record(f, 20000, 20000);
     record(f, 1, 100 * PP_NS_PER_MS);
     find_hidden(f, 0);
@@ -238,10 +241,7 @@ static void test_the_highest_quantile_is_that_of_those_shown(void **state)
 {
     struct fixture *f = *state;
 
-    f->plan.quantile_count = 3;
-    f->plan.quantiles[0] = 0.99; /* too few samples */
-    f->plan.quantiles[1] = 0.75;
-    f->plan.quantiles[2] = 0.5;
+    SHOW(f, 0.99, 0.75, 0.5); /* too few samples for the first */
     record(f, 500, 20000);
     pp_latency_of(&f->latency, &f->hist, &f->plan);
     assert_true(pp_latency_highest(&f->latency) == 0.75);
