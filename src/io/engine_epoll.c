@@ -402,8 +402,8 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
 
 /* ---- the hooks ---- */
 
-/* There was one more at once. It counts as a look, so that a socket which never runs dry does not
- * keep epoll from being asked. */
+/* There was one more datagram at once. It counts as a look, so that a socket which never runs dry
+ * does not keep epoll from being asked. */
 static void note_burst(struct epoll_state *st)
 {
     st->bursty = BURSTY_LOOKS;
@@ -426,7 +426,7 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         return;
     }
     res = op_try(loop, op);
-    if (is_receive(op) && res >= 0)
+    if (is_receive(op) && res >= 0 && st->flags[op->fd] & FD_DATAGRAM)
         note_burst(st);
     settle(loop, op, res);
 }

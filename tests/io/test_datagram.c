@@ -1334,8 +1334,8 @@ static void accept_beside_a_flood(struct drain *drain, int client, struct test_p
 }
 
 /* However many stand in the socket, of which there is room for thousands where the system lets it,
- * and though another receive is looked at directly.
- * Three times, because epoll may happen to be asked just then. */
+ * and though another receive is looked at directly. Three times, because epoll may happen to be
+ * asked just then. */
 static void a_burst_without_end_does_not_keep_a_client_from_being_accepted(void **state)
 {
     struct fixture *f = *state;
