@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import services  # noqa: E402
 from driver import Program  # noqa: E402
 from hlog_readers import JavaReader, JsReader  # noqa: E402
 
@@ -156,9 +157,7 @@ def strace():
 @pytest.fixture
 def free_port():
     """A TCP port that nobody has right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return services.free_port()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,9 @@
 folder of the test's, and ends with it."""
 
 import contextlib
+import errno
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,10 +27,26 @@ def program(name):
     return path
 
 
+def is_free(port, kind, family, host):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(socket.socket(family, kind)).bind((host, port))
+        except OSError as error:  # where there is no IPv6, nobody has it
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody has right now, over IPv4 or IPv6, and that the kernel gives to nobody who
+    does not ask for it, as the clients of other tests do not."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        given_out = int(file.read().split()[0])
+    ports = range(1024, given_out) if given_out > 2048 else range(1024, 65536)
+    places = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+    while True:
+        port = random.choice(ports)
+        if all(is_free(port, kind, family, host) for family, host in places):
+            return port
 
 
 def is_bound(port, udp):

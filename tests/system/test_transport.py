@@ -103,11 +103,14 @@ def own_names(tmp_path):
     return command
 
 
-def test_ipv4_and_ipv6_choose_between_the_addresses_of_a_name(pingpong, ipv6, own_names):
-    with Server(address=("::1", 0)) as six, Server(address=("127.0.0.1", six.port)) as four:
+def test_ipv4_and_ipv6_choose_between_the_addresses_of_a_name(
+    pingpong, ipv6, own_names, free_port
+):
+    six, four = Server(address=("::1", free_port)), Server(address=("127.0.0.1", free_port))
+    with six, four:
         for option, server, other in [("-4", four, six), ("-6", six, four)]:
             before = len(server.connections), len(other.connections)
-            args = ("client", f"here:{six.port}", "--no-hello", option, "-n", 3)
+            args = ("client", f"here:{free_port}", "--no-hello", option, "-n", 3)
             pingpong(*args, free_port=False, prefix=own_names).ok()
             assert (len(server.connections), len(other.connections)) == (before[0] + 1, before[1])
 
