@@ -540,7 +540,7 @@ static int epoll_sleep(struct pp_io_loop *loop, uint64_t deadline_ns)
     ret = timer_set(loop, deadline_ns);
     if (ret < 0)
         return ret;
-    return ask_epoll(loop, loop->done.head ? 0 : -1);
+    return ask_epoll(loop, pp_io_has_done(loop) ? 0 : -1);
 }
 
 static int epoll_poll(struct pp_io_loop *loop, uint64_t deadline_ns)

@@ -20,9 +20,19 @@
 static_assert(sizeof(struct pp_io_op) == 40,
               "an idle connection costs an operation: keep it small");
 
-/* Callbacks between two looks at the kernel: many enough that a look costs little, few enough that
- * one busy peer cannot keep the others waiting. */
+/* Callbacks between two looks at the kernel, so that peers which are always ready do not keep the
+ * others waiting: those that were due at the last look, up to the first number, and of those that
+ * have become due since then, up to the second. */
 #define CALLBACKS_PER_LOOK 1024
+#define CALLBACKS_AGAIN 16
+
+/* An operation that has moved so many bytes is bulk: its callback comes after all others, one a
+ * look, or as many more as fit into this budget, in which each other callback counts as if it had
+ * moved a KiB. A peer with small messages then waits for one piece of others' large ones, and these
+ * go on beside a thousand small ones. */
+#define BULK_BYTES 4096
+#define BULK_BYTES_PER_LOOK (64 * 1024)
+#define BULK_BYTES_PER_CALLBACK 1024
 
 /* Between two tries of what no event announces. */
 #define RETRY_NS PP_NS_PER_MS
@@ -53,12 +63,17 @@ bool pp_io_queue_remove(struct pp_io_queue *queue, struct pp_io_op *op)
     return false;
 }
 
+static bool is_bulk(const struct pp_io_op *op)
+{
+    return op->res >= BULK_BYTES && op->kind >= PP_IO_RECV && op->kind <= PP_IO_SEND_BACK;
+}
+
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
     pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
     op->state = PP_IO_DONE;
     op->res = res;
-    pp_io_queue_push(&loop->done, op);
+    pp_io_queue_push(is_bulk(op) ? &loop->bulk : &loop->done, op);
 }
 
 static void timer_insert(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -105,20 +120,48 @@ static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
         op_arm(loop, op);
 }
 
-/* Returns how many callbacks it ran. */
-static int run_done(struct pp_io_loop *loop)
+/* Each of these returns how many callbacks it ran. */
+static int run_small(struct pp_io_loop *loop)
 {
-    int count = 0;
+    const struct pp_io_op *last = loop->done.head ? loop->done.tail : NULL;
+    int count = 0, limit = CALLBACKS_PER_LOOK;
 
-    while (count < CALLBACKS_PER_LOOK) {
+    while (count < limit) {
         struct pp_io_op *op = pp_io_queue_pop(&loop->done);
 
         if (!op)
             break;
-        op_finish(loop, op);
         count++;
+        if (op == last && limit > count + CALLBACKS_AGAIN)
+            limit = count + CALLBACKS_AGAIN;
+        op_finish(loop, op);
     }
     return count;
+}
+
+static int run_bulk(struct pp_io_loop *loop, int64_t budget)
+{
+    int count = 0;
+
+    while (budget > 0) {
+        struct pp_io_op *op = pp_io_queue_pop(&loop->bulk);
+
+        if (!op)
+            break;
+        count++;
+        budget -= op->res;
+        op_finish(loop, op);
+    }
+    return count;
+}
+
+static int run_done(struct pp_io_loop *loop)
+{
+    const int count = run_small(loop);
+
+    if (!loop->bulk.head)
+        return count;
+    return count + run_bulk(loop, BULK_BYTES_PER_LOOK + (int64_t)count * BULK_BYTES_PER_CALLBACK);
 }
 
 /* ---- starting operations ---- */
@@ -415,7 +458,7 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
         if (loop->buffers[i].starved.head)
             feed_starved(loop, &loop->buffers[i]);
-    waits = may_wait && !loop->done.head;
+    waits = may_wait && !pp_io_has_done(loop);
     if (waits)
         ret = pp_io_wait_until(loop, deadline_ns);
     else

@@ -32,6 +32,7 @@ struct pp_io_counters {
 struct pp_io_loop {
     const struct pp_io_engine *engine;
     struct pp_io_queue done; /* completed, callback still to run */
+    struct pp_io_queue bulk; /* the same, those that moved many bytes: they come after the others */
     struct pp_io_op *timers; /* by deadline, soonest first */
     struct pp_io_queue postponed;
     uint64_t retry_ns; /* when they are tried again */
@@ -46,6 +47,12 @@ struct pp_io_loop {
     char description[160];
     alignas(64) char engine_state[];
 };
+
+/* Whether a callback is due. */
+static inline bool pp_io_has_done(const struct pp_io_loop *loop)
+{
+    return loop->done.head || loop->bulk.head;
+}
 
 /* There is one writer, so that no lock is needed. */
 static inline void pp_io_count(atomic_uint_least64_t *counter)

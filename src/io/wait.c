@@ -42,7 +42,7 @@ bool pp_io_guard_note(struct pp_io_guard *guard, uint64_t waited_ns)
 
 static bool something_happened(struct pp_io_loop *loop)
 {
-    return loop->done.head || atomic_load_explicit(&loop->woken, memory_order_relaxed);
+    return pp_io_has_done(loop) || atomic_load_explicit(&loop->woken, memory_order_relaxed);
 }
 
 static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
