@@ -18,10 +18,12 @@
 #define BUFFERS_MAX 8192
 #define BUFFER_BYTES 256
 
-/* Large enough for any datagram with its sender in front; only pages that are touched are real. */
+/* Large enough for any datagram; only pages that are touched are real. A server's datagrams have
+ * buffers of their own, so that streams cannot take all. */
 #define LARGE_BUFFERS_MIN 16
 #define LARGE_BUFFERS_MAX 256
-#define LARGE_BUFFER_BYTES (65536 + PP_IO_SENDER_BYTES)
+#define LARGE_BUFFER_BYTES 65536
+#define DATAGRAM_BUFFERS 256
 
 /* ---- loops ---- */
 
@@ -33,6 +35,7 @@ static uint32_t within(uint32_t n, uint32_t min, uint32_t max)
 static struct pp_io_options options_of(const struct pp_plan *plan, unsigned shares)
 {
     const bool serve = plan->job == PP_JOB_SERVE;
+    const bool datagrams = serve || plan->socket.dgram;
     const uint32_t connections = serve ? BUFFERS_SERVE : (plan->connections + shares - 1) / shares;
 
     return (struct pp_io_options){
@@ -43,6 +46,8 @@ static struct pp_io_options options_of(const struct pp_plan *plan, unsigned shar
         .buffer_bytes = BUFFER_BYTES,
         .large_buffers = within(2 * connections, LARGE_BUFFERS_MIN, LARGE_BUFFERS_MAX),
         .large_buffer_bytes = LARGE_BUFFER_BYTES,
+        .datagram_buffers = datagrams ? DATAGRAM_BUFFERS : 0,
+        .datagram_bytes = LARGE_BUFFER_BYTES,
     };
 }
 

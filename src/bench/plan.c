@@ -35,6 +35,9 @@
 /* The tables of messages under way and datagrams' buffers must fit into this. */
 #define TABLES_BYTES_MAX (UINT64_C(2) << 30)
 
+/* How long a connection to a server by itself may say nothing at all. */
+#define SILENT_NS (120 * PP_NS_PER_S)
+
 void pp_plan_default(struct pp_plan *plan, enum pp_job job)
 {
     *plan = (struct pp_plan){
@@ -51,6 +54,7 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job)
         .quantile_count = PP_PLAN_QUANTILES_COUNT,
         .quantiles = { PP_PLAN_QUANTILES },
         .connect_timeout_ns = 5 * PP_NS_PER_S,
+        .server_limits = PP_SERVER_LIMITS,
         .seed = 1,
         .hello = true,
         .client_engine = "auto",
@@ -58,6 +62,7 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job)
         .wait_auto = true,
         .placement_auto = true,
     };
+    plan->server_limits.silent_ns = job == PP_JOB_SERVE ? SILENT_NS : 0;
 }
 
 /* ---- what contradicts itself ---- */

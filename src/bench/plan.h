@@ -3,6 +3,7 @@
 #define PP_BENCH_PLAN_H
 
 #include "base/error.h"
+#include "bench/limits.h"
 #include "bench/pace.h"
 #include "bench/sizes.h"
 #include "io/io.h"
@@ -102,6 +103,8 @@ struct pp_plan {
     uint64_t interval_ns; /* how often to report meanwhile; 0: never */
     unsigned quantile_count;
     double quantiles[PP_PLAN_QUANTILES_MAX]; /* of the latencies, to report: 0 to 1 */
+
+    struct pp_server_limits server_limits;
 
     /* how it runs */
     const char *client_engine; /* "auto", or as pp_io_options.engine */

@@ -744,7 +744,7 @@ static int run_with_servers(struct run *run, struct pp_error *err)
     int ret, server_ret;
 
     pp_io_wake_wait(run->loop, &run->reply_op, on_reply);
-    ret = pp_servers_start(run->servers, run->loop, &run->reply_op, err);
+    ret = pp_servers_start(run->servers, run->loop, &run->reply_op, NULL, err);
     if (ret == 0)
         ret = run_clients(run, err);
     server_ret = pp_servers_stop(run->servers);

@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "bench/dgram_server.h"
 #include "bench/pattern.h"
-#include "bench/server.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +25,8 @@ struct pp_servers {
     struct pp_io_addr addr;
     bool owns_path; /* a Unix socket was made, and is to be removed */
     struct pp_pattern pattern;
+    struct pp_io_loop *reply_loop;
+    struct pp_io_op *notice_op;
     unsigned count;
     struct server_thread threads[];
 };
@@ -66,7 +67,20 @@ static void introduce(void *owner, struct pp_hello_reply *reply)
         reply->syscalls += pp_io_loop_stats(servers->threads[i].loop).syscalls;
 }
 
+static void on_notice(void *owner)
+{
+    const struct pp_servers *servers = owner;
+
+    if (servers->notice_op)
+        pp_io_wake(servers->reply_loop, servers->notice_op);
+}
+
 /* ---- opening ---- */
+
+/* A server by itself finds out by asking whether silent clients are still there: how long they may
+ * be silent before, and how long what was sent to them may be unacknowledged. */
+#define KEEPALIVE_IDLE_S 15
+#define KEEPALIVE_UNACKED_S 120
 
 static bool serves_streams(const struct pp_plan *plan)
 {
@@ -103,6 +117,9 @@ static int open_sockets(struct pp_servers *servers, bool dgram, int *fds, struct
     ret = pp_io_listen_group(&servers->addr, &socket, packet_cpus(servers->plan), servers->count,
                              fds, err);
     servers->owns_path = servers->owns_path || ret == 0;
+    for (unsigned i = 0; i < servers->count && ret == 0 && !dgram; i++)
+        if (servers->plan->job == PP_JOB_SERVE)
+            pp_io_socket_keepalive(fds[i], KEEPALIVE_IDLE_S, KEEPALIVE_UNACKED_S);
     return ret;
 }
 
@@ -114,6 +131,8 @@ static struct pp_server_options server_options(struct pp_servers *servers, unsig
         .listen_fd = fd,
         .connections = descriptors,
         .pattern = &servers->pattern,
+        .limits = servers->plan->server_limits,
+        .on_notice = on_notice,
         .introduce = introduce,
         .owner = servers,
     };
@@ -200,8 +219,10 @@ const char *pp_servers_describe(const struct pp_servers *servers)
 /* ---- running ---- */
 
 int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
-                     struct pp_io_op *reply_op, struct pp_error *err)
+                     struct pp_io_op *reply_op, struct pp_io_op *notice_op, struct pp_error *err)
 {
+    servers->reply_loop = reply_loop;
+    servers->notice_op = notice_op;
     for (unsigned i = 0; i < servers->count; i++) {
         struct server_thread *thread = &servers->threads[i];
         const int ret = pp_worker_start(&thread->worker, thread->loop,
@@ -251,6 +272,14 @@ bool pp_servers_ended(const struct pp_servers *servers)
     return false;
 }
 
+static void streams_add(struct pp_server_counts *sum, struct pp_server_counts counts)
+{
+    sum->accepted += counts.accepted;
+    sum->idle += counts.idle;
+    sum->full += counts.full;
+    sum->turned_away += counts.turned_away;
+}
+
 struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers)
 {
     struct pp_servers_counts counts = { 0 };
@@ -259,7 +288,7 @@ struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers)
         const struct server_thread *thread = &servers->threads[i];
 
         if (thread->streams)
-            counts.accepted += pp_server_accepted(thread->streams);
+            streams_add(&counts.streams, pp_server_counts(thread->streams));
         if (!thread->datagrams)
             continue;
         counts.datagrams += pp_dgram_server_answered(thread->datagrams);

@@ -4,13 +4,14 @@
 
 #include "bench/loops.h"
 #include "bench/plan.h"
+#include "bench/server.h"
 #include "bench/worker.h"
 
 struct pp_servers;
 
 /* All of them together, so far. From any thread. */
 struct pp_servers_counts {
-    uint64_t accepted;  /* connections */
+    struct pp_server_counts streams;
     uint64_t datagrams; /* answered */
     uint64_t ignored;   /* datagrams that were not worth an answer */
 };
@@ -27,9 +28,10 @@ const struct pp_io_addr *pp_servers_addr(const struct pp_servers *servers);
 /* As pp_io_loop_describe(): all run on the same engine. */
 const char *pp_servers_describe(const struct pp_servers *servers);
 
-/* Starts the threads. reply_op, on reply_loop, is woken as by pp_worker_start(). */
+/* Starts the threads. reply_op, on reply_loop, is woken as by pp_worker_start(), and notice_op, if
+ * it is not NULL, when counts change that whoever runs the servers may want to know of. */
 int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
-                     struct pp_io_op *reply_op, struct pp_error *err);
+                     struct pp_io_op *reply_op, struct pp_io_op *notice_op, struct pp_error *err);
 
 /* Asks all threads for what they have cost so far. */
 void pp_servers_sample(struct pp_servers *servers);

@@ -2,6 +2,7 @@
 
 #include "base/container.h"
 
+#include <errno.h>
 #include <string.h>
 
 static void flush(struct pp_talk *talk);
@@ -10,7 +11,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
 {
     struct pp_talk *talk = container_of(op, struct pp_talk, op);
 
-    if (op->res >= 0 && !pp_io_advance(op))
+    if (op->res >= 0 && !pp_io_advance(op) && !talk->broken)
         return PP_IO_REARM;
     if (op->res >= 0)
         flush(talk);
@@ -24,7 +25,7 @@ static void flush(struct pp_talk *talk)
     const uint32_t piece = talk->unsent < PP_PATTERN_PIECE ? (uint32_t)talk->unsent
                                                            : PP_PATTERN_PIECE;
 
-    if (piece == 0 || pp_io_is_armed(&talk->op))
+    if (piece == 0 || talk->broken || pp_io_is_armed(&talk->op))
         return;
     talk->unsent -= piece;
     pp_io_send(talk->options->loop, &talk->op, talk->fd, pattern->bytes + talk->response_at, piece,
@@ -84,19 +85,20 @@ static uint32_t take_request_part(struct pp_talk *talk, uint32_t len)
     return part;
 }
 
-bool pp_talk_take(struct pp_talk *talk, const char *data, uint32_t len)
+int64_t pp_talk_take(struct pp_talk *talk, const char *data, uint32_t len)
 {
-    while (len > 0) {
-        const uint32_t part = talk->answers ? take_request_part(talk, len)
-                                            : take_hello_part(talk, data, len);
+    uint32_t used = 0;
+
+    for (unsigned parts = 0; used < len && parts < PP_TALK_REQUESTS_MAX; parts++) {
+        const uint32_t part = talk->answers ? take_request_part(talk, len - used)
+                                            : take_hello_part(talk, data + used, len - used);
 
         if (part == 0)
-            return false;
-        data += part;
-        len -= part;
+            return -EPROTO;
+        used += part;
     }
     flush(talk);
-    return true;
+    return used;
 }
 
 bool pp_talk_is_quiet(const struct pp_talk *talk)
@@ -104,11 +106,19 @@ bool pp_talk_is_quiet(const struct pp_talk *talk)
     return talk->unsent == 0 && !pp_io_is_armed(&talk->op);
 }
 
+void pp_talk_break(struct pp_talk *talk)
+{
+    talk->broken = true;
+    talk->unsent = 0;
+    pp_io_cancel(talk->options->loop, &talk->op);
+}
+
 void pp_talk_begin(struct pp_talk *talk, const struct pp_server_options *options, int fd)
 {
     talk->op = (struct pp_io_op){ 0 };
     talk->options = options;
     talk->fd = fd;
+    talk->broken = false;
     talk->answers = false;
     talk->have = 0;
     talk->unsent = 0;

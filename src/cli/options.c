@@ -18,6 +18,7 @@
 #define THINK_MAX_NS (60 * PP_NS_PER_S)
 #define BUSY_POLL_MAX_NS PP_NS_PER_S
 #define CONNECT_MAX_NS (3600 * PP_NS_PER_S)
+#define IDLE_MAX_NS TIME_MAX_NS
 #define TIME_MAX_NS (UINT64_C(31536000) * PP_NS_PER_S) /* a year */
 #define COUNT_MAX UINT64_C(1000000000000)
 #define SEED_MAX INT64_MAX /* what an integer of JSON can be, as programs read it */
@@ -189,6 +190,14 @@ static int set_seed(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)err;
     return pp_number_parse_count(value, 0, SEED_MAX, &cli->plan.seed);
+}
+
+/* With a limit of one's own there is none besides. */
+static int set_idle_timeout(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    (void)err;
+    cli->plan.server_limits.silent_ns = 0;
+    return pp_number_parse_duration(value, PP_NS_PER_S, 0, IDLE_MAX_NS, &cli->plan.server_limits.idle_ns);
 }
 
 static int set_connect_timeout(struct pp_cli *cli, const char *value, struct pp_error *err)
@@ -821,6 +830,12 @@ const struct pp_cli_option pp_cli_options[] = {
       "size of a socket's receive buffer (the system's)", set_rcvbuf },
     { 0, "tos", NULL, "N", PP_CLI_TRANSPORT, ALL, "a number from 0 to 255 or 0x0 to 0xff",
       "the IP header's TOS or traffic class byte, as 0xb8", set_tos },
+    { 0, "idle-timeout", NULL, "TIME", PP_CLI_TRANSPORT, SERVE,
+      "a time up to a year, such as 60 (seconds), 500ms or 10m; 0 for none",
+      "close connections on which nothing has come or gone\n"
+      "for so long, in seconds; 0 never does (those that\n"
+      "say nothing at first, or do not read: 2m)",
+      set_idle_timeout },
 
     { 0, "send", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT,
       "the request, as \"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\"", set_send },

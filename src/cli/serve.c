@@ -6,7 +6,9 @@
 #include "cli/screen.h"
 #include "report/text.h"
 
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Who cannot be told where it listens cannot use it. */
 static int on_begin(void *context, const struct pp_plan *plan, const struct pp_serve_report *report,
@@ -21,10 +23,24 @@ static int on_begin(void *context, const struct pp_plan *plan, const struct pp_s
     return pp_screen_flush(err);
 }
 
+/* A line on standard error, unless that could make the server wait. */
+static void on_notice(void *context, const struct pp_servers_counts *before,
+                      const struct pp_servers_counts *now)
+{
+    struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+    (void)context;
+    if (poll(&out, 1, 0) > 0 && out.revents & POLLOUT)
+        pp_text_serve_notice(stderr, &before->streams, &now->streams);
+}
+
 /* A signal is how a server is meant to end. */
 int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct pp_screen screen = pp_screen_of(cli);
+    const struct pp_serve_hooks hooks = { .context = &screen,
+                                          .on_begin = on_begin,
+                                          .on_notice = on_notice };
     struct pp_serve_report report = { 0 };
     struct pp_plan plan = cli->plan;
     int ret = pp_plan_decide(&plan, err);
@@ -33,7 +49,7 @@ int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err
     if (ret < 0)
         return ret;
     pp_interrupt_install();
-    ret = pp_serve(&plan, on_begin, &screen, &report, err);
+    ret = pp_serve(&plan, &hooks, &report, err);
     if (ret < 0)
         return ret;
     pp_text_serve_end(stdout, &screen.style, &report);

@@ -1,7 +1,7 @@
 /* The io_uring engine, by way of liburing: completions from the kernel itself.
  *
  * One system call a turn submits what was started and waits. A pooled receive is a multishot
- * receive on a ring of provided buffers, one for the small and one for the large ones; an accept is
+ * receive on a ring of provided buffers, one for each class of them; an accept is
  * a multishot accept. The kernel goes on with these by itself, so what it brings while the owner is
  * not asking is held, by descriptor, until it asks again; nothing in the kernel ever points to the
  * owner's operation.
@@ -68,8 +68,8 @@ enum type {
 };
 
 /* What is known of one descriptor. A held result is a buffer, or an accepted connection; held and
- * held_last are its number plus one, so that a zeroed table is an empty one. The large buffers are
- * numbered after the small ones. */
+ * held_last are its number plus one, so that a zeroed table is an empty one. Buffers are numbered
+ * through, one class after the other. */
 struct slot {
     struct pp_io_op *op; /* the receive or accept that waits for the next result */
     uint32_t held, held_last;
@@ -222,23 +222,33 @@ static void try_later(struct pp_io_loop *loop, struct pp_io_op *op)
 
 /* ---- buffers ---- */
 
+/* The class of the buffer with this number; its place there is then in number. */
+static struct pp_io_buffers *buffers_with(struct pp_io_loop *loop, uint32_t *number)
+{
+    struct pp_io_buffers *buffers = loop->buffers;
+
+    while (*number >= buffers->pool.capacity)
+        *number -= buffers++->pool.capacity;
+    return buffers;
+}
+
 static char *buffer_at(struct pp_io_loop *loop, uint32_t number)
 {
-    const struct pp_pool *small = &loop->buffers[PP_IO_SMALL].pool;
+    const struct pp_io_buffers *buffers = buffers_with(loop, &number);
 
-    if (number < small->capacity)
-        return pp_pool_at(small, number);
-    return pp_pool_at(&loop->buffers[PP_IO_LARGE].pool, number - small->capacity);
+    return pp_pool_at(&buffers->pool, number);
 }
 
 /* The number of the buffer that the kernel has filled, which is not free any more. */
 static uint32_t buffer_taken(struct pp_io_loop *loop, enum pp_io_class class,
                              const struct io_uring_cqe *cqe)
 {
-    const uint32_t number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+    uint32_t number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 
     loop->buffers[class].free--;
-    return class == PP_IO_SMALL ? number : number + loop->buffers[PP_IO_SMALL].pool.capacity;
+    for (unsigned i = 0; i < class; i++)
+        number += loop->buffers[i].pool.capacity;
+    return number;
 }
 
 static void uring_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf)
@@ -260,10 +270,9 @@ static void uring_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buff
 
 static void buffer_put_number(struct pp_io_loop *loop, uint32_t number)
 {
-    const bool is_small = number < loop->buffers[PP_IO_SMALL].pool.capacity;
+    struct pp_io_buffers *buffers = buffers_with(loop, &number);
 
-    uring_buffer_put(loop, &loop->buffers[is_small ? PP_IO_SMALL : PP_IO_LARGE],
-                     buffer_at(loop, number));
+    uring_buffer_put(loop, buffers, pp_pool_at(&buffers->pool, number));
 }
 
 /* ---- held results ---- */
@@ -442,13 +451,6 @@ static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
         (void)close(cqe->res);
 }
 
-static uint32_t held_max(const struct pp_io_buffers *buffers)
-{
-    const uint32_t share = buffers->pool.capacity / HELD_MAX;
-
-    return share < 1 ? 1 : share < HELD_MAX ? share : HELD_MAX;
-}
-
 /* Sets *number to the buffer that a multishot receive brought. False when there is nothing in it:
  * an empty datagram is something if its sender is with it. */
 static bool multishot_filled(struct pp_io_loop *loop, const struct slot *slot,
@@ -480,7 +482,7 @@ static bool multishot_take(struct pp_io_loop *loop, int fd, struct slot *slot,
         deliver(loop, slot, number);
     else
         hold(state_of(loop), slot, number);
-    if (slot->held_count >= held_max(&loop->buffers[slot->class]))
+    if (slot->held_count >= pp_io_buffer_share(&loop->buffers[slot->class], HELD_MAX))
         multishot_stop(loop, fd, slot);
     return true;
 }
@@ -1108,24 +1110,37 @@ static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers
         uring_buffer_put(loop, buffers, pp_pool_take(&buffers->pool));
 }
 
-/* Hands the receive buffers to the kernel. Without it, they stay in the loop's pools: so do large
- * ones without multishot requests, because only these write down where a datagram came from. With
- * them it is both or none, or a descriptor could not change over from one to the other. */
+/* Whether this class of buffers is to be the kernel's: without multishot requests only the small
+ * ones, because only these write down where a datagram came from. */
+static bool wants_buf_ring(const struct pp_io_loop *loop, unsigned class)
+{
+    const struct uring_state *st = (const void *)loop->engine_state;
+
+    return loop->buffers[class].pool.capacity > 0 &&
+           (class == PP_IO_SMALL || st->has[FEATURE_MULTISHOT]);
+}
+
+/* Hands the receive buffers to the kernel. Without it, they stay in the loop's pools. It is all or
+ * none, or a descriptor could not change over from one class to another. */
 static void buf_rings_setup(struct pp_io_loop *loop)
 {
-    struct uring_state *st = state_of(loop);
-    const bool both = st->has[FEATURE_MULTISHOT] && loop->buffers[PP_IO_LARGE].pool.capacity > 0;
+    unsigned class;
 
-    if (buf_ring_setup(loop, PP_IO_SMALL) < 0)
-        return;
-    if (both && buf_ring_setup(loop, PP_IO_LARGE) < 0) {
-        (void)io_uring_unregister_buf_ring(&st->ring, PP_IO_SMALL);
-        buf_ring_unmap(loop, PP_IO_SMALL);
-        return;
+    for (class = 0; class < PP_IO_CLASSES; class ++)
+        if (wants_buf_ring(loop, class) && buf_ring_setup(loop, (enum pp_io_class) class) < 0)
+            goto undo;
+    for (class = 0; class < PP_IO_CLASSES; class ++)
+        if (wants_buf_ring(loop, class))
+            buf_ring_fill(loop, &loop->buffers[class]);
+    return;
+
+undo:
+    while (class -- > 0) {
+        if (!state_of(loop)->buf_rings[class])
+            continue;
+        (void)io_uring_unregister_buf_ring(&state_of(loop)->ring, (int)class);
+        buf_ring_unmap(loop, (enum pp_io_class) class);
     }
-    buf_ring_fill(loop, &loop->buffers[PP_IO_SMALL]);
-    if (both)
-        buf_ring_fill(loop, &loop->buffers[PP_IO_LARGE]);
 }
 
 static void describe(struct pp_io_loop *loop)

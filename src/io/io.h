@@ -102,17 +102,17 @@ void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf,
  * is no buffer. When all buffers are out the receive waits for one, and nothing is lost. One
  * descriptor takes either kind of receive, not both in turn. After PP_IO_DISARM an engine may hold
  * what a peer goes on to send, in buffers that others then lack, until the owner asks for it or
- * closes the descriptor: whoever stops asking for long should watch pp_io_loop_is_starving().
+ * closes the descriptor: whoever stops asking for long should watch pp_io_loop_has_starved().
  *
  * There are small and large buffers. The loop sets op->large once a receive has filled a small one,
  * and from then on this op takes large ones, where the loop has any. The owner may set it before
  * starting: a datagram that does not fit its buffer is cut, and a stream's receive is one call. */
 void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
-/* The next datagram on a socket that is not connected, in a large buffer: op->buf holds its res
- * bytes (0: an empty one, in a buffer too) and goes back with pp_io_buffer_put();
+/* The next datagram on a socket that is not connected, in a buffer for datagrams: op->buf holds its
+ * res bytes (0: an empty one, in a buffer too) and goes back with pp_io_buffer_put();
  * pp_io_sender(op->buf) is where it came from. With res < 0 there is no buffer. The loop must have
- * large buffers. */
+ * buffers for datagrams. */
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
 /* Sends the first len bytes of buf, one of pp_io_recv_from()'s, to where it came from; a datagram
@@ -153,6 +153,10 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op);
 /* Gives back a buffer of pp_io_recv_pooled() or pp_io_recv_from(). */
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf);
 
+/* How many buffers such as op takes one owner may hold at a time and leave the others theirs: at
+ * most so many, fewer when they run short, never none. */
+uint32_t pp_io_recv_share(struct pp_io_loop *loop, const struct pp_io_op *op, uint32_t most);
+
 /* ---- the loop ---------------------------------------------------------------------------- */
 
 /* What the loop does while nothing has completed. Those that look do so, too, for the last 50 us
@@ -179,6 +183,8 @@ struct pp_io_options {
     uint32_t buffer_bytes;  /* a multiple of 64 */
     uint32_t large_buffers; /* the same; 0: none, and small ones serve all */
     uint32_t large_buffer_bytes;
+    uint32_t datagram_buffers; /* the same, for pp_io_recv_from() alone; 0: none */
+    uint32_t datagram_bytes;   /* the longest datagram that fits; a multiple of 64 */
 };
 
 /* Counted from the opening of the loop. */
@@ -216,11 +222,12 @@ int pp_io_loop_poll(struct pp_io_loop *loop);
 /* May be called from any thread while the loop is open. */
 struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop);
 
-/* How many receive buffers there are, small and large. */
+/* How many receive buffers there are, of all classes. */
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
 
-/* Whether a receive is waiting for a buffer right now. */
-bool pp_io_loop_is_starving(const struct pp_io_loop *loop);
+/* Whether a stream's receive waits for a buffer, or has had to since this was last asked. On the
+ * loop's thread. */
+bool pp_io_loop_has_starved(struct pp_io_loop *loop);
 
 /* The engine's name and, after a colon, the features it was granted: "io_uring: multishot, ...".
  * Lives as long as the loop. */
@@ -307,6 +314,16 @@ void pp_io_unlisten(const struct pp_io_addr *addr);
  * return. */
 int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                  const struct pp_io_addr *source, struct pp_error *err);
+
+/* Closing fd resets its connection from now on, and drops what is unsent: the other side must not
+ * take the end for a proper one. Nothing to do for Unix sockets. */
+void pp_io_socket_reset_on_close(int fd);
+
+/* The kernel asks whether the other side of a TCP connection is still there when nothing has come
+ * for idle_s seconds, and again each idle_s / 3; after three questions without an answer, or when
+ * what was sent has been unacknowledged for unacked_s seconds, the connection fails with
+ * -ETIMEDOUT. Accepted connections inherit it from their listener. Nothing to do for others. */
+void pp_io_socket_keepalive(int fd, int idle_s, int unacked_s);
 
 /* Replaces sndbuf and rcvbuf, where they were given, by what the kernel has granted fd, which was
  * opened with these options: without root, net.core.wmem_max and rmem_max are the most. (It

@@ -203,8 +203,7 @@ void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_
 
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
 {
-    pp_assert(loop->buffers[PP_IO_LARGE].pool.capacity > 0);
-    op->large = true;
+    pp_assert(loop->buffers[PP_IO_DATAGRAM].pool.capacity > 0);
     op_start(loop, op, PP_IO_RECV_FROM, fd, cb);
 }
 
@@ -341,21 +340,46 @@ static enum pp_io_next on_wake_fd(struct pp_io_op *op)
 
 void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
 {
+    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
+
     pp_io_count(&loop->counters.starved);
-    pp_io_queue_push(&pp_io_buffers_of(loop, op)->starved, op);
+    buffers->has_starved = true;
+    pp_io_queue_push(&buffers->starved, op);
 }
 
-/* A datagram does not stand at the beginning of its buffer, which is a large one. */
+/* Where the buffer begins that buf points into; NULL: it is none of these. A datagram does not
+ * stand at the beginning of its buffer. */
+static char *buffer_of(const struct pp_io_buffers *buffers, char *buf)
+{
+    const size_t bytes = buffers->pool.item_bytes;
+    const uintptr_t offset = (uintptr_t)buf - (uintptr_t)buffers->pool.items;
+
+    return offset < buffers->pool.capacity * bytes ? buf - offset % bytes : NULL;
+}
+
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 {
-    struct pp_io_buffers *large = &loop->buffers[PP_IO_LARGE];
-    const size_t bytes = large->pool.item_bytes;
-    const uintptr_t offset = (uintptr_t)buf - (uintptr_t)large->pool.items;
+    for (unsigned i = 0; i < PP_IO_CLASSES; i++) {
+        char *begin = buffer_of(&loop->buffers[i], buf);
 
-    if (offset < large->pool.capacity * bytes)
-        loop->engine->buffer_put(loop, large, buf - offset % bytes);
-    else
-        loop->engine->buffer_put(loop, &loop->buffers[PP_IO_SMALL], buf);
+        if (!begin)
+            continue;
+        loop->engine->buffer_put(loop, &loop->buffers[i], begin);
+        return;
+    }
+    pp_assert(!"a buffer of this loop");
+}
+
+uint32_t pp_io_buffer_share(const struct pp_io_buffers *buffers, uint32_t most)
+{
+    const uint32_t share = buffers->free / PP_IO_BUFFER_SHARES;
+
+    return share < 1 ? 1 : share < most ? share : most;
+}
+
+uint32_t pp_io_recv_share(struct pp_io_loop *loop, const struct pp_io_op *op, uint32_t most)
+{
+    return pp_io_buffer_share(pp_io_buffers_of(loop, op), most);
 }
 
 const struct pp_io_addr *pp_io_sender(const char *buf)
@@ -531,6 +555,21 @@ static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t 
     return 0;
 }
 
+static int all_buffers_init(struct pp_io_loop *loop, const struct pp_io_options *options,
+                            struct pp_error *err)
+{
+    int ret = buffers_init(&loop->buffers[PP_IO_SMALL], options->buffers, options->buffer_bytes,
+                           err);
+
+    if (ret == 0 && options->large_buffers > 0)
+        ret = buffers_init(&loop->buffers[PP_IO_LARGE], options->large_buffers,
+                           options->large_buffer_bytes, err);
+    if (ret == 0 && options->datagram_buffers > 0)
+        ret = buffers_init(&loop->buffers[PP_IO_DATAGRAM], options->datagram_buffers,
+                           PP_IO_SENDER_BYTES + options->datagram_bytes, err);
+    return ret;
+}
+
 static void buffers_fini(struct pp_io_loop *loop)
 {
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
@@ -544,11 +583,7 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
 
     loop->fds_max = fds_limit();
     pp_io_waiter_init(&loop->waiter, options->wait, options->spin_ns);
-    pp_assert(options->large_buffers == 0 || options->large_buffer_bytes > PP_IO_SENDER_BYTES);
-    ret = buffers_init(&loop->buffers[PP_IO_SMALL], options->buffers, options->buffer_bytes, err);
-    if (ret == 0 && options->large_buffers > 0)
-        ret = buffers_init(&loop->buffers[PP_IO_LARGE], options->large_buffers,
-                           options->large_buffer_bytes, err);
+    ret = all_buffers_init(loop, options, err);
     if (ret < 0)
         goto fail_buffers;
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -645,12 +680,24 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
 
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
 {
-    return loop->buffers[PP_IO_SMALL].pool.capacity + loop->buffers[PP_IO_LARGE].pool.capacity;
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
+        count += loop->buffers[i].pool.capacity;
+    return count;
 }
 
-bool pp_io_loop_is_starving(const struct pp_io_loop *loop)
+bool pp_io_loop_has_starved(struct pp_io_loop *loop)
 {
-    return loop->buffers[PP_IO_SMALL].starved.head || loop->buffers[PP_IO_LARGE].starved.head;
+    bool starved = false;
+
+    for (unsigned i = 0; i < PP_IO_DATAGRAM; i++) {
+        struct pp_io_buffers *buffers = &loop->buffers[i];
+
+        starved = starved || buffers->has_starved || buffers->starved.head;
+        buffers->has_starved = false;
+    }
+    return starved;
 }
 
 const char *pp_io_loop_describe(const struct pp_io_loop *loop)

@@ -10,13 +10,14 @@
 
 #include <stdalign.h>
 
-enum pp_io_class { PP_IO_SMALL, PP_IO_LARGE, PP_IO_CLASSES };
+enum pp_io_class { PP_IO_SMALL, PP_IO_LARGE, PP_IO_DATAGRAM, PP_IO_CLASSES };
 
-/* The receive buffers of one size. There may be no large ones. */
+/* The receive buffers of one class. There may be none but small ones. */
 struct pp_io_buffers {
     struct pp_pool pool;        /* an engine may take them all for itself */
     uint32_t free;              /* those that are neither an owner's nor held for one */
     struct pp_io_queue starved; /* receives that wait for one */
+    bool has_starved;           /* one had to, since this was last asked */
 };
 
 /* struct pp_io_stats as it is being counted: written by the loop's thread alone, read by any. */
@@ -83,6 +84,8 @@ static inline enum pp_io_class pp_io_class_of(const struct pp_io_loop *loop,
 {
     const bool has_large = loop->buffers[PP_IO_LARGE].pool.capacity > 0;
 
+    if (op->kind == PP_IO_RECV_FROM)
+        return PP_IO_DATAGRAM;
     return op->large && has_large ? PP_IO_LARGE : PP_IO_SMALL;
 }
 
@@ -94,6 +97,11 @@ static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
 
 /* op has completed with res: its callback will run. */
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
+
+/* How many of these buffers one owner may hold, at most so many: an equal share of those that are
+ * free, and at least one. */
+#define PP_IO_BUFFER_SHARES 16
+uint32_t pp_io_buffer_share(const struct pp_io_buffers *buffers, uint32_t most);
 
 /* There is no buffer for op: it is submitted again when one comes back. */
 void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op);

@@ -272,6 +272,23 @@ static int bind_unnamed(int fd, struct pp_error *err)
     return bind(fd, &unnamed.any, unnamed.len) == 0 ? 0 : bind_error(&unnamed, errno, err);
 }
 
+void pp_io_socket_reset_on_close(int fd)
+{
+    const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
+void pp_io_socket_keepalive(int fd, int idle_s, int unacked_s)
+{
+    if (set(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s) < 0) /* it is none of TCP */
+        return;
+    (void)set(fd, IPPROTO_TCP, TCP_KEEPINTVL, idle_s >= 3 ? idle_s / 3 : 1);
+    (void)set(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    (void)set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, unacked_s * 1000);
+    (void)set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+}
+
 int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                  const struct pp_io_addr *source, struct pp_error *err)
 {

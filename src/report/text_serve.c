@@ -29,6 +29,28 @@ void pp_text_serve_begin(FILE *out, const struct pp_report_style *style, const s
     pp_text_refused_line(out, style, report->refused_engine);
 }
 
+void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
+                          const struct pp_server_counts *now)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT };
+    const uint64_t idle = now->idle - before->idle;
+    const uint64_t turned_away = now->turned_away - before->turned_away;
+    char text[PP_FORMAT_BYTES];
+
+    if (now->full != before->full)
+        pp_line_field(&line, "pingpong: no descriptor for another connection: it waits; raise the "
+                             "limit with ulimit -n");
+    else
+        pp_line_field(&line, "pingpong");
+    if (turned_away)
+        pp_line_field(&line, "%s connection%s turned away", pp_format_count(text, turned_away),
+                      pp_text_plural(turned_away));
+    if (idle)
+        pp_line_field(&line, "%s idle connection%s closed", pp_format_count(text, idle),
+                      pp_text_plural(idle));
+    pp_line_end(&line);
+}
+
 void pp_text_serve_end(FILE *out, const struct pp_report_style *style,
                        const struct pp_serve_report *report)
 {
@@ -37,8 +59,9 @@ void pp_text_serve_end(FILE *out, const struct pp_report_style *style,
 
     if (style->quiet)
         return;
-    pp_line_field(&line, "served %s connection%s", pp_format_count(text, report->counts.accepted),
-                  pp_text_plural(report->counts.accepted));
+    pp_line_field(&line, "served %s connection%s",
+                  pp_format_count(text, report->counts.streams.accepted),
+                  pp_text_plural(report->counts.streams.accepted));
     pp_line_field(&line, "answered %s datagram%s", pp_format_count(text, report->counts.datagrams),
                   pp_text_plural(report->counts.datagrams));
     pp_line_field(&line, "ignored %s", pp_format_count(text, report->counts.ignored));

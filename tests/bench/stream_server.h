@@ -18,6 +18,7 @@
 
 struct fixture {
     const char *engine;
+    struct pp_server_limits limits; /* the usual ones, unless a test says otherwise */
     struct pp_io_loop *loop;
     struct pp_server *server;
     struct pp_pattern pattern;
@@ -38,6 +39,7 @@ static inline int setup(void **state)
         pp_pattern_open_random(&f->pattern, 1, &err) < 0)
         return -1;
     f->engine = *state;
+    f->limits = (struct pp_server_limits)PP_SERVER_LIMITS;
     *state = f;
     hang_guard_start();
     return 0;
@@ -93,6 +95,7 @@ static inline void serve(struct fixture *f, uint32_t connections, uint32_t buffe
                          int socket_bytes)
 {
     struct pp_server_options options = { .connections = connections,
+                                         .limits = f->limits,
                                          .pattern = &f->pattern,
                                          .introduce = introduce,
                                          .owner = &f->introductions };

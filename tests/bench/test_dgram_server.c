@@ -92,8 +92,8 @@ static struct pp_io_loop *open_dgram_loop(const char *engine)
                                            .connections = 16,
                                            .buffers = 16,
                                            .buffer_bytes = 256,
-                                           .large_buffers = LARGE_BUFFERS,
-                                           .large_buffer_bytes = 65536 + PP_IO_SENDER_BYTES };
+                                           .datagram_buffers = LARGE_BUFFERS,
+                                           .datagram_bytes = 65536 };
     struct pp_error err = { 0 };
     struct pp_io_loop *loop = NULL;
 

@@ -308,7 +308,7 @@ static void test_a_slow_reader_that_nobody_suffers_from_is_left_alone(void **sta
 static void test_slow_readers_are_closed_once_others_need_their_buffers(void **state)
 {
     struct fixture *f = *state;
-    struct stream slow[BUFFERS / 4];
+    struct stream slow[BUFFERS];
     unsigned open = 0;
     char byte;
     int other;
@@ -578,9 +578,8 @@ static void test_a_paused_client_is_closed_also_when_it_reads_while_the_server_s
     assert_int_equal(pp_io_loop_poll(f->loop), 0);
     while (recv(fd, data, sizeof data, MSG_DONTWAIT) > 0)
         ;
-    for (int i = 0; i < 100 && unread_by_server(fd) >= 0; i++)
+    while (unread_by_server(fd) >= 0) /* until there is no server's side any more */
         drive(f);
-    assert_int_equal(unread_by_server(fd), -1); /* there is no server's side any more */
 }
 
 int main(void)

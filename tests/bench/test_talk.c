@@ -574,6 +574,18 @@ static void test_a_client_that_does_not_read_leaves_buffers_for_the_others(void 
     assert_int_equal(pp_io_loop_stats(f->loop).starved, 0);
 }
 
+static void test_a_client_that_does_not_read_is_not_read_from(void **state)
+{
+    struct fixture *f = *state;
+
+    struct talk t;
+
+    serve(f, 4, BUFFER_BYTES, 8192);
+    t = driven_talk(f, narrow_client(f), hello_of(pp_sizes_of(1000), pp_sizes_of(1000)), 40000);
+    send_until_stuck(f, &t);
+    assert_true(t.requests > 0); /* they do not go out any more */
+}
+
 static void test_a_client_that_reads_at_last_gets_all_it_asked_for(void **state)
 {
     struct fixture *f = *state;
@@ -622,6 +634,78 @@ static void test_a_reset_while_answers_are_owed_leaves_the_others_alone(void **s
         drive(f);
         is_echoed_when_driven(f, other, "PING\n");
     }
+}
+
+/* ---- small requests ---- */
+
+static void on_nothing_sent(struct pp_talk *talk, int res)
+{
+    (void)talk;
+    (void)res;
+}
+
+/* However many a buffer holds. */
+static void test_requests_are_taken_in_portions(void **state)
+{
+    struct fixture *f = *state;
+    const struct pp_hello hello = hello_of(pp_sizes_of(1), pp_sizes_of(1));
+    struct pp_server_options options = { .pattern = &f->pattern,
+                                         .introduce = introduce,
+                                         .owner = &f->introductions };
+    struct pp_talk talk = { 0 };
+    char data[PP_HELLO_BYTES];
+
+    options.loop = f->loop = open_loop(f->engine, BUFFERS, BUFFER_BYTES);
+    pp_talk_begin(&talk, &options, -1);
+    talk.on_sent = on_nothing_sent;
+    assert_int_equal(pp_hello_write(&hello, data), 0);
+    assert_int_equal(pp_talk_take(&talk, data, sizeof data), sizeof data);
+    assert_int_equal(pp_talk_take(&talk, filler, sizeof filler), PP_TALK_REQUESTS_MAX);
+    assert_int_equal(talk.unsent, PP_TALK_REQUESTS_MAX);
+}
+
+/* With buffers that hold many portions. */
+static void test_each_portion_is_answered(void **state)
+{
+    struct fixture *f = *state;
+    struct talk t;
+
+    serve(f, 2, 65536, 0);
+    t = driven_talk(f, client(f), hello_of(pp_sizes_of(1), pp_sizes_of(1)), 200000);
+    while (t.answers > 0) {
+        if (t.requests > 0)
+            (void)send_some(&t, MSG_DONTWAIT);
+        (void)hear_some(&t, MSG_DONTWAIT);
+        assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    }
+    assert_int_equal(shutdown(t.fd, SHUT_WR), 0);
+    while (end_at_server(t.fd) >= 0)
+        drive(f);
+    hear_end(t.fd);
+}
+
+/* One that asks for far more than fits into a turn, in small pieces. */
+static void test_small_requests_leave_turns_for_the_others(void **state)
+{
+    struct fixture *f = *state;
+    struct talk t;
+    int other, turns = 0;
+    char got[5];
+
+    serve(f, 2, 65536, 0);
+    other = client(f);
+    is_echoed_when_driven(f, other, "PING\n");
+    t = driven_talk(f, client(f), hello_of(pp_sizes_of(1), pp_sizes_of(1)), 200000);
+    while (t.requests > 0 && send_some(&t, MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    say(other, "PING\n");
+    for (; recv(other, got, sizeof got, MSG_DONTWAIT) < 0; turns++)
+        assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    assert_in_range(turns, 1, 4);
+    while (hear_some(&t, MSG_DONTWAIT) > 0)
+        ;
+    assert_true(200000 - t.answers < 6 * PP_TALK_REQUESTS_MAX);
 }
 
 /* ---- stopping ---- */
@@ -679,13 +763,15 @@ static int half_talk(struct fixture *f)
     return fd;
 }
 
-/* In a process of their own: both ends together would be more descriptors than one may have. Says
- * so once they stand, and then waits for the end of the test. */
+/* In a process of their own: both ends together would be more descriptors than one may have. Waits
+ * to be told to begin, says so once they stand, and then waits for the end of the test. */
 static void half_talks_main(struct fixture *f, int count, int said_fd)
 {
     char byte = 0;
 
     (void)alarm(4 * HANG_S);
+    if (read(said_fd, &byte, 1) != 1)
+        _exit(1);
     for (int i = 0; i < count; i++) {
         const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -723,11 +809,21 @@ static void finish_talk(struct fixture *f, int fd)
     is_introduction(data, atomic_load(&f->introductions));
 }
 
+static void is_introduced_when_driven(struct fixture *f, int fd)
+{
+    char data[PP_HELLO_BYTES];
+
+    ask(fd);
+    hear_when_driven(f, fd, data, sizeof data);
+    is_introduction(data, atomic_load(&f->introductions));
+    (void)close(fd);
+}
+
 static void is_closed_when_driven(struct fixture *f, int fd)
 {
     char byte;
 
-    for (int i = 0; i < TURNS_MAX && recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN; i++)
+    while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
     is_closed(fd);
 }
@@ -735,6 +831,7 @@ static void is_closed_when_driven(struct fixture *f, int fd)
 static void serve_many(struct fixture *f)
 {
     struct pp_server_options options = { .connections = MANY,
+                                         .limits = f->limits,
                                          .pattern = &f->pattern,
                                          .introduce = introduce,
                                          .owner = &f->introductions };
@@ -746,36 +843,37 @@ static void serve_many(struct fixture *f)
     assert_int_equal(pp_server_open(&f->server, &options, &err), 0);
 }
 
-static void test_more_talks_than_there_may_be_are_closed_and_the_others_go_on(void **state)
+/* As many clients as may talk have begun a hello and do not go on. */
+static void test_half_hellos_give_way_to_whole_ones_the_oldest_first(void **state)
 {
     struct fixture *f = *state;
-    int plain, talking, said_fd, status;
+    int oldest, newest, said_fd, status;
     ssize_t said;
     char byte;
     pid_t child;
 
     raise_descriptors(f, MANY + 64);
     (void)alarm(4 * HANG_S);
+    f->limits.hello_ns = 3600 * PP_NS_PER_S;
     serve_many(f);
-    child = start_half_talks(f, TALKS_MAX - 1, &said_fd);
+    child = start_half_talks(f, TALKS_MAX - 2, &said_fd);
+    oldest = half_talk(f);
+    drive(f);
+    say_bytes(said_fd, "", 1);
     while ((said = recv(said_fd, &byte, 1, MSG_DONTWAIT)) < 0)
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
     assert_int_equal(said, 1);
-    while (pp_server_accepted(f->server) < TALKS_MAX - 1) /* or the queue is full of them */
+    while (pp_server_counts(f->server).accepted < TALKS_MAX - 1) /* or the queue is full of them */
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
-    plain = connect_unix(f);
-    talking = half_talk(f);
+    newest = half_talk(f);
     for (int i = 0; i < 1000; i++)
         drive(f);
-    assert_int_equal(pp_server_accepted(f->server), TALKS_MAX + 1);
-    is_closed_when_driven(f, half_talk(f));
-    is_echoed_when_driven(f, plain, "PING\n");
-    finish_talk(f, talking);
-    (void)close(talking);
-    drive(f);
-    talking = half_talk(f);
-    finish_talk(f, talking);
-    is_closed_when_driven(f, half_talk(f));
+    nothing_is_heard(oldest); /* there is room for all so far */
+    is_introduced_when_driven(f, connect_unix(f));
+    is_closed_when_driven(f, oldest);
+    finish_talk(f, newest);
+    for (int i = 0; i < 10; i++)
+        is_introduced_when_driven(f, connect_unix(f));
     (void)close(said_fd);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -807,11 +905,15 @@ int main(void)
         ON_EACH_ENGINE(test_a_request_in_pieces_is_answered_once_it_is_whole),
         ON_EACH_ENGINE(test_the_end_in_mid_request_is_answered_by_what_is_owed_and_the_end),
         ON_EACH_ENGINE(test_a_client_that_does_not_read_leaves_buffers_for_the_others),
+        ON_EACH_ENGINE(test_a_client_that_does_not_read_is_not_read_from),
         ON_EACH_ENGINE(test_a_client_that_reads_at_last_gets_all_it_asked_for),
         ON_EACH_ENGINE(test_a_client_that_does_not_read_does_not_hold_up_stopping),
         ON_EACH_ENGINE(test_a_reset_while_answers_are_owed_leaves_the_others_alone),
+        ON_EACH_ENGINE(test_requests_are_taken_in_portions),
+        ON_EACH_ENGINE(test_each_portion_is_answered),
+        ON_EACH_ENGINE(test_small_requests_leave_turns_for_the_others),
         ON_EACH_ENGINE(test_stopping_closes_connections_that_talk),
-        ON_ENGINE("epoll", test_more_talks_than_there_may_be_are_closed_and_the_others_go_on),
+        ON_ENGINE("epoll", test_half_hellos_give_way_to_whole_ones_the_oldest_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,19 +14,21 @@
 
 static struct pp_io_loop *datagram_loop(struct fixture *f)
 {
-    return test_loop_with(f, (struct pp_io_options){ .buffers = 8,
-                                                     .buffer_bytes = SMALL_BYTES,
-                                                     .large_buffers = LARGE,
-                                                     .large_buffer_bytes = LARGE_BYTES });
+    return test_loop_with(
+        f, (struct pp_io_options){ .buffers = 8,
+                                   .buffer_bytes = SMALL_BYTES,
+                                   .datagram_buffers = LARGE,
+                                   .datagram_bytes = LARGE_BYTES - PP_IO_SENDER_BYTES });
 }
 
 /* As many large buffers, which are small. */
 static struct pp_io_loop *narrow_loop(struct fixture *f)
 {
-    return test_loop_with(f, (struct pp_io_options){ .buffers = 8,
-                                                     .buffer_bytes = 64,
-                                                     .large_buffers = LARGE,
-                                                     .large_buffer_bytes = SMALL_BYTES });
+    return test_loop_with(
+        f, (struct pp_io_options){ .buffers = 8,
+                                   .buffer_bytes = 64,
+                                   .datagram_buffers = LARGE,
+                                   .datagram_bytes = SMALL_BYTES - PP_IO_SENDER_BYTES });
 }
 
 static bool has_ipv6(void)
@@ -709,7 +711,6 @@ static void check_starving(struct fixture *f, int family)
     pp_io_recv_from(loop, &hungry->op, served.fd, on_taken);
     test_poll(loop);
     assert_int_equal(hungry->calls, 0);
-    assert_true(pp_io_loop_is_starving(loop));
     assert_true(pp_io_loop_stats(loop).starved > 0);
     for (int i = 0; i < LARGE; i++)
         assert_taken(out, i, "out"); /* they are left alone */
@@ -719,7 +720,6 @@ static void check_starving(struct fixture *f, int family)
     test_run(loop);
     assert_taken(hungry, 0, "one");
     assert_taken(hungry, 1, "two");
-    assert_false(pp_io_loop_is_starving(loop));
     test_loop_close(f, loop);
 }
 
@@ -1297,10 +1297,11 @@ static struct drain *looking_drain(struct fixture *f, int fd)
 {
     struct drain *drain = test_new(f, sizeof *drain);
 
-    drain->loop = test_loop_with(f, (struct pp_io_options){ .wait = PP_IO_WAIT_YIELD,
-                                                            .spin_ns = PP_IO_SPIN_FOREVER,
-                                                            .large_buffers = LARGE,
-                                                            .large_buffer_bytes = LARGE_BYTES });
+    drain->loop = test_loop_with(
+        f, (struct pp_io_options){ .wait = PP_IO_WAIT_YIELD,
+                                   .spin_ns = PP_IO_SPIN_FOREVER,
+                                   .datagram_buffers = LARGE,
+                                   .datagram_bytes = LARGE_BYTES - PP_IO_SENDER_BYTES });
     pp_io_recv_from(drain->loop, &drain->op, fd, on_drained);
     return drain;
 }

@@ -375,7 +375,7 @@ static void check_starving(struct fixture *f, bool large)
     fed = taker_start(f, loop, busy.near, !large);
     test_poll(loop);
     assert_int_equal(hungry->calls, 0);
-    assert_true(pp_io_loop_is_starving(loop));
+    assert_true(pp_io_loop_has_starved(loop));
     before = pp_io_loop_stats(loop);
     for (int i = 0; i < 100; i++) {
         write_pattern(f, busy.far, fed->bytes, 10);
@@ -390,7 +390,7 @@ static void check_starving(struct fixture *f, bool large)
     put_all(out);
     test_run_until(loop, &hungry->calls, 1);
     assert_int_equal(hungry->last, 10);
-    assert_false(pp_io_loop_is_starving(loop));
+    assert_false(pp_io_loop_has_starved(loop));
 }
 
 static void who_waits_for_a_large_buffer_rests_while_small_ones_are_free(void **state)

@@ -324,7 +324,7 @@ static const struct {
 static void check_that_all_fail(struct fixture *f, int fd, size_t kind_count, int32_t wanted)
 {
     struct pp_io_loop *loop =
-        test_loop_with(f, (struct pp_io_options){ .large_buffers = 1, .large_buffer_bytes = 1024 });
+        test_loop_with(f, (struct pp_io_options){ .datagram_buffers = 1, .datagram_bytes = 1024 });
     struct pp_io_addr addr;
 
     (void)test_listen(AF_INET, 1, &addr);
