@@ -197,7 +197,8 @@ static int set_idle_timeout(struct pp_cli *cli, const char *value, struct pp_err
 {
     (void)err;
     cli->plan.server_limits.silent_ns = 0;
-    return pp_number_parse_duration(value, PP_NS_PER_S, 0, IDLE_MAX_NS, &cli->plan.server_limits.idle_ns);
+    return pp_number_parse_duration(value, PP_NS_PER_S, 0, IDLE_MAX_NS,
+                                    &cli->plan.server_limits.idle_ns);
 }
 
 static int set_connect_timeout(struct pp_cli *cli, const char *value, struct pp_error *err)

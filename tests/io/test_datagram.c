@@ -695,6 +695,50 @@ static void a_new_socket_with_an_old_number_gets_only_its_own_datagrams(void **s
 
 /* ---- when the buffers are out ------------------------------------------------------------ */
 
+/* Keeps every large buffer that there is. */
+struct hoarder {
+    struct pp_io_op op;
+    int calls;
+};
+
+static enum pp_io_next on_hoarded(struct pp_io_op *op)
+{
+    struct hoarder *hoarder = container_of(op, struct hoarder, op);
+
+    hoarder->calls += op->res > 0;
+    return op->res > 0 ? PP_IO_REARM : PP_IO_DISARM;
+}
+
+static void streams_that_have_taken_all_buffers_leave_datagrams_theirs(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop =
+        test_loop_with(f, (struct pp_io_options){ .buffers = 2,
+                                                  .buffer_bytes = 64,
+                                                  .large_buffers = 2,
+                                                  .large_buffer_bytes = SMALL_BYTES,
+                                                  .datagram_buffers = LARGE,
+                                                  .datagram_bytes = SMALL_BYTES });
+    const struct served served = serve(AF_INET);
+    const struct test_pair pair = test_pair(AF_INET);
+    struct hoarder *hoarder = test_new(f, sizeof *hoarder);
+    const char data[10 * SMALL_BYTES] = "";
+    const int fd = client_of(&served);
+    const struct echo *echo;
+
+    test_write(pair.far, data, sizeof data);
+    pp_io_recv_pooled(loop, &hoarder->op, pair.near, on_hoarded);
+    while (!pp_io_loop_has_starved(loop))
+        test_poll(loop);
+    echo = echo_start(f, loop, served.fd, 10);
+    for (int i = 0; i < 10; i++) {
+        test_write(fd, "ping", 4);
+        test_run_until(loop, &echo->answered, i + 1);
+        test_read_text(fd, "ping");
+    }
+    assert_true(pp_io_loop_has_starved(loop));
+}
+
 static void check_starving(struct fixture *f, int family)
 {
     struct pp_io_loop *loop = datagram_loop(f);
@@ -1369,6 +1413,7 @@ int main(int argc, char **argv)
         TEST(a_datagram_that_does_not_fit_is_cut_and_the_next_one_is_whole),
         TEST(many_under_way_come_back_once_each_and_to_their_senders),
         TEST(sockets_of_all_kinds_share_the_buffers_of_a_loop),
+        TEST(streams_that_have_taken_all_buffers_leave_datagrams_theirs),
         TEST(a_lazy_answer_goes_out_and_completes_no_later_than_the_next_event),
         TEST(an_answer_that_is_not_lazy_any_more_completes_by_itself),
         TEST(many_lazy_answers_all_go_out_and_complete),
