@@ -8,7 +8,14 @@
  *
  * A send that goes out whole at once posts no completion ("skip"): the engine knows that it did
  * when the system call has returned and no failure was posted. Where a kernel lacks a feature, the
- * plain form of the same request is used; loop->description says what was granted. */
+ * plain form of the same request is used; loop->description says what was granted.
+ *
+ * Nothing is left for the kernel to wait for but polls and multishot requests, which are waited for
+ * by polling, too. Any other request that has to wait, or is tried in vain a few times, goes to a
+ * thread that the kernel makes for it: one for each peer that does not read, and a request that
+ * such a thread executes cannot be cancelled reliably. So a send or receive never waits
+ * (MSG_DONTWAIT): it fails, a poll waits, and it is tried again. Connecting, accepting alone and
+ * shutting down are system calls, because the kernel hands these requests over, or may. */
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -45,15 +52,17 @@ enum feature { FEATURE_MULTISHOT, FEATURE_BUFFER_RING, FEATURE_DEFER, FEATURE_SK
 
 /* The low bits of a completion's user_data. Operations are aligned to 8. */
 enum tag {
-    TAG_OP,     /* an operation's own result */
+    TAG_OP,     /* an operation's own result, which never has to wait */
     TAG_SEND,   /* a send with skip: only failures arrive */
-    TAG_POLLED, /* its descriptor is ready: submit the operation again */
+    TAG_POLLED, /* its descriptor is ready: try the operation again */
+    TAG_EDGE,   /* its descriptor has changed, once more: see edges_begin() */
     TAG_RECV,   /* of a multishot receive: descriptor and generation instead of a pointer */
     TAG_ACCEPT, /* of a multishot accept: the same */
     TAG_TIMER,
-    TAG_IGNORE,
-    TAG_MASK = 7
+    TAG_IGNORE
 };
+
+#define TAG_MASK 7
 
 static_assert(TAG_IGNORE <= TAG_MASK, "a tag has three bits");
 
@@ -116,6 +125,7 @@ struct uring_state {
     bool ring_enabled;
     struct pp_io_queue early; /* started before the loop runs, beyond what the queue holds */
     struct pp_io_queue sends; /* with skip, not yet known to have gone out */
+    struct pp_io_queue ends;  /* to be shut down after what was queued before */
     uint64_t timer_ns;        /* the deadline the kernel knows, or PP_IO_NO_DEADLINE */
     struct __kernel_timespec timer_at;
 };
@@ -200,21 +210,27 @@ static void cancel_data(struct pp_io_loop *loop, uint64_t user_data)
     sqe->user_data = TAG_IGNORE;
 }
 
-/* Submits op again when its descriptor is ready. */
+static bool is_send(const struct pp_io_op *op)
+{
+    return op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK;
+}
+
+/* Tries op again when its descriptor is ready. */
 static void poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    const bool writes = op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK ||
-                        op->kind == PP_IO_CONNECT;
+    const bool writes = is_send(op) || op->kind == PP_IO_CONNECT;
     struct io_uring_sqe *sqe = sqe_get(loop);
 
     io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
     sqe_tag(sqe, op, TAG_POLLED);
 }
 
-/* Submits op again, to which the kernel has said EAGAIN, when it may succeed. */
+/* Tries op again, to which the kernel has said EAGAIN, when it may succeed. */
 static void try_later(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    if (pp_io_is_unannounced(loop, op))
+    if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
+    else if (pp_io_is_unannounced(loop, op))
         pp_io_postpone(loop, op);
     else
         poll_first(loop, op);
@@ -528,18 +544,11 @@ static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int f
     }
 }
 
-static bool is_datagram(struct pp_io_loop *loop, const struct pp_io_op *op)
-{
-    return op->kind == PP_IO_SEND_BACK || type_of(loop, op->fd) != TYPE_STREAM;
-}
-
-/* The kernel must not wait on behalf of a datagram: its second try may find that the first one has
- * used up the bytes, and send an empty one (seen with Unix sockets in Linux 6.18). */
-static void send_submit_plain(struct pp_io_loop *loop, struct pp_io_op *op)
+static void send_submit_announced(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = sqe_get(loop);
 
-    prep_send(sqe, op, is_datagram(loop, op) ? MSG_DONTWAIT : 0);
+    prep_send(sqe, op, MSG_DONTWAIT);
     sqe_tag(sqe, op, TAG_OP);
 }
 
@@ -556,19 +565,29 @@ static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_queue_push(&state_of(loop)->sends, op);
 }
 
-/* Tries it with a system call of its own. False if it has to wait. */
-static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
+/* With a system call of its own: its result, or -EAGAIN if it has to wait. */
+static int32_t send_try(struct pp_io_loop *loop, const struct pp_io_op *op)
 {
     ssize_t ret;
 
-    pp_io_count_syscall(loop);
-    if (op->kind == PP_IO_SEND_BACK)
-        ret = pp_io_datagram_send_back(op);
-    else
-        ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+    do {
+        pp_io_count_syscall(loop);
+        if (op->kind == PP_IO_SEND_BACK)
+            ret = pp_io_datagram_send_back(op);
+        else
+            ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (ret < 0 && errno == EINTR);
+    return ret < 0 ? -errno : (int32_t)ret;
+}
+
+/* False if it has to wait. */
+static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const int32_t res = send_try(loop, op);
+
+    if (res == -EAGAIN)
         return false;
-    pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+    pp_io_complete(loop, op, res);
     return true;
 }
 
@@ -584,14 +603,14 @@ static void send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     const bool submittable = is_submittable(st, op);
     const bool plain = st->plain_sends && st->batch <= PLAIN_SENDS_MAX;
 
-    if ((plain || !submittable) && send_now(loop, op))
-        return;
-    if (!submittable)
-        try_later(loop, op);
-    else if (st->has[FEATURE_SKIP] && !plain)
+    if (plain || !submittable) {
+        if (!send_now(loop, op))
+            try_later(loop, op);
+    } else if (st->has[FEATURE_SKIP]) {
         send_submit_skip(loop, op);
-    else
-        send_submit_plain(loop, op);
+    } else {
+        send_submit_announced(loop, op);
+    }
 }
 
 /* All that was submitted has been tried, and every failure is in op->res. */
@@ -600,14 +619,10 @@ static void settle_sends(struct pp_io_loop *loop)
     struct pp_io_op *op;
 
     while ((op = pp_io_queue_pop(&state_of(loop)->sends))) {
-        if (op->res == 0)
-            pp_io_complete(loop, op, (int32_t)op->len);
-        else if (op->res != -EAGAIN)
-            pp_io_complete(loop, op, op->res);
-        else if (op->state == PP_IO_CANCELING)
-            pp_io_complete(loop, op, -ECANCELED);
+        if (op->res == -EAGAIN)
+            try_later(loop, op);
         else
-            send_submit_plain(loop, op);
+            pp_io_complete(loop, op, op->res == 0 ? (int32_t)op->len : op->res);
     }
 }
 
@@ -615,32 +630,74 @@ static void settle_sends(struct pp_io_loop *loop)
 static bool has_eager_send(const struct uring_state *st)
 {
     for (const struct pp_io_op *op = st->sends.head; op; op = op->next)
-        if (!op->lazy)
+        if (!op->lazy || op->state == PP_IO_CANCELING)
             return true;
     return false;
 }
 
+/* ---- sends that poll in vain ---- */
+
+/* A poll says at once that the peer has ended its half of the connection, asked or not: while that
+ * is so, polling for room again and again would only spin. A multishot poll speaks once, and then
+ * each time that something has changed. op->res is what the send came to, or -EAGAIN. */
+static void edges_begin(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct io_uring_sqe *sqe = sqe_get(loop);
+
+    io_uring_prep_poll_multishot(sqe, op->fd, POLLOUT);
+    sqe_tag(sqe, op, TAG_EDGE);
+    op->res = -EAGAIN;
+}
+
+static void edges_ended(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
+{
+    if (op->res != -EAGAIN)
+        pp_io_complete(loop, op, op->res);
+    else if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
+    else if (res >= 0) /* the completion queue has overflown meanwhile */
+        edges_begin(loop, op);
+    else if (res == -EINVAL) /* before Linux 5.13 */
+        pp_io_postpone(loop, op);
+    else
+        pp_io_complete(loop, op, res);
+}
+
+/* The send has its result as soon as there is one, but is the kernel's until the poll has ended. */
+static void on_edge(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_uring_cqe *cqe)
+{
+    const bool goes_on = cqe->flags & IORING_CQE_F_MORE;
+
+    if (op->res == -EAGAIN && op->state == PP_IO_ARMED && cqe->res >= 0) {
+        op->res = send_try(loop, op);
+        if (op->res != -EAGAIN && goes_on)
+            cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_EDGE);
+    }
+    if (!goes_on)
+        edges_ended(loop, op, cqe->res);
+}
+
+/* There is room, or nothing else to wait for. Where there is room, and the send fails for want of
+ * it all the same, what is short is not the socket's: no event will tell. */
+static void on_send_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
+{
+    if (send_now(loop, op))
+        return;
+    if (events & POLLOUT || pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
+    else
+        edges_begin(loop, op);
+}
+
 /* ---- the other operations ---- */
 
+/* Without a buffer ring, a buffer is taken when bytes have come, so wait for them first. */
 static void recv_pooled_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    const struct uring_state *st = state_of(loop);
-    const enum pp_io_class class = pp_io_class_of(loop, op);
-    struct io_uring_sqe *sqe;
-
-    if (!st->buf_rings
-             [class]) { /* a buffer is taken when bytes have come, so wait for them first */
-        poll_first(loop, op);
-        return;
-    }
-    if (st->has[FEATURE_MULTISHOT]) {
+    if (state_of(loop)->buf_rings[pp_io_class_of(loop, op)])
         multishot_ask(loop, op);
-        return;
-    }
-    sqe = sqe_get(loop);
-    io_uring_prep_recv(sqe, op->fd, NULL, loop->buffers[class].pool.item_bytes, 0);
-    select_buffers(sqe, class);
-    sqe_tag(sqe, op, TAG_OP);
+    else
+        poll_first(loop, op);
 }
 
 static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -660,30 +717,25 @@ static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 
 static void accept_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    struct io_uring_sqe *sqe;
-
-    if (state_of(loop)->has[FEATURE_MULTISHOT]) {
+    if (state_of(loop)->has[FEATURE_MULTISHOT])
         multishot_ask(loop, op);
-        return;
-    }
-    sqe = sqe_get(loop);
-    io_uring_prep_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    sqe_tag(sqe, op, TAG_OP);
+    else
+        poll_first(loop, op);
 }
 
-static void simple_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+/* EAGAIN: a Unix listener's queue is full. To any other address it is an error, as when there is no
+ * free port. */
+static void connect_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    struct io_uring_sqe *sqe = sqe_get(loop);
-
-    if (op->kind == PP_IO_CONNECT)
-        io_uring_prep_connect(sqe, op->fd, op->addr, op->len);
-    else if (op->kind == PP_IO_RECV)
-        io_uring_prep_recv(sqe, op->fd, op->buf, op->len, 0);
-    else if (op->kind == PP_IO_SHUTDOWN)
-        io_uring_prep_shutdown(sqe, op->fd, SHUT_WR);
+    pp_io_count_syscall(loop);
+    if (connect(op->fd, op->addr, op->len) == 0)
+        pp_io_complete(loop, op, 0);
+    else if (errno == EINPROGRESS || errno == EINTR)
+        poll_first(loop, op);
+    else if (errno == EAGAIN && pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
     else
-        io_uring_prep_poll_add(sqe, op->fd, POLLIN);
-    sqe_tag(sqe, op, TAG_OP);
+        pp_io_complete(loop, op, -errno);
 }
 
 static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -691,6 +743,9 @@ static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     switch ((enum pp_io_kind)op->kind) {
     case PP_IO_ACCEPT:
         accept_submit(loop, op);
+        return;
+    case PP_IO_CONNECT:
+        connect_submit(loop, op);
         return;
     case PP_IO_RECV_POOLED:
     case PP_IO_RECV_FROM:
@@ -703,17 +758,29 @@ static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     case PP_IO_CLOSE:
         close_submit(loop, op);
         return;
-    case PP_IO_CONNECT:
-    case PP_IO_RECV:
     case PP_IO_SHUTDOWN:
+        pp_io_queue_push(&state_of(loop)->ends, op);
+        return;
+    case PP_IO_RECV:
     case PP_IO_WATCH:
-        simple_submit(loop, op);
+        poll_first(loop, op);
         return;
     case PP_IO_TIMER:
     case PP_IO_WAKE:
         break;
     }
     pp_assert(!"an operation that the loop keeps to itself");
+}
+
+/* All that was queued before them has been submitted. */
+static void shut_down_all(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    while ((op = pp_io_queue_pop(&state_of(loop)->ends))) {
+        pp_io_count_syscall(loop);
+        pp_io_complete(loop, op, shutdown(op->fd, SHUT_WR) < 0 ? -errno : 0);
+    }
 }
 
 /* Which thread will run the loop is not known before it does, and only that one may submit. */
@@ -735,11 +802,18 @@ static void submit_early(struct pp_io_loop *loop)
         op_submit(loop, op);
 }
 
+/* What the kernel has of op is a poll, or a request that does not wait. A poll is found, and ends
+ * with -ECANCELED, or is not (-ENOENT), because it has ended: the kernel takes it out of its table
+ * in the same step as it completes. Requests are executed in order, so one that is still queued is
+ * found, too, and one that op makes when it is started anew is not. So whatever a cancellation
+ * comes to, op completes, and its result says nothing that is not known. */
 static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    struct slot *slot = &state_of(loop)->slots[op->fd];
+    struct uring_state *st = state_of(loop);
+    struct slot *slot = &st->slots[op->fd];
 
-    if (pp_io_queue_remove(&state_of(loop)->early, op)) {
+    if (pp_io_queue_remove(&st->early, op) ||
+        (op->kind == PP_IO_SHUTDOWN && pp_io_queue_remove(&st->ends, op))) {
         pp_io_complete(loop, op, -ECANCELED);
         return;
     }
@@ -749,28 +823,12 @@ static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
         pp_io_complete(loop, op, -ECANCELED);
         return;
     }
-    cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_OP);
     cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_POLLED);
+    if (is_send(op))
+        cancel_data(loop, (uint64_t)(uintptr_t)op | TAG_EDGE);
 }
 
 /* ---- completions ---- */
-
-/* Whether op has come to nothing yet, with no fault of its own. */
-static bool has_to_wait(const struct pp_io_op *op, int32_t res)
-{
-    return res == -EAGAIN || (res == -EINPROGRESS && op->kind == PP_IO_CONNECT) ||
-           (res == -ENOBUFS && op->kind == PP_IO_RECV_POOLED);
-}
-
-static void wait_again(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
-{
-    if (op->state == PP_IO_CANCELING)
-        pp_io_complete(loop, op, -ECANCELED);
-    else if (res == -ENOBUFS)
-        pp_io_starve(loop, op);
-    else
-        try_later(loop, op);
-}
 
 /* The kernel calls a connect done that an ICMP error has come for; the socket knows better. */
 static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -784,28 +842,40 @@ static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_complete(loop, op, -error);
 }
 
-static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, const struct io_uring_cqe *cqe)
+static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    const int32_t res = cqe->res;
+    if (res == -EAGAIN && is_send(op))
+        try_later(loop, op);
+    else
+        pp_io_complete(loop, op, res);
+}
 
-    if (has_to_wait(op, res)) {
-        wait_again(loop, op, res);
-        return;
-    }
-    if (op->kind == PP_IO_CONNECT && res == 0) {
-        connect_result(loop, op);
-        return;
-    }
-    if (op->kind == PP_IO_ACCEPT)
+/* Completes op with what a system call returned, or waits again. */
+static void finish_now(struct pp_io_loop *loop, struct pp_io_op *op, ssize_t ret)
+{
+    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+        poll_first(loop, op);
+    else
+        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+}
+
+static void recv_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    pp_io_count_syscall(loop);
+    finish_now(loop, op, recv(op->fd, op->buf, op->len, MSG_DONTWAIT));
+}
+
+static void accept_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    int fd;
+
+    do {
+        pp_io_count_syscall(loop);
+        fd = accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && errno == ECONNABORTED);
+    if (fd >= 0)
         pp_io_number_taken();
-    if (cqe->flags & IORING_CQE_F_BUFFER) {
-        const uint32_t number = buffer_taken(loop, pp_io_class_of(loop, op), cqe);
-
-        op->buf = buffer_at(loop, number);
-        if (res <= 0)
-            buffer_put_number(loop, number);
-    }
-    pp_io_complete(loop, op, op->kind == PP_IO_WATCH && res > 0 ? 0 : res);
+    finish_now(loop, op, fd);
 }
 
 /* Bytes have come and there is no buffer ring to receive them by. */
@@ -830,22 +900,56 @@ static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
         op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
     else
         uring_buffer_put(loop, buffers, buf);
-    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
-        poll_first(loop, op);
-    else
-        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+    finish_now(loop, op, ret);
+}
+
+/* op, which was not cancelled, may succeed. */
+static void retry(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
+{
+    switch ((enum pp_io_kind)op->kind) {
+    case PP_IO_CONNECT:
+        connect_result(loop, op);
+        return;
+    case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
+        on_send_polled(loop, op, events);
+        return;
+    case PP_IO_RECV:
+        recv_now(loop, op);
+        return;
+    case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
+        if (state_of(loop)->buf_rings[pp_io_class_of(loop, op)])
+            multishot_ask(loop, op);
+        else
+            recv_pooled_now(loop, op);
+        return;
+    case PP_IO_ACCEPT:
+        if (state_of(loop)->has[FEATURE_MULTISHOT])
+            multishot_ask(loop, op);
+        else
+            accept_now(loop, op);
+        return;
+    case PP_IO_WATCH:
+        pp_io_complete(loop, op, 0);
+        return;
+    case PP_IO_SHUTDOWN:
+    case PP_IO_CLOSE:
+    case PP_IO_TIMER:
+    case PP_IO_WAKE:
+        break;
+    }
+    pp_assert(!"an operation that does not poll");
 }
 
 static void on_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    if (res < 0 || op->state == PP_IO_CANCELING)
-        pp_io_complete(loop, op, res < 0 ? res : -ECANCELED);
-    else if (op->kind == PP_IO_CONNECT)
-        connect_result(loop, op);
-    else if (pp_io_takes_buffer(op) && !state_of(loop)->buf_rings[pp_io_class_of(loop, op)])
-        recv_pooled_now(loop, op);
+    if (res < 0)
+        pp_io_complete(loop, op, res);
+    else if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
     else
-        uring_submit(loop, op);
+        retry(loop, op, res);
 }
 
 static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
@@ -855,7 +959,10 @@ static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 
     switch (tag) {
     case TAG_OP:
-        on_op(loop, op, cqe);
+        on_op(loop, op, cqe->res);
+        return;
+    case TAG_EDGE:
+        on_edge(loop, op, cqe);
         return;
     case TAG_POLLED:
         on_polled(loop, op, cqe->res);
@@ -869,7 +976,6 @@ static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
         return;
     case TAG_SEND: /* taken note of already */
     case TAG_IGNORE:
-    case TAG_MASK:
         return;
     }
 }
@@ -893,6 +999,7 @@ static void reap(struct pp_io_loop *loop)
 {
     struct uring_state *st = state_of(loop);
     const bool overflow = io_uring_cq_has_overflow(&st->ring);
+    const bool all_submitted = io_uring_sq_ready(&st->ring) == 0;
     const unsigned count = io_uring_cq_ready(&st->ring);
     unsigned left = count;
     struct io_uring_cqe *cqe;
@@ -903,9 +1010,11 @@ static void reap(struct pp_io_loop *loop)
         pp_io_count(&loop->counters.overflows);
     if (st->sends.head) {
         note_failed_sends(st, count);
-        if (!overflow && io_uring_sq_ready(&st->ring) == 0)
+        if (!overflow && all_submitted)
             settle_sends(loop);
     }
+    if (all_submitted)
+        shut_down_all(loop);
     io_uring_for_each_cqe(&st->ring, head, cqe)
     {
         if (left-- == 0)
@@ -948,7 +1057,7 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
     submit_early(loop);
     pp_io_count_syscall(loop);
     if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) || has_eager_send(st) ||
-        io_uring_cq_has_overflow(&st->ring)) {
+        st->ends.head || io_uring_cq_has_overflow(&st->ring)) {
         ret = io_uring_submit_and_get_events(&st->ring);
     } else {
         timer_set(loop, deadline_ns);
@@ -1110,27 +1219,18 @@ static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers
         uring_buffer_put(loop, buffers, pp_pool_take(&buffers->pool));
 }
 
-/* Whether this class of buffers is to be the kernel's: without multishot requests only the small
- * ones, because only these write down where a datagram came from. */
-static bool wants_buf_ring(const struct pp_io_loop *loop, unsigned class)
-{
-    const struct uring_state *st = (const void *)loop->engine_state;
-
-    return loop->buffers[class].pool.capacity > 0 &&
-           (class == PP_IO_SMALL || st->has[FEATURE_MULTISHOT]);
-}
-
-/* Hands the receive buffers to the kernel. Without it, they stay in the loop's pools. It is all or
- * none, or a descriptor could not change over from one class to another. */
+/* Hands the receive buffers to the kernel, for multishot requests. Without, they stay in the loop's
+ * pools. It is all classes or none, or a descriptor could not change over from one to another. */
 static void buf_rings_setup(struct pp_io_loop *loop)
 {
     unsigned class;
 
     for (class = 0; class < PP_IO_CLASSES; class ++)
-        if (wants_buf_ring(loop, class) && buf_ring_setup(loop, (enum pp_io_class) class) < 0)
+        if (loop->buffers[class].pool.capacity > 0 &&
+            buf_ring_setup(loop, (enum pp_io_class) class) < 0)
             goto undo;
     for (class = 0; class < PP_IO_CLASSES; class ++)
-        if (wants_buf_ring(loop, class))
+        if (loop->buffers[class].pool.capacity > 0)
             buf_ring_fill(loop, &loop->buffers[class]);
     return;
 
@@ -1214,7 +1314,7 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     for (unsigned i = 0; i < FEATURE_COUNT; i++)
         st->has[i] = st->has[i] && !(without >> i & 1);
     st->sends_to = st->sends_to && st->has[FEATURE_SKIP];
-    if (!(without >> FEATURE_BUFFER_RING & 1))
+    if (st->has[FEATURE_MULTISHOT] && !(without >> FEATURE_BUFFER_RING & 1))
         buf_rings_setup(loop);
     /* While the loop looks again and again, messages may be few, and a plain send is the shorter
      * way; without deferred task work it would be interrupted by its own answer. */
