@@ -212,6 +212,8 @@ static int32_t try_connect(struct pp_io_loop *loop, struct pp_io_op *op)
         return res < 0 ? res : -error;
     }
     res = result_of(loop, connect(op->fd, op->addr, op->len));
+    if (res == -EAGAIN && op->addr->sa_family != AF_UNIX)
+        return -EADDRNOTAVAIL; /* UDP's word for it: no port is free, and no event tells */
     if (res != -EINPROGRESS && res != -EINTR)
         return res;
     op->res = -EINPROGRESS;
@@ -583,9 +585,11 @@ static int epoll_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     (void)options;
     (void)without;
     st->timer_ns = PP_IO_NO_DEADLINE;
+    st->timer_fd = -1;
     st->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    st->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (st->epoll_fd < 0 || st->timer_fd < 0) {
+    if (st->epoll_fd >= 0)
+        st->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (st->timer_fd < 0) {
         ret = pp_error_set(err, PP_ERROR_UNAVAILABLE, -errno, "engine epoll cannot run here: %s",
                            strerror(errno));
         goto fail;

@@ -123,6 +123,8 @@ struct uring_state {
     unsigned batch;   /* how many completions came last */
     bool sends_to;    /* IORING_OP_SEND takes an address */
     bool ring_enabled;
+    int error; /* the ring has broken down; a negative errno */
+    struct io_uring_sqe nowhere;
     struct pp_io_queue early; /* started before the loop runs, beyond what the queue holds */
     struct pp_io_queue sends; /* with skip, not yet known to have gone out */
     struct pp_io_queue ends;  /* to be shut down after what was queued before */
@@ -146,10 +148,10 @@ static int uring_enable(struct pp_io_loop *loop)
     if (st->ring_enabled)
         return 0;
     pp_io_count_syscall(loop);
-    st->ring_enabled = true;
-    st->ring.flags &= ~IORING_SETUP_R_DISABLED;
     if (syscall(SYS_io_uring_register, st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
         return -errno;
+    st->ring_enabled = true;
+    st->ring.flags &= ~IORING_SETUP_R_DISABLED;
     return 0;
 }
 
@@ -159,16 +161,29 @@ static bool is_passing(int error)
     return error == EINTR || error == EAGAIN || error == EBUSY;
 }
 
+/* The queue is full: hands it over, and waits for nothing. */
+static int submit_all(struct pp_io_loop *loop)
+{
+    struct uring_state *st = state_of(loop);
+    int ret = uring_enable(loop);
+
+    if (ret < 0)
+        return ret;
+    pp_io_count_syscall(loop);
+    ret = io_uring_submit(&st->ring);
+    return ret < 0 && !is_passing(-ret) ? ret : 0;
+}
+
+/* Once the ring has broken down, what it returns leads nowhere: the next poll says so. */
 static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
 {
     struct uring_state *st = state_of(loop);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
 
-    while (!sqe) { /* the queue is full: hand it over, nothing is waited for */
-        (void)uring_enable(loop);
-        pp_io_count_syscall(loop);
-        (void)io_uring_submit(&st->ring);
-        sqe = io_uring_get_sqe(&st->ring);
+    while (!sqe) {
+        if (st->error == 0)
+            st->error = submit_all(loop);
+        sqe = st->error < 0 ? &st->nowhere : io_uring_get_sqe(&st->ring);
     }
     return sqe;
 }
@@ -723,8 +738,8 @@ static void accept_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         poll_first(loop, op);
 }
 
-/* EAGAIN: a Unix listener's queue is full. To any other address it is an error, as when there is no
- * free port. */
+/* EAGAIN: a Unix listener's queue is full; or, to another address, no port is free, which TCP calls
+ * EADDRNOTAVAIL. */
 static void connect_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     pp_io_count_syscall(loop);
@@ -735,7 +750,7 @@ static void connect_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     else if (errno == EAGAIN && pp_io_is_unannounced(loop, op))
         pp_io_postpone(loop, op);
     else
-        pp_io_complete(loop, op, -errno);
+        pp_io_complete(loop, op, errno == EAGAIN ? -EADDRNOTAVAIL : -errno);
 }
 
 static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -1055,6 +1070,8 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
     if (ret < 0)
         return ret;
     submit_early(loop);
+    if (st->error < 0)
+        return st->error;
     pp_io_count_syscall(loop);
     if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) || has_eager_send(st) ||
         st->ends.head || io_uring_cq_has_overflow(&st->ring)) {
@@ -1096,9 +1113,10 @@ static int refused(struct pp_error *err, int ret)
                             sysctl_disabled());
     if (ret == -EPERM || ret == -EACCES)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
-                            "io_uring is not permitted (EPERM): a seccomp profile forbids it, as "
+                            "io_uring is not permitted (%s): a seccomp profile forbids it, as "
                             "containers do; run with one that allows io_uring_setup, "
-                            "io_uring_enter and io_uring_register");
+                            "io_uring_enter and io_uring_register",
+                            ret == -EPERM ? "EPERM" : "EACCES");
     if (ret == -ENOSYS)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
                             "io_uring is missing (ENOSYS): the kernel is older than 5.11, or a "
@@ -1150,20 +1168,24 @@ static int ring_setup(struct uring_state *st, const struct pp_io_options *option
     return ret;
 }
 
-/* The kernel that brought zero-copy send (6.0) brought multishot receive, and the one that brought
+/* As many as the kernel takes: a request has eight bits to name itself. */
+#define PROBED_OPS 256
+
+/* The kernel that brought shutdown (5.11) has all that there is no plain form for. The one that
+ * brought zero-copy send (6.0) brought multishot receive, and the one that brought
  * zero-copy sendmsg (6.1) sends to an address, which no probe shows. */
 static int ring_probe(struct uring_state *st)
 {
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&st->ring);
-    bool usable;
+    alignas(struct io_uring_probe) char
+        memory[sizeof(struct io_uring_probe) + PROBED_OPS * sizeof(struct io_uring_probe_op)] = "";
+    struct io_uring_probe *probe = (struct io_uring_probe *)(void *)memory;
+    const int ret = io_uring_register_probe(&st->ring, probe, PROBED_OPS);
 
-    if (!probe)
-        return -ENOSYS;
-    usable = io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN);
+    if (ret < 0)
+        return ret;
     st->has[FEATURE_MULTISHOT] = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
     st->sends_to = io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC);
-    io_uring_free_probe(probe);
-    if (!usable)
+    if (!io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN))
         return -ENOSYS;
     /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would
      * leave the call out, as there is nothing to submit. */

@@ -95,7 +95,8 @@ static int bind_unix(int fd, const struct pp_io_addr *addr)
         return -EEXIST;
     if (!is_stale(fd, addr))
         return -EADDRINUSE;
-    (void)unlink(addr->un.sun_path);
+    if (unlink(addr->un.sun_path) < 0 && errno != ENOENT)
+        return -errno;
     return bind(fd, &addr->any, addr->len) == 0 ? 0 : -errno;
 }
 

@@ -274,7 +274,7 @@ static void wake_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 }
 
 /* Whether op was waiting for a buffer or another try, and is taken out of that queue. */
-static bool waits_in_loop(struct pp_io_loop *loop, struct pp_io_op *op)
+static bool leave_queue(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     if (pp_io_takes_buffer(op))
         return pp_io_queue_remove(&pp_io_buffers_of(loop, op)->starved, op);
@@ -289,7 +289,7 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
         timer_cancel(loop, op);
     } else if (op->kind == PP_IO_WAKE) {
         wake_cancel(loop, op);
-    } else if (waits_in_loop(loop, op)) {
+    } else if (leave_queue(loop, op)) {
         pp_io_complete(loop, op, -ECANCELED);
     } else {
         op->state = PP_IO_CANCELING;

@@ -449,6 +449,37 @@ static void client_and_server_of_one_loop_connect_talk_and_part(void **state)
     assert_true(greeter->echo->closed);
 }
 
+#ifndef IP_LOCAL_PORT_RANGE /* Linux 6.3 */
+#define IP_LOCAL_PORT_RANGE 51
+#endif
+
+/* TCP says so itself. Of a UDP socket the kernel says EAGAIN, and no event ever tells when to try
+ * again. */
+static void connecting_without_a_free_port_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr;
+    const int types[] = { SOCK_STREAM, SOCK_DGRAM };
+
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        const int taken = test_bound(AF_INET, types[i], &addr);
+        const uint32_t port = ntohs(addr.in.sin_port);
+        const uint32_t range = port << 16 | port;
+        const int fd = socket(AF_INET, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct test_probe *probe = test_probe(f);
+
+        assert_true(taken >= 0 && fd >= 0);
+        if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range)) < 0)
+            skip();
+        addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        pp_io_connect(loop, &probe->op, fd, &addr.any, addr.len, test_probe_once);
+        test_run(loop);
+        assert_int_equal(probe->calls, 1);
+        assert_int_equal(probe->res, -EADDRNOTAVAIL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +500,7 @@ int main(int argc, char **argv)
         TEST(a_connect_that_waits_for_room_is_refused_when_the_server_ends),
         TEST(a_loop_whose_connect_waits_for_room_sleeps),
         TEST(client_and_server_of_one_loop_connect_talk_and_part),
+        TEST(connecting_without_a_free_port_fails),
     };
 
     test_start(argc, argv);

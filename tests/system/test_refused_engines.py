@@ -78,6 +78,16 @@ def test_io_uring_that_may_not_register_anything_is_not_available_or_works(
         assert result.failed(4, "io_uring").out == "", str(result)
 
 
+@pytest.mark.parametrize("error", [*NAMED, errno.EACCES, errno.EINVAL], ids=ids)
+def test_the_reason_is_the_kernel_s_when_the_ring_may_not_say_what_it_can_do(
+    pingpong, deny, io_uring, error
+):
+    args = ("-n", "100", "--engine", "io_uring")
+    result = pingpong(*args, prefix=deny(error, "io_uring_register"))
+    reason = "Invalid argument" if error == errno.EINVAL else f"({errno.errorcode[error]})"
+    assert reason in result.failed(4, "io_uring").err, str(result)
+
+
 def test_without_any_engine_the_reason_is_given(pingpong, deny):
     prefix = deny(errno.ENOSYS, *CALLS, "epoll_create1", "epoll_create")
     for connections in 1, 50:
