@@ -81,13 +81,14 @@ static bool is_fair(const struct pp_datagram *request, uint32_t len)
     return request->reply_bytes >= PP_DATAGRAM_HEADER_BYTES && request->reply_bytes <= len;
 }
 
-/* The length of the reply that data was turned into; 0: it is not worth one. */
+/* The length of the reply that data was turned into; 0: it is not worth one, or may not have one.
+ */
 static uint32_t turn(struct pp_dgram_server *server, char *data, uint32_t len)
 {
     struct pp_datagram header;
     struct pp_hello hello;
 
-    if (!pp_datagram_read(&header, data, len))
+    if (!pp_datagram_read(&header, data, len) || !pp_io_is_answerable(data))
         return 0;
     if (header.kind == PP_DATAGRAM_REQUEST) {
         if (!is_fair(&header, len))
@@ -118,11 +119,15 @@ static void answer(struct pp_dgram_server *server, char *buf, uint32_t len)
     reply->op.lazy = true;
 }
 
+/* A server that stops starts no reply: the replies that were under way have been cancelled, and
+ * this one would wait for a client that does not read, or for news that does not come. */
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
     struct pp_dgram_server *server = container_of(op, struct pp_dgram_server, recv_op);
 
-    if (op->res >= 0)
+    if (op->res >= 0 && server->stopping)
+        pp_io_buffer_put(server->options.loop, op->buf);
+    else if (op->res >= 0)
         answer(server, op->buf, (uint32_t)op->res);
     if (!server->stopping)
         return PP_IO_REARM; /* an error is of one sender, not of the socket */

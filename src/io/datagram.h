@@ -32,8 +32,9 @@ static_assert(sizeof(struct pp_io_told) == PP_IO_SENDER_BYTES, "the datagram fol
 static_assert(offsetof(struct pp_io_told, name) == PP_IO_SENDER_NAME_OFFSET &&
                   sizeof(struct sockaddr_in6) <= PP_IO_TOLD_NAME_BYTES,
               "a sender stands where it always does");
-static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) <= PP_IO_TOLD_CONTROL_BYTES,
-              "there is room for an address");
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo)) <=
+                  PP_IO_TOLD_CONTROL_BYTES,
+              "there is room for both: IPv4 over a socket of IPv6");
 
 /* Whether fd is a socket that tells; asks the kernel. */
 bool pp_io_datagram_is_telling(struct pp_io_loop *loop, int fd);

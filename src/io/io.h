@@ -115,6 +115,11 @@ void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_
  * buffers for datagrams. */
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
+/* Whether buf, one of pp_io_recv_from()'s, may be answered: its sender can be written to (it has a
+ * port, or a name), and it was sent to this host alone. An answer to a broadcast or a multicast
+ * would come from each host that heard it, at the cost of whoever is named as its sender. */
+bool pp_io_is_answerable(char *buf);
+
 /* Sends the first len bytes of buf, one of pp_io_recv_from()'s, to where it came from; a datagram
  * goes whole or not at all. It comes from the address that the first one was sent to, also where
  * pp_io_listen() has bound fd to all addresses of the machine. op->lazy as for pp_io_send(). */

@@ -225,12 +225,57 @@ static bool is_wildcard(const struct pp_io_addr *addr)
     return IN6_IS_ADDR_UNSPECIFIED(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr32[3] == 0);
 }
 
-/* Each datagram is to come with the address that it was sent to: the answer goes out from there. */
+/* Each datagram is to come with the address that it was sent to: the answer goes out from there,
+ * unless it was sent to many. A socket of IPv6 needs both, because only the first says which IPv4
+ * addresses are broadcast. */
 static int tell_destinations(int fd, int family, struct pp_error *err)
 {
-    if (family == AF_INET)
-        return pp_io_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", err);
+    const int ret = pp_io_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", err);
+
+    if (ret < 0 || family == AF_INET)
+        return ret;
     return pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO", err);
+}
+
+/* Whether addr, an address of this machine, is the broadcast address of some network of its: the
+ * kernel lets nobody connect to one without asking for broadcasts. */
+static bool is_broadcast(const struct pp_io_addr *addr)
+{
+    const int fd = socket(addr->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const bool is = fd >= 0 && connect(fd, &addr->any, addr->len) < 0 && errno == EACCES;
+
+    if (fd >= 0)
+        (void)close(fd);
+    return is;
+}
+
+static bool is_of_many4(uint32_t address)
+{
+    return IN_MULTICAST(ntohl(address)) || address == htonl(INADDR_BROADCAST);
+}
+
+/* Whether addr says by itself that it stands for many, on any network. */
+static bool is_of_many(const struct pp_io_addr *addr)
+{
+    const struct in6_addr *in6 = &addr->in6.sin6_addr;
+
+    if (addr->any.sa_family == AF_INET)
+        return is_of_many4(addr->in.sin_addr.s_addr);
+    return IN6_IS_ADDR_MULTICAST(in6) ||
+           (IN6_IS_ADDR_V4MAPPED(in6) && is_of_many4(in6->s6_addr32[3]));
+}
+
+/* Such an address can be bound, and all that comes there may not be answered. */
+static int refuse_address_of_many(const struct pp_io_addr *addr, struct pp_error *err)
+{
+    char text[PP_IO_ADDR_TEXT_BYTES];
+
+    if (!is_of_many(addr) && !is_broadcast(addr))
+        return 0;
+    return pp_error_set(err, PP_ERROR_RUN, -EADDRNOTAVAIL,
+                        "cannot listen on %s: it is the address of many hosts, and what is sent to "
+                        "many is not answered; pick an address of this machine",
+                        pp_io_addr_format(addr, text));
 }
 
 /* TCP binds a port that an earlier server's connections still linger on. Over IPv6, all addresses
@@ -277,6 +322,8 @@ static int open_inet(struct pp_io_addr *addr, const struct pp_io_socket_options 
         ret = share(fd, err);
     if (ret == 0)
         ret = bind_inet(fd, addr, err);
+    if (ret == 0 && options->dgram && !is_wildcard(addr))
+        ret = refuse_address_of_many(addr, err);
     if (ret == 0 && shared && first)
         ret = share(fd, err);
     if (ret == 0)

@@ -6,7 +6,7 @@
 
 #define SERVERS 2
 #define CLIENTS_MAX 64
-#define LARGE_BUFFERS 16
+#define LARGE_BUFFERS 32 /* some are held for a server that is not asking */
 #define TURNS_MAX 20000
 
 #define HELLO_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
@@ -648,6 +648,59 @@ static void test_a_unix_client_without_a_name_does_no_harm_to_the_others(void **
     stop(s);
 }
 
+/* ---- what is sent to many ---- */
+
+/* On all addresses of the machine, of IPv4 alone or of both. */
+static void check_broadcast(struct fixture *f, struct pp_io_addr addr)
+{
+    const struct pp_io_socket_options options = { .dgram = true };
+    struct pp_error err = { 0 };
+    const int server_fd = pp_io_listen(&addr, &options, &err);
+    const struct sockaddr_in many = { .sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(0x7FFFFFFF), /* 127.255.255.255 */
+                                      .sin_port = addr.in.sin_port };
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    struct dgrams *s;
+    struct message m;
+    int alone;
+
+    assert_true(server_fd >= 0 && fd >= 0);
+    f->clients[f->client_count++] = fd;
+    s = serve_on(f, server_fd, &addr);
+    s->addr = loopback();
+    s->addr.in.sin_port = addr.in.sin_port;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof on), 0);
+    request_write(&m, 64, 64, 1);
+    assert_int_equal(sendto(fd, m.data, m.bytes, 0, (const struct sockaddr *)&many, sizeof many),
+                     m.bytes);
+    drive(s);
+    nothing_is_heard(fd);
+    counts_are(s, 0, 1);
+    alone = client(f, s);
+    say(alone, &m);
+    hear_when_driven(s, alone, &m);
+    stop(s);
+}
+
+static void test_a_broadcast_is_not_answered(void **state)
+{
+    struct pp_io_addr any = { .len = sizeof any.in, .in.sin_family = AF_INET };
+
+    check_broadcast(*state, any);
+}
+
+static void test_a_broadcast_to_a_socket_of_ipv6_is_not_answered(void **state)
+{
+    struct pp_io_addr any = { .len = sizeof any.in6, .in6.sin6_family = AF_INET6 };
+    const int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        skip();
+    (void)close(fd);
+    check_broadcast(*state, any);
+}
+
 /* ---- stopping ---- */
 
 /* A Unix client that does not read: its queue is short, and then replies have to wait. */
@@ -670,6 +723,43 @@ static void test_replies_that_wait_do_not_hold_up_stopping(void **state)
         drive(s);
     }
     assert_true(pp_dgram_server_answered(s->server) < sent);
+    stop(s);
+}
+
+/* Requests that have come together with the order to stop, the first of which is none: by the time
+ * that the next one is looked at, the server is stopping. Nobody would hear that its reply went
+ * out, or wait for it to. */
+static void test_requests_that_come_with_the_order_to_stop_do_not_hold_it_up(void **state)
+{
+    struct fixture *f = *state;
+    struct dgrams *s = serve(f);
+    const int fd = client(f, s);
+    struct message m;
+
+    drive(s);
+    say_bytes(fd, "garbage", 7);
+    request_write(&m, 64, 64, 1);
+    say(fd, &m);
+    stop(s);
+}
+
+static void test_requests_of_the_deaf_that_come_with_the_order_to_stop_do_not_hold_it_up(
+    void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_addr addr;
+    const int server_fd = unnamed_socket(SOCK_DGRAM, &addr);
+    struct dgrams *s = serve_on(f, server_fd, &addr);
+    const int deaf = client(f, s);
+    struct pp_io_addr deaf_addr = { .len = sizeof deaf_addr.un };
+    struct message m;
+
+    assert_int_equal(getsockname(deaf, &deaf_addr.any, &deaf_addr.len), 0);
+    request_write(&m, 64, 64, 1);
+    for (int i = 0; i < 4; i++)
+        say(deaf, &m);
+    while (sendto(s->fd, m.data, m.bytes, MSG_DONTWAIT, &deaf_addr.any, deaf_addr.len) > 0)
+        continue; /* its queue is full */
     stop(s);
 }
 
@@ -725,6 +815,11 @@ int main(void)
         ON_EACH_ENGINE(test_a_unix_client_that_has_gone_does_no_harm_to_the_others),
         ON_EACH_ENGINE(test_a_unix_client_without_a_name_does_no_harm_to_the_others),
         ON_EACH_ENGINE(test_replies_that_wait_do_not_hold_up_stopping),
+        ON_EACH_ENGINE(test_a_broadcast_is_not_answered),
+        ON_EACH_ENGINE(test_a_broadcast_to_a_socket_of_ipv6_is_not_answered),
+        ON_EACH_ENGINE(test_requests_that_come_with_the_order_to_stop_do_not_hold_it_up),
+        ON_EACH_ENGINE(
+            test_requests_of_the_deaf_that_come_with_the_order_to_stop_do_not_hold_it_up),
         ON_EACH_ENGINE(test_stopping_leaves_no_descriptor_open),
         ON_EACH_ENGINE(test_a_server_that_never_ran_gives_its_port_back),
     };

@@ -1,6 +1,7 @@
 /* Listening: on ports that others want too, on all addresses, and on Unix sockets. */
 #include "support.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -229,6 +230,32 @@ static void a_port_in_use_over_ipv6_is_refused_to_a_group(void **state)
     test_needs_ipv6();
     check_port_is_taken(AF_INET6, &stream, 3, 3);
     check_port_is_taken(AF_INET6, &datagrams, 3, 3);
+}
+
+/* They can be bound; an answer to what comes there would come from each that heard it. */
+static void an_address_of_many_is_refused_for_datagrams(void **state)
+{
+    static const char *const texts[] = { "127.255.255.255", "255.255.255.255", "239.1.2.3" };
+    struct pp_io_addr addr = test_loopback(AF_INET);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        assert_int_equal(inet_pton(AF_INET, texts[i], &addr.in.sin_addr), 1);
+        check_refused(&addr, &datagrams, 1, -EADDRNOTAVAIL, "the address of many hosts");
+        check_refused(&addr, &datagrams, 3, -EADDRNOTAVAIL, "the address of many hosts");
+    }
+}
+
+static void an_ipv6_address_of_many_is_refused_for_datagrams(void **state)
+{
+    struct pp_io_addr addr = test_loopback(AF_INET6);
+
+    (void)state;
+    test_needs_ipv6();
+    assert_int_equal(inet_pton(AF_INET6, "ff05::1234", &addr.in6.sin6_addr), 1);
+    check_refused(&addr, &datagrams, 1, -EADDRNOTAVAIL, "the address of many hosts");
+    assert_int_equal(inet_pton(AF_INET6, "::ffff:127.255.255.255", &addr.in6.sin6_addr), 1);
+    check_refused(&addr, &datagrams, 1, -EADDRNOTAVAIL, "the address of many hosts");
 }
 
 /* The server ends its connections first, so that they linger in TIME_WAIT on its port. */
@@ -529,6 +556,8 @@ int main(int argc, char **argv)
         TEST(a_port_in_use_is_refused_to_one_and_to_a_group),
         TEST(a_port_in_use_for_datagrams_is_refused_to_one_and_to_a_group),
         TEST(a_port_in_use_over_ipv6_is_refused_to_a_group),
+        TEST(an_address_of_many_is_refused_for_datagrams),
+        TEST(an_ipv6_address_of_many_is_refused_for_datagrams),
         TEST(a_group_can_listen_again_at_once),
         TEST(all_addresses_of_ipv6_are_those_of_ipv4_too),
         TEST(datagrams_to_all_addresses_of_ipv6_come_over_ipv4_too),

@@ -384,6 +384,53 @@ def test_two_servers_made_to_write_to_each_other_fall_silent_at_once(
         assert int(ignored) == 20 - answered
 
 
+ASK_MANY = """
+import socket, struct, sys
+message = b"pp\\x9d\\x01" + bytes(1) + (64).to_bytes(3, "big") + bytes(56)
+port, host, targets = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+if ":" not in host:
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
+        raw.sendto(struct.pack("!HHHH", 0, port, 8 + len(message), 0) + message, (host, 0))
+with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"cable")
+    sock.settimeout(10)
+    for target in targets:
+        info = socket.getaddrinfo(target, port, sock.family, socket.SOCK_DGRAM)
+        sock.sendto(message, info[0][4])
+    for _ in range(2):
+        sock.sendto(message, (host, port))
+        print(sock.recvfrom(100)[1][0])
+"""
+
+
+@pytest.mark.parametrize("address", ["[::]", "0.0.0.0"])
+def test_what_is_sent_to_many_or_from_port_0_is_not_answered(pingpong, near, far, engine, address):
+    """An answer to one of them would be read before those to what was sent to far alone."""
+    many = ["192.0.2.255", "255.255.255.255"]
+    if address == "0.0.0.0":
+        many.append("224.0.0.1")  # for a socket of IPv6, the kernel joins no group of IPv4
+    args = ("serve", address, "--engine", engine)
+    run = pingpong.spawn(*args, prefix=far.prefix, free_port=False)
+    with begun(run) as server:
+        asked = near.must(sys.executable, "-c", ASK_MANY, str(PORT), far.v4, *many)
+        assert asked.split() == [far.v4, far.v4]
+        ignored = 1 + len(many)
+        if address == "[::]":
+            many = f"ff02::1%{hosts.DEVICE}"
+            asked = near.must(sys.executable, "-c", ASK_MANY, str(PORT), far.v6, many)
+            assert asked.split() == [far.v6, far.v6]
+            ignored += 1
+        counted = server.interrupt().ok().find(r" · ignored ([\d,]+)$")[1]
+        assert int(counted) == ignored
+
+
+def test_an_address_of_many_is_no_address_to_serve_datagrams_on(pingpong, far):
+    for address in "192.0.2.255", "224.0.0.1", "255.255.255.255":
+        result = pingpong("serve", address, prefix=far.prefix, free_port=False)
+        assert "the address of many hosts" in result.failed(1, "cannot listen on").err, str(result)
+
+
 def test_no_reply_is_longer_than_its_request(pingpong, near, far, server):
     """Else a forged sender would be flooded."""
     for host, end in (near, "sport"), (far, "dport"):
