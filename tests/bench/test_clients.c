@@ -10,6 +10,7 @@
 #define CONNECTIONS_MAX 16
 #define SHORT_NS (20 * PP_NS_PER_MS)
 #define NONE (-1)
+#define BUSY_ROUNDS 100
 
 /* One connection of the server's side: an echo, until so many messages have come. */
 struct peer {
@@ -46,6 +47,9 @@ struct fixture {
     bool holds_back; /* begins nothing, and does not disconnect */
     bool interrupts; /* as soon as a phase has begun */
     int breaks;      /* at that time, the engine of this thread; NONE */
+    int breaks_busy; /* the same, once each connection has made BUSY_ROUNDS round trips */
+    bool interrupts_busy;
+    atomic_uint busy_peers;
     bool politely;
     int connected, finished, disconnected; /* calls */
     bool elsewhere;                        /* one of them came on another thread */
@@ -53,6 +57,26 @@ struct fixture {
 };
 
 /* ---- the server's side ---- */
+
+static void on_all_busy(struct fixture *f)
+{
+    if (f->breaks_busy != NONE)
+        break_engine((unsigned)f->breaks_busy);
+    if (f->interrupts_busy)
+        pp_clients_interrupt(f->clients);
+}
+
+static void note_bytes(struct peer *peer, uint64_t bytes)
+{
+    const uint64_t enough = (BUSY_ROUNDS + 1) * UINT64_C(5); /* the last one may be under way */
+    struct fixture *f = peer->f;
+    const bool was_busy = peer->bytes >= enough;
+
+    peer->bytes += bytes;
+    if (!was_busy && peer->bytes >= enough &&
+        atomic_fetch_add(&f->busy_peers, 1) + 1 == f->plan.connections)
+        on_all_busy(f);
+}
 
 static void *peer_main(void *argument)
 {
@@ -62,7 +86,7 @@ static void *peer_main(void *argument)
     ssize_t got;
 
     while ((got = recv(peer->fd, data, sizeof data, 0)) > 0) {
-        peer->bytes += (uint64_t)got;
+        note_bytes(peer, (uint64_t)got);
         if (closes && peer->bytes >= peer->f->close_after)
             break;
         (void)send(peer->fd, data, (size_t)got, MSG_NOSIGNAL);
@@ -171,6 +195,7 @@ static int setup(void **state)
     f->engine = *state;
     f->listen_fd = -1;
     f->breaks = NONE;
+    f->breaks_busy = NONE;
     f->politely = true;
     f->main_thread = pthread_self();
     pp_plan_default(&f->plan, PP_JOB_RUN);
@@ -340,16 +365,18 @@ static void test_with_a_depth_the_count_over_threads_is_exact(void **state)
     check_count(*state, 2, 6, 5000);
 }
 
+/* The phase ends when each has had it. */
 static void test_each_connection_of_each_thread_has_its_share(void **state)
 {
     struct fixture *f = *state;
 
+    f->interrupts_busy = true;
     prepare(f, 3, 7);
-    add_stage(f, (struct stage){ .time_ns = SHORT_NS });
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     run(f);
     assert_int_equal(f->peer_count, 7);
     for (unsigned i = 0; i < 7; i++)
-        assert_true(f->peers[i].bytes > 0);
+        assert_true(f->peers[i].bytes >= BUSY_ROUNDS * 5);
 }
 
 /* ---- phases ---- */
@@ -526,11 +553,15 @@ static void check_broken(struct fixture *f)
     assert_int_equal(pp_clients_in_flight(f->clients), counts.sent - counts.received);
 }
 
-static void test_when_the_engine_of_one_thread_breaks_down_the_others_end_too(void **state)
+/* What was spent is counted from where each thread began to where it ended: a difference that were
+ * taken of anything else would have no such bounds. */
+static void check_spent(const struct fixture *f, uint64_t turns_least)
 {
-    struct fixture *f = *state;
+    assert_in_range(pp_clients_spent(f->clients).io.turns, turns_least, UINT32_MAX);
+}
 
-    f->breaks = 1;
+static void run_until_broken(struct fixture *f)
+{
     prepare(f, 3, 3);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
@@ -540,8 +571,26 @@ static void test_when_the_engine_of_one_thread_breaks_down_the_others_end_too(vo
     assert_int_equal(f->finished, 1);
     assert_int_equal(f->disconnected, 1);
     assert_false(f->elsewhere);
-    assert_in_range(pp_clients_spent(f->clients).io.turns, 1, UINT32_MAX);
     check_broken(f);
+}
+
+static void test_when_the_engine_of_one_thread_breaks_down_the_others_end_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->breaks_busy = 1;
+    run_until_broken(f);
+    check_spent(f, 3 * BUSY_ROUNDS);
+}
+
+/* Whether any thread has come to its first turn by then is up to the scheduler. */
+static void test_an_engine_that_breaks_down_as_a_phase_begins_ends_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->breaks = 1;
+    run_until_broken(f);
+    check_spent(f, 0);
 }
 
 static void test_an_engine_that_breaks_down_while_connecting_ends_the_run(void **state)
@@ -563,7 +612,7 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
 {
     int ret;
 
-    f->breaks = 0;
+    f->breaks_busy = 0;
     prepare(f, threads, threads);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
@@ -573,7 +622,7 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
     assert_int_equal(pp_clients_join(f->clients), 0);
     assert_int_equal(f->finished, 0);
     assert_int_equal(f->disconnected, 0);
-    assert_in_range(pp_clients_spent(f->clients).io.turns, 1, UINT32_MAX);
+    check_spent(f, threads * BUSY_ROUNDS);
     check_broken(f);
     pp_io_loop_close(f->loop);
     f->loop = NULL;
@@ -653,6 +702,7 @@ int main(void)
         ON_EACH_ENGINE(test_when_one_thread_fails_the_others_end_too),
         ON_EACH_ENGINE(test_a_refused_connection_of_any_thread_ends_the_run),
         ON_EACH_ENGINE(test_when_the_engine_of_one_thread_breaks_down_the_others_end_too),
+        ON_EACH_ENGINE(test_an_engine_that_breaks_down_as_a_phase_begins_ends_it),
         ON_EACH_ENGINE(test_an_engine_that_breaks_down_while_connecting_ends_the_run),
         ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_all_can_be_closed),
         ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_the_other_threads_end),
