@@ -93,6 +93,8 @@ static void network_unshare(void)
     file_write("/proc/self/uid_map", map);
 }
 
+/* Addresses that the kernel gives itself are there only after a while, and to be used only once
+ * nobody has claimed them for longer: here are none but those that are usable at once. */
 static void network_open(const char *commands)
 {
     network_unshare();
@@ -101,10 +103,14 @@ static void network_open(const char *commands)
         skip();
     assert_int_equal(system("set -e\n"
                             "ip link set lo up\n"
+                            "ip link set far addrgenmode none\n"
+                            "ip link set near addrgenmode none\n"
                             "ip link set far up\n"
                             "ip link set near up\n"
                             "ip addr add 10.1.0.1/24 dev near\n"
-                            "ip addr add fd00:1::1/64 dev near nodad\n"),
+                            "ip addr add fd00:1::1/64 dev near nodad\n"
+                            "ip addr add fe80::1/64 dev near nodad\n"
+                            "ip addr add fe80::2/64 dev far nodad\n"),
                      0);
     assert_int_equal(system(commands), 0);
 }
