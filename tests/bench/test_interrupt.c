@@ -15,7 +15,7 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define HANG_S 10
+#define HANG_S 60
 
 /* Signals are for a whole process, so each test acts in one of its own, which returns 0 from act
  * if all it found was as it should be. */
