@@ -1,9 +1,11 @@
 """What a round trip costs, and that the figures printed for it are true."""
 
 import re
+import resource
 from collections import Counter
 
 import pytest
+from results import measured
 
 
 @pytest.fixture
@@ -64,15 +66,59 @@ def test_io_uring_needs_far_less_than_a_system_call_a_round_trip_when_there_are_
     assert pingpong("-n", "50k", *args).ok().syscalls <= 0.3
 
 
-def test_spinning_costs_no_context_switches(pingpong, engine, two_cpus):
-    args = ("--engine", engine, "--wait", "spin", "--placement", "split")
-    result = pingpong("-n", "5k", *args).ok()
-    switches = result.per_round_trip("context switches")
-    assert switches <= 0.5
+# A wait that lasts until something happens, or until a time; and as it is shown when another thread
+# is shown in its midst. Any other only looks.
+SLEEPS = re.compile(
+    r"(?:epoll_wait\(|epoll_wait resumed>).*, (?:-1|[1-9]\d*)(?:\)| <unfinished)"
+    r"|epoll_pwait2|io_uring_enter\(\d+, \d+, [1-9]|nanosleep|poll\("
+)
 
 
-def test_a_blocking_round_trip_on_one_cpu_costs_two_context_switches(pingpong, engine):
+@pytest.fixture
+def sleeps(pingpong, strace, tmp_path):
+    """Runs the program, and counts how often it has asked the kernel to let it sleep."""
+    if pingpong.sanitizer:
+        pytest.skip("a sanitizer makes system calls of its own")
+
+    def run(*args):
+        out = tmp_path / "trace"
+        calls = "epoll_wait,epoll_pwait2,io_uring_enter,nanosleep,clock_nanosleep,poll,ppoll"
+        prefix = (strace, "-f", "-qq", "-e", "signal=none", "-e", f"trace={calls}", "-o", out)
+        pingpong(*args, prefix=prefix).ok()
+        return sum(bool(SLEEPS.search(line)) for line in out.read_text().splitlines())
+
+    return run
+
+
+@pytest.mark.parametrize("connections", [1, 20])
+def test_who_spins_never_sleeps(sleeps, engine, connections, two_cpus):
+    args = ("--engine", engine, "--wait", "spin", "--placement", "split", "-c", connections)
+    few, many = (sleeps("-n", count, *args) for count in (connections, connections + 500))
+    assert many == few, "setting up may sleep, and a round trip does not"
+
+
+def test_who_blocks_sleeps_for_each_round_trip_on_either_side(sleeps, engine):
+    """Twice a round trip, but for what has come before it is waited for: that depends on who gets
+    the CPU, and saves one of the two."""
     args = ("--engine", engine, "--wait", "block", "--placement", "same")
-    result = pingpong("-n", "5k", *args).ok()
-    switches = result.per_round_trip("context switches")
-    assert switches == pytest.approx(2, abs=0.3)
+    assert 500 <= sleeps("-n", 500, *args) <= 1100
+
+
+@pytest.mark.parametrize("wait", ["block", "yield"])
+def test_the_context_switches_printed_are_those_that_the_kernel_counts(
+    pingpong, engine, wait, tmp_path
+):
+    """Of the whole process: setting up is not measured, but little beside it."""
+    if pingpong.sanitizer:
+        pytest.skip("a sanitizer's threads switch, too")
+
+    def switches():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_nvcsw + usage.ru_nivcsw
+
+    before = switches()
+    args = ("-n", "5k", "--engine", engine, "--wait", wait, "--percentiles", "50")
+    result = measured(pingpong, tmp_path, *args)
+    whole = switches() - before
+    told = sum(result["costs"][side]["context_switches"] for side in ("client", "server"))
+    assert 0.9 * whole - 300 <= told <= whole, f"{whole}\n{result}"

@@ -117,13 +117,14 @@ def test_a_server_that_never_answers_is_invalid(pingpong, engine, tmp_path):
 
 
 def falls_silent(only=None):
-    """A script that echoes for 200 ms, and answers no more; only: on the connection of that number."""
+    """A script that echoes five messages, and answers no more; only: on the connection of that
+    number."""
     numbers = itertools.count()
 
     def script(connection):
-        number, begin = next(numbers), time.monotonic()
-        for message in connection.messages(5):
-            if time.monotonic() - begin > 0.2 and only in (None, number):
+        number = next(numbers)
+        for count, message in enumerate(connection.messages(5)):
+            if count >= 5 and only in (None, number):
                 return silent(connection)
             connection.send(message)
         return None
@@ -141,7 +142,7 @@ SILENCES = {
 @pytest.mark.parametrize("load", SILENCES)
 def test_a_server_that_falls_silent_before_the_end_is_invalid(pingpong, engine, tmp_path, load):
     only, *args = SILENCES[load]
-    args = ("-t", "800ms", "--engine", engine, *args, *SUPPORTED)
+    args = ("-t", "800ms", "-w", "0", "--engine", engine, *args, *SUPPORTED)
     with peers.Server(falls_silent(only)) as server:
         result = measured_client(pingpong, tmp_path, server, *args)
     text = result.has_reason("unanswered", "INVALID")
@@ -236,16 +237,19 @@ def test_lost_messages_are_suspect(pingpong, engine, tmp_path):
 
 
 def test_a_server_that_becomes_slower_and_slower_is_a_drift(pingpong, engine, tmp_path):
-    """It takes 2 ms at first, and twice as long each 400 ms."""
-    begin = []
+    """It takes 2 ms at first, and twice as long each 400 ms. On a busy machine it takes so long
+    from the beginning, which is tried again."""
 
-    def slower():
-        begin.append(time.monotonic())
-        time.sleep(0.002 * 2 ** ((begin[-1] - begin[0]) / 0.4))
+    def becomes_slower():
+        begin = time.monotonic()
+        return lambda: time.sleep(0.002 * 2 ** ((time.monotonic() - begin) / 0.4))
 
-    with peers.Server(every(1, slower)) as server:
-        args = ("-t", "2s", "--engine", engine, *SUPPORTED)
-        result = measured_client(pingpong, tmp_path, server, *args)
+    for _ in range(TRIES):
+        with peers.Server(every(1, becomes_slower())) as server:
+            args = ("-t", "2s", "--engine", engine, *SUPPORTED)
+            result = measured_client(pingpong, tmp_path, server, *args)
+        if "drift" in result.reasons:
+            break
     is_suspect(result, "drift", r"^the rate fell by \d+ %")
     assert result["disturbance"]["drift_change"] < -0.1, str(result)
 
