@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 def connect(run, receive_buffer=None):

@@ -14,7 +14,7 @@ import time
 import pytest
 from driver import wait_until
 
-PATIENCE_S = 60  # of a script: longer than that of whoever waits for the run itself
+PATIENCE_S = 120  # of a script: longer than that of whoever waits for the run itself
 SO_TIMESTAMPNS = 35
 SO_BUSY_POLL = 46
 IPPROTO_MPTCP = 262

@@ -80,6 +80,16 @@ def measured_client(pingpong, folder, server, *args, **options):
     return measured(pingpong, folder, *args, free_port=False, **options)
 
 
+def measured_quietly(is_quiet, measure, tries=10):
+    """The first result for which is_quiet(result), and the last if there is none. The machine may
+    add to any time, so what bounds a time from above is tried again; a defect fails each time."""
+    for _ in range(tries):
+        result = measure()
+        if is_quiet(result):
+            break
+    return result
+
+
 def measured_until(pingpong, folder, server, condition, *args):
     """Of a server which is not ours, interrupted once condition() has returned; status 130."""
     file = folder / "result.json"
