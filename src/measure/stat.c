@@ -112,10 +112,28 @@ static double theil_sen_slope(const double *values, unsigned count)
     return median_of_sorted(slopes, pairs);
 }
 
+static double within(double value, double min, double max)
+{
+    return value < min ? min : value > max ? max : value;
+}
+
+/* From one end to the other of the line with this slope through the middle of the values. Where
+ * they lie on a curve, the ends of a line may lie beyond all of them, and even below 0. */
+static double change_along(double slope, const double *sorted, unsigned count)
+{
+    const double half = slope * (count - 1) / 2;
+    const double middle = median_of_sorted(sorted, count);
+    const double begin = within(middle - half, sorted[0], sorted[count - 1]);
+    const double end = within(middle + half, sorted[0], sorted[count - 1]);
+
+    if (begin > 0)
+        return within(end / begin - 1, -1, PP_TREND_CHANGE_MAX);
+    return end > 0 ? PP_TREND_CHANGE_MAX : 0;
+}
+
 struct pp_trend pp_stat_trend(const double *values, unsigned count)
 {
     double sorted[PP_TREND_VALUES_MAX];
-    double median;
     struct pp_trend trend;
 
     pp_assert(count <= PP_TREND_VALUES_MAX);
@@ -124,10 +142,9 @@ struct pp_trend pp_stat_trend(const double *values, unsigned count)
     for (unsigned i = 0; i < count; i++)
         sorted[i] = values[i];
     sort(sorted, count);
-    median = median_of_sorted(sorted, count);
     trend.z = mann_kendall_z(pairs_rising(values, count), variance_of_sorted(sorted, count));
     trend.slope = theil_sen_slope(values, count);
-    trend.change = median > 0 ? trend.slope * (count - 1) / median : 0;
+    trend.change = change_along(trend.slope, sorted, count);
     return trend;
 }
 

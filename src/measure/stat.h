@@ -21,18 +21,23 @@ void pp_stat_quantile_ranks(uint64_t n, double q, uint64_t *lower, uint64_t *upp
 
 #define PP_TREND_VALUES_MAX 64
 
+/* A rise from nothing, or to more than a hundred times as much, is told as this. */
+#define PP_TREND_CHANGE_MAX 99.0
+
 struct pp_trend {
     double z;      /* Mann-Kendall: beyond 1.96 either way, chance alone does so 1 time in 20 */
     double slope;  /* Theil-Sen, in units of the values for each step from one to the next */
-    double change; /* slope (count - 1) / median: how much the whole series rose, 0.1 for 10 % */
+    double change; /* the end of a line of that slope against its beginning: 0.1 for a rise by 10 %,
+                      from -1 to PP_TREND_CHANGE_MAX */
 };
 
 /* Do values, taken at equal distances in time, rise or fall? z is the test of Mann (Econometrica
  * 13, 1945, doi 10.2307/1907187) and Kendall (Rank Correlation Methods, 1975), with its corrections
  * for ties and continuity; slope is the median of the slopes of all pairs (Sen 1968,
  * doi 10.1080/01621459.1968.10480934). Neither minds a few outliers. count is at most
- * PP_TREND_VALUES_MAX; z says little below 10 values. All is 0 below 3; change is 0 where the
- * median is not above 0. */
+ * PP_TREND_VALUES_MAX; z says little below 10 values. All is 0 below 3. The line of change goes
+ * through the medians of the values and of their places, and its ends lie within the values; change
+ * is 0 where both are not above 0. */
 struct pp_trend pp_stat_trend(const double *values, unsigned count);
 
 /* How evenly n parties share, from 1/n, where one has all, to 1: sum^2 / (n sum_of_squares) (Jain,

@@ -240,7 +240,7 @@ static void test_a_trend_is_what_the_formulas_give_by_hand(void **state)
     (void)state;
     check_near(trend.z, 11 / sqrt(82.0 / 3), 1e-12);
     check_near(trend.slope, 4.0 / 3, 1e-12);
-    check_near(trend.change, 4.0 / 3 * 5 / 4, 1e-12);
+    check_near(trend.change, (4 + 4.0 / 3 * 2.5) / 1 - 1, 1e-12); /* 2/3 is less than the least */
 }
 
 static void test_the_slope_is_the_one_of_a_line_through_its_points(void **state)
@@ -256,7 +256,7 @@ static void test_the_slope_is_the_one_of_a_line_through_its_points(void **state)
             values[i] = 100 - 0.25 * i;
         trend = pp_stat_trend(values, count);
         check_near(trend.slope, -0.25, 1e-12);
-        check_near(trend.change, -0.25 * (n - 1) / (100 - 0.25 * (n - 1) / 2), 1e-12);
+        check_near(trend.change, -0.25 * (n - 1) / 100, 1e-12);
         /* all n (n - 1) / 2 pairs fall */
         check_near(trend.z, -(n * (n - 1) / 2 - 1) / sqrt(n * (n - 1) * (2 * n + 5) / 18), 1e-9);
     }
@@ -305,6 +305,48 @@ static void test_values_below_0_have_a_slope_but_no_share_of_change(void **state
 
     (void)state;
     assert_true(trend.slope == 1 && trend.change == 0 && trend.z > 1.96);
+}
+
+/* The slope in the midst of a curve, drawn out over its whole length, would make it fall by more
+ * than there is, or begin below 0. */
+static void test_a_series_falls_by_no_more_than_all_and_rises_from_no_less_than_its_least(
+    void **state)
+{
+    static const double curve[] = { 1000, 990, 960, 900, 800, 680, 540, 200, 90, 50,
+                                    30,   20,  12,  8,   5,   3,   2,   2,   1,  1 };
+    double turned[COUNT_OF(curve)];
+    struct pp_trend trend = pp_stat_trend(curve, COUNT_OF(curve));
+
+    (void)state;
+    assert_true(trend.slope * (COUNT_OF(curve) - 1) / 40 < -4);
+    assert_true(trend.change < -0.99 && trend.change >= -1);
+    for (unsigned i = 0; i < COUNT_OF(curve); i++)
+        turned[i] = curve[COUNT_OF(curve) - 1 - i];
+    trend = pp_stat_trend(turned, COUNT_OF(curve));
+    assert_true(trend.change > 1 && trend.change <= PP_TREND_CHANGE_MAX);
+}
+
+static double falling_to_0(unsigned i)
+{
+    return i < 8 ? 1000.0 - i : 0;
+}
+
+static double rising_from_0(unsigned i)
+{
+    return i < 5 ? 0 : 100.0 * i;
+}
+
+static double falling_from_0(unsigned i)
+{
+    return -(double)i;
+}
+
+static void test_a_series_that_begins_or_ends_with_0_has_a_change_that_can_be_told(void **state)
+{
+    (void)state;
+    assert_true(trend_of(20, falling_to_0).change == -1);
+    assert_true(trend_of(20, rising_from_0).change == PP_TREND_CHANGE_MAX);
+    assert_true(trend_of(20, falling_from_0).change == 0);
 }
 
 static double rising_with_outliers(unsigned i)
@@ -373,7 +415,7 @@ static void test_the_order_alone_makes_a_trend(void **state)
     assert_true(a.z > 0 && a.slope > 0 && a.change > 0);
     check_near(a.z, -b.z, 1e-12);
     check_near(a.slope, -b.slope, 1e-12);
-    check_near(a.change, -b.change, 1e-12);
+    check_near((1 + a.change) * (1 + b.change), 1, 1e-12);
 }
 
 /* ---- fairness ---- */
@@ -439,6 +481,9 @@ int main(void)
         cmocka_unit_test(test_equal_values_have_no_trend),
         cmocka_unit_test(test_fewer_than_three_values_have_no_trend),
         cmocka_unit_test(test_values_below_0_have_a_slope_but_no_share_of_change),
+        cmocka_unit_test(
+            test_a_series_falls_by_no_more_than_all_and_rises_from_no_less_than_its_least),
+        cmocka_unit_test(test_a_series_that_begins_or_ends_with_0_has_a_change_that_can_be_told),
         cmocka_unit_test(test_a_few_outliers_do_not_hide_a_trend),
         cmocka_unit_test(test_chance_alone_gives_a_trend_one_time_in_twenty),
         cmocka_unit_test(test_the_order_alone_makes_a_trend),
