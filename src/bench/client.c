@@ -559,7 +559,7 @@ static enum pp_io_next on_end(struct pp_io_op *op)
     if (op->res < 0)
         return PP_IO_DISARM;
     if (client->state == PHASE_CONNECT) {
-        pp_conn_fail(&client->conns[client->connected], -ETIMEDOUT);
+        pp_stream_late(&client->conns[client->connected]);
     } else if (client->state == PHASE_ACTIVE) {
         note_lag(client, client->end_ns);
         client->state = PHASE_DRAIN;
@@ -732,7 +732,7 @@ void pp_client_connect(struct pp_client *client)
         return;
     }
     pp_io_timer(client->options.loop, &client->end_op,
-                pp_clock_now_ns() + client->plan->connect_timeout_ns, on_end);
+                pp_clock_now_ns() + pp_client_connect_timeout_ns(client), on_end);
     for (unsigned i = 0; i < at_once || i == 0; i++)
         connect_next(client);
 }
@@ -869,6 +869,11 @@ void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct
 uint64_t pp_client_received(const struct pp_client *client)
 {
     return atomic_load_explicit(&client->received, memory_order_relaxed);
+}
+
+uint64_t pp_client_moved(const struct pp_client *client)
+{
+    return atomic_load_explicit(&client->moved, memory_order_relaxed);
 }
 
 const struct pp_error *pp_client_error(const struct pp_client *client)

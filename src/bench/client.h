@@ -28,6 +28,7 @@ struct pp_client_options {
     uint32_t connections;
     uint32_t first;           /* number of the first connection, over all clients */
     unsigned share, shares;   /* which of how many clients this is */
+    uint64_t greeting_ns;     /* of the time for connecting, what asking the server took */
     struct pp_hist *rtt;      /* takes the samples: from when a message was sent */
     struct pp_hist *response; /* the same, from when it ought to have been sent; open loop only */
     void *owner;              /* for the callbacks */
@@ -62,6 +63,7 @@ struct pp_client_counts {
     uint64_t duplicates; /* datagrams that came again; never counted as received */
     uint64_t strays;     /* datagrams that were no answer at all */
     uint64_t backwards;  /* of the errors: answers before their message was sent, by the clock */
+    uint64_t bytes;      /* that came in the phase, whether they made up answers or not */
     uint32_t failed_connections;
     bool wrong;        /* an answer was, which ended it all; its message is still in flight */
     uint64_t first_ns; /* the first send; in an open loop, the beginning of the schedule */
@@ -130,6 +132,14 @@ void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *su
 
 /* From any thread: how many answers this phase has brought so far. */
 uint64_t pp_client_received(const struct pp_client *client);
+
+/* From any thread: changes whenever something came, or a part of a message went out that did not go
+ * out at once. */
+uint64_t pp_client_moved(const struct pp_client *client);
+
+/* Asks the kernel whether the other ends take in what was handed to it long ago: that counts as
+ * moved, too. A system call for each TCP connection. */
+void pp_client_look(struct pp_client *client);
 
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_client_error(const struct pp_client *client);

@@ -26,7 +26,8 @@ enum command {
     COMMAND_LEAVE = 8,
     COMMAND_DROP = 16,
     COMMAND_SPLIT = 32,
-    COMMAND_END = 64
+    COMMAND_LOOK = 64,
+    COMMAND_END = 128
 };
 
 /* What a thread tells the coordinator. */
@@ -154,6 +155,8 @@ static enum pp_io_next on_command(struct pp_io_op *op)
     }
     if (commands & COMMAND_SPLIT)
         split(thread);
+    if (commands & COMMAND_LOOK)
+        pp_client_look(thread->client);
     if (commands & COMMAND_INTERRUPT)
         pp_client_interrupt(thread->client);
     if (commands & (COMMAND_LEAVE | COMMAND_DROP))
@@ -326,6 +329,20 @@ uint64_t pp_clients_received(const struct pp_clients *clients)
     return received;
 }
 
+uint64_t pp_clients_moved(const struct pp_clients *clients)
+{
+    uint64_t moved = 0;
+
+    for (unsigned i = 0; i < clients->count; i++)
+        moved += pp_client_moved(clients->threads[i].client);
+    return moved;
+}
+
+void pp_clients_look(struct pp_clients *clients)
+{
+    command_all(clients, COMMAND_LOOK);
+}
+
 void pp_clients_release(struct pp_clients *clients)
 {
     clients->released = true;
@@ -372,6 +389,7 @@ static void counts_add(struct pp_client_counts *sum, const struct pp_client_coun
     sum->duplicates += counts->duplicates;
     sum->strays += counts->strays;
     sum->backwards += counts->backwards;
+    sum->bytes += counts->bytes;
     sum->failed_connections += counts->failed_connections;
     sum->wrong |= counts->wrong;
     if (counts->first_ns < sum->first_ns)
@@ -582,6 +600,7 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         .first = first,
         .share = i,
         .shares = clients->count,
+        .greeting_ns = clients->options.greeting_ns,
         .owner = thread,
         .on_connected = on_connected,
         .on_finished = on_finished,

@@ -17,6 +17,7 @@ struct pp_clients_options {
     const struct pp_io_addr *source; /* to send from; NULL: any */
     const struct pp_pattern *out;
     const struct pp_pattern *in; /* NULL: answers are not looked at */
+    uint64_t greeting_ns;        /* as in pp_client_options */
     bool splits;                 /* pp_clients_split() will be called */
     void *owner;                 /* for the callbacks */
 
@@ -53,6 +54,12 @@ struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, s
 
 /* How many answers the phase has brought so far. */
 uint64_t pp_clients_received(const struct pp_clients *clients);
+
+/* Changes whenever one of them has moved a byte: see pp_client_moved(). */
+uint64_t pp_clients_moved(const struct pp_clients *clients);
+
+/* As pp_client_look(), for all clients; soon after, pp_clients_moved() tells. */
+void pp_clients_look(struct pp_clients *clients);
 
 /* Once disconnected: lets the loops end. */
 void pp_clients_release(struct pp_clients *clients);

@@ -39,6 +39,7 @@ struct conn {
     bool leaving;                /* being closed */
     bool dropped;                /* without waiting for the server to close its side */
     bool failed;                 /* of no more use */
+    bool greeted;                /* it stands, and waits for what the server says to that */
     bool queued;                 /* among those that the schedule may use next */
     uint32_t under_way;          /* messages whose answer is awaited */
     uint64_t received;           /* answers of this phase */
@@ -86,6 +87,8 @@ struct pp_client {
     const struct pp_transport *transport;
     struct pp_client_counts counts;
     _Atomic uint64_t received; /* counts.received, for other threads */
+    _Atomic uint64_t moved;    /* bytes, see pp_client_moved() */
+    uint64_t acked;            /* bytes, when the kernel was asked last */
     uint64_t under_way;        /* messages of this phase whose answer is awaited */
     uint64_t too_late;         /* those whose answer came after the end of the phase */
     uint64_t retransmits;      /* of connections of this phase that have failed */
@@ -97,9 +100,9 @@ struct pp_client {
     uint64_t trip_mask; /* length of a ring of trips, minus one */
 
     uint32_t connecting; /* connects started so far */
-    uint32_t connected;
-    uint32_t live; /* connections that can still carry messages */
-    uint32_t open; /* connections that are not closed yet */
+    uint32_t connected;  /* 1 from the first on, where each round trip is a connection */
+    uint32_t live;       /* connections that can still carry messages */
+    uint32_t open;       /* connections that are not closed yet */
     bool disconnecting;
 
     struct pp_io_op end_op;   /* the end of connecting, of a phase's time, of its drain */
@@ -147,6 +150,14 @@ struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns
 /* The answer to trip, one of c's, has come at now_ns: counts and times it. */
 void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns);
 
+/* So many bytes have come, or left while there were more to come. */
+static inline void pp_client_note_moved(struct pp_client *client, uint32_t bytes)
+{
+    const uint64_t moved = atomic_load_explicit(&client->moved, memory_order_relaxed);
+
+    atomic_store_explicit(&client->moved, moved + bytes, memory_order_relaxed);
+}
+
 /* count trips of c are over: it may carry as many new ones. */
 void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns);
 
@@ -155,10 +166,26 @@ static inline bool pp_client_is_active(const struct pp_client *client)
     return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
 }
 
+static inline void pp_client_note_came(struct pp_client *client, uint32_t bytes)
+{
+    if (pp_client_is_active(client))
+        client->counts.bytes += bytes;
+    pp_client_note_moved(client, bytes);
+}
+
 /* Whether an answer that comes at now_ns belongs to the phase. */
 static inline bool pp_client_counts_at(const struct pp_client *client, uint64_t now_ns)
 {
     return pp_client_is_active(client) && now_ns < client->end_ns;
+}
+
+/* How long the first connections may take, and what is said on them before any message. */
+static inline uint64_t pp_client_connect_timeout_ns(const struct pp_client *client)
+{
+    const uint64_t timeout_ns = client->plan->connect_timeout_ns;
+    const uint64_t greeting_ns = client->options.greeting_ns;
+
+    return timeout_ns > greeting_ns ? timeout_ns - greeting_ns : 0;
 }
 
 static inline struct trip *pp_conn_trip(const struct conn *c, uint64_t number)
@@ -189,6 +216,9 @@ extern const struct pp_transport pp_transport_dgram;
 int pp_stream_take(struct conn *c, const char *data, uint32_t len, uint64_t now_ns);
 void pp_stream_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
 void pp_stream_flush(struct conn *c);
+
+/* The time for connecting is over, and c is not ready. */
+void pp_stream_late(struct conn *c);
 
 /* Declares messages lost whose time is over. */
 void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);

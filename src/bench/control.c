@@ -32,11 +32,19 @@ static int wait_for(int fd, short events, uint64_t deadline_ns)
     return ret < 0 ? -errno : ret == 0 ? -ETIMEDOUT : 0;
 }
 
-static int finish_connecting(int fd)
+/* So long from now on, and not beyond deadline_ns. */
+static uint64_t within(uint64_t patience_ns, uint64_t deadline_ns)
+{
+    const uint64_t end_ns = pp_clock_now_ns() + patience_ns;
+
+    return end_ns < deadline_ns ? end_ns : deadline_ns;
+}
+
+static int finish_connecting(int fd, uint64_t deadline_ns)
 {
     int error = 0;
     socklen_t len = sizeof error;
-    int ret = wait_for(fd, POLLOUT, pp_clock_now_ns() + PATIENCE_NS);
+    int ret = wait_for(fd, POLLOUT, within(PATIENCE_NS, deadline_ns));
 
     if (ret == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         ret = -errno;
@@ -44,7 +52,8 @@ static int finish_connecting(int fd)
 }
 
 int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
-                    const struct pp_io_addr *addr, const struct pp_io_addr *source)
+                    const struct pp_io_addr *addr, const struct pp_io_addr *source,
+                    uint64_t deadline_ns)
 {
     int ret = 0;
 
@@ -54,7 +63,7 @@ int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
     if (control->fd < 0)
         return control->fd;
     if (connect(control->fd, &addr->any, addr->len) < 0)
-        ret = errno == EINPROGRESS ? finish_connecting(control->fd) : -errno;
+        ret = errno == EINPROGRESS ? finish_connecting(control->fd, deadline_ns) : -errno;
     if (ret < 0)
         pp_control_close(control);
     return ret;
@@ -96,9 +105,8 @@ static int receive(int fd, char *data, size_t bytes, uint64_t deadline_ns)
     }
 }
 
-static int ask_stream(int fd, char data[PP_HELLO_BYTES])
+static int ask_stream(int fd, char data[PP_HELLO_BYTES], uint64_t deadline_ns)
 {
-    const uint64_t deadline_ns = pp_clock_now_ns() + PATIENCE_NS;
     int ret = send_all(fd, data, PP_HELLO_BYTES, deadline_ns);
 
     for (size_t have = 0; ret >= 0 && have < PP_HELLO_BYTES; have += (size_t)ret) {
@@ -146,9 +154,9 @@ static int receive_numbered(int fd, uint64_t *number, char data[PP_HELLO_BYTES],
 /* A reply that comes late or twice may still be there when the next question is asked: only those
  * to numbers from first on are for this one. */
 static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
-                                const char hello[PP_HELLO_BYTES], char data[PP_HELLO_BYTES])
+                                const char hello[PP_HELLO_BYTES], char data[PP_HELLO_BYTES],
+                                uint64_t deadline_ns)
 {
-    const uint64_t deadline_ns = pp_clock_now_ns() + PATIENCE_NS / TRIES;
     uint64_t number = 0;
     int ret = send_numbered(control->fd, ++control->number, hello);
 
@@ -157,7 +165,8 @@ static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
     return ret;
 }
 
-static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES])
+static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES],
+                           uint64_t deadline_ns)
 {
     const uint64_t first = control->number + 1;
     char hello[PP_HELLO_BYTES];
@@ -165,11 +174,12 @@ static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES]
 
     memcpy(hello, data, sizeof hello);
     for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
-        ret = ask_once_by_datagram(control, first, hello, data);
+        ret = ask_once_by_datagram(control, first, hello, data,
+                                   within(PATIENCE_NS / TRIES, deadline_ns));
     return ret;
 }
 
-int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply)
+int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uint64_t deadline_ns)
 {
     const struct pp_hello hello = { 0 };
     char data[PP_HELLO_BYTES];
@@ -178,7 +188,10 @@ int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply)
     if (control->fd < 0)
         return -ENOTCONN;
     (void)pp_hello_write(&hello, data);
-    ret = control->dgram ? ask_by_datagram(control, data) : ask_stream(control->fd, data);
+    if (control->dgram)
+        ret = ask_by_datagram(control, data, deadline_ns);
+    else
+        ret = ask_stream(control->fd, data, within(PATIENCE_NS, deadline_ns));
     if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
         ret = -EPROTO;
     if (ret < 0)

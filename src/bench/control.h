@@ -1,5 +1,6 @@
 /* A connection of its own on which a server is asked who it is and what it has cost: before and
- * after what is measured, never meanwhile, with calls that block for half a second at most. */
+ * after what is measured, never meanwhile, with calls that block for half a second at most, and not
+ * beyond a deadline. */
 #ifndef PP_BENCH_CONTROL_H
 #define PP_BENCH_CONTROL_H
 
@@ -16,14 +17,16 @@ struct pp_control {
 };
 
 /* Connects. Whether the server is pingpong is not known yet. 0, or a negative errno without a text:
- * the real connections will meet the same error, and say it. */
+ * the real connections will meet the same error, and say it. Deadlines are by the monotonic clock;
+ * UINT64_MAX: none. */
 int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
-                    const struct pp_io_addr *addr, const struct pp_io_addr *source);
+                    const struct pp_io_addr *addr, const struct pp_io_addr *source,
+                    uint64_t deadline_ns);
 
 /* 0 with reply filled in, which was written after this call began; -EPROTO: the server is something
  * else than pingpong; or another negative errno, and reply is left alone. After an error the
  * connection is closed. */
-int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply);
+int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uint64_t deadline_ns);
 
 void pp_control_close(struct pp_control *control);
 

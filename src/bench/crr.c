@@ -17,6 +17,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
+    pp_client_note_came(c->client, (uint32_t)op->res);
     if (c->client->state != PHASE_FINISHED && !c->dropped)
         answers = pp_stream_take(c, op->buf, (uint32_t)op->res, now_ns);
     pp_io_buffer_put(c->client->options.loop, op->buf);
@@ -38,6 +39,7 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
         pp_conn_leave_now(c);
         return PP_IO_DISARM;
     }
+    c->client->connected = 1;
     pp_io_recv_pooled(c->client->options.loop, op, c->fd, on_received);
     pp_stream_flush(c);
     return PP_IO_DISARM;
@@ -45,11 +47,14 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
 
 void pp_crr_watch(struct pp_client *client, uint64_t now_ns)
 {
+    const uint64_t timeout_ns = client->connected > 0 ? client->plan->connect_timeout_ns
+                                                      : pp_client_connect_timeout_ns(client);
+
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];
         const bool connects = pp_io_is_armed(&c->recv_op) && c->recv_op.cb == on_connected;
 
-        if (connects && now_ns > c->connecting_ns + client->plan->connect_timeout_ns)
+        if (connects && now_ns > c->connecting_ns + timeout_ns)
             pp_conn_fail(c, -ETIMEDOUT);
     }
 }

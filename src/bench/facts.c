@@ -72,6 +72,24 @@ void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *su
     }
 }
 
+void pp_client_look(struct pp_client *client)
+{
+    uint64_t acked = 0;
+
+    if (client->options.addr->any.sa_family == AF_UNIX || client->plan->socket.dgram)
+        return;
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        struct pp_io_tcp_info info;
+
+        if (c->fd >= 0 && pp_io_tcp_info(c->fd, &info) == 0)
+            acked += info.acked;
+    }
+    if (acked != client->acked)
+        pp_client_note_moved(client, 1);
+    client->acked = acked;
+}
+
 static void p99_add(struct pp_spread *sum, const struct pp_hist_small *rtt)
 {
     uint64_t p99_ns;

@@ -55,6 +55,7 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job)
         .quantiles = { PP_PLAN_QUANTILES },
         .connect_timeout_ns = 5 * PP_NS_PER_S,
         .server_limits = PP_SERVER_LIMITS,
+        .silence_ns = 10 * PP_NS_PER_S,
         .seed = 1,
         .hello = true,
         .client_engine = "auto",

@@ -97,6 +97,7 @@ struct pp_plan {
     bool crr; /* connect, request, response, close for each round trip */
     uint64_t think_ns;
     uint64_t connect_timeout_ns;
+    uint64_t silence_ns; /* without a limit of time a silence this long ends it; not an option */
     uint64_t seed;
     bool hello;           /* ask the server who it is */
     bool strict;          /* a result that is not valid is a failure */

@@ -18,8 +18,7 @@
 
 #define TICK_NS (100 * PP_NS_PER_MS)
 
-/* So long without a single round trip, and a run without a time limit is given up. */
-#define STALLED_NS (10 * PP_NS_PER_S)
+#define TEXT_BYTES 256
 
 /* How long the server may take to close its side: it has nothing else to do. */
 #define LINGER_NS (2 * PP_NS_PER_S)
@@ -59,7 +58,7 @@ struct run {
     struct pp_io_op tick_op;
     struct pp_io_op linger_op;
     uint64_t started_ns; /* the measurement */
-    uint64_t ticked_received;
+    uint64_t ticked_moved;
     uint64_t quiet_ns;
     struct pp_slices slices;
     struct pp_disturbance_reading before;
@@ -98,7 +97,7 @@ static void ask_peer(struct run *run)
     struct pp_hello_reply *says = &result->peer_says;
     const struct pp_hello_reply *before = &run->peer_before;
 
-    if (result->peer != PP_PEER_PINGPONG || pp_control_ask(&run->control, says) < 0)
+    if (result->peer != PP_PEER_PINGPONG || pp_control_ask(&run->control, says, UINT64_MAX) < 0)
         return;
     if (run->stage != STAGE_SAMPLE_LAST) {
         run->peer_before = *says;
@@ -258,9 +257,21 @@ static int open_histograms(struct run *run, struct pp_error *err)
 
 /* ---- the stages ---- */
 
+static bool has_error(const struct run *run)
+{
+    return run->error.code || pp_clients_error(run->clients)->code;
+}
+
+static bool has_failed(const struct run *run)
+{
+    return has_error(run) || pp_interrupt_signal();
+}
+
+/* Nobody waits for the other side after an error, nor for one that was never there. */
 static void leave(struct run *run)
 {
     const bool server_lives = !run->servers || !pp_servers_ended(run->servers);
+    const bool politely = server_lives && run->stage > STAGE_CONNECT && !has_error(run);
 
     run->stage = STAGE_LEAVE;
     pp_io_cancel(run->loop, &run->reply_op);
@@ -268,7 +279,7 @@ static void leave(struct run *run)
     pp_io_cancel(run->loop, &run->tick_op);
     pp_io_cancel(run->loop, &run->interval_op);
     pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, run->linger_op.cb);
-    pp_clients_disconnect(run->clients, server_lives);
+    pp_clients_disconnect(run->clients, politely);
 }
 
 static void measure(struct run *run)
@@ -287,16 +298,6 @@ static void measure(struct run *run)
                     on_interval_over);
     pp_memory_seal(true);
     pp_clients_start(run->clients, run->plan->count, run->plan->time_ns, true);
-}
-
-static bool has_error(const struct run *run)
-{
-    return run->error.code || pp_clients_error(run->clients)->code;
-}
-
-static bool has_failed(const struct run *run)
-{
-    return has_error(run) || pp_interrupt_signal();
 }
 
 static void sampled(struct run *run)
@@ -417,20 +418,43 @@ static double share_done(const struct pp_plan *plan, uint64_t done, uint64_t ela
     return share < 1 ? share : 1;
 }
 
-/* How long no answer may come without anything being wrong. */
+/* How long no byte may come or go without anything being wrong. */
 static uint64_t patience_ns(const struct pp_plan *plan)
 {
     const double interval_ns = plan->rate > 0 ? 10e9 / plan->rate : 0;
 
-    return STALLED_NS + plan->think_ns + (uint64_t)interval_ns;
+    return plan->silence_ns + plan->think_ns + (uint64_t)interval_ns;
+}
+
+/* Gives up a stage that has no limit of time and in which nothing moves any more: a part of a large
+ * message that comes or goes is enough, and if none is seen for long, the kernel is asked what it
+ * has still sent. */
+static void watch_silence(struct run *run)
+{
+    const bool may_last = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
+                          (run->stage == STAGE_WARM_UP && !run->plan->warmup_ns);
+    const uint64_t moved = pp_clients_moved(run->clients);
+    char text[TEXT_BYTES];
+
+    run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + TICK_NS : 0;
+    run->ticked_moved = moved;
+    if (run->quiet_ns < patience_ns(run->plan) / 2)
+        return;
+    if (run->quiet_ns < patience_ns(run->plan)) {
+        pp_clients_look(run->clients);
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "no round trip was completed for %g s, nor any part of one; does the server "
+                   "hang, or is something on the way dropping packets?",
+                   (double)run->plan->silence_ns / 1e9);
+    fail(run, -ETIMEDOUT, text);
 }
 
 static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
     const uint64_t received = pp_clients_received(run->clients);
-    const bool stalls = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
-                        (run->stage == STAGE_WARM_UP && !run->plan->warmup_ns);
     uint64_t elapsed_ns;
 
     if (op->res < 0 || run->stage == STAGE_LEAVE)
@@ -442,12 +466,7 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
         run->hooks->on_progress(run->hooks->context, received,
                                 share_done(run->plan, received, elapsed_ns), elapsed_ns);
     }
-    run->quiet_ns = stalls && received == run->ticked_received ? run->quiet_ns + TICK_NS : 0;
-    run->ticked_received = received;
-    if (run->quiet_ns >= patience_ns(run->plan))
-        fail(run, -ETIMEDOUT,
-             "no round trip was completed for 10 s; does the server hang, or is something on the "
-             "way dropping packets?");
+    watch_silence(run);
     op->deadline_ns = next_on_grid(op->deadline_ns, TICK_NS);
     return PP_IO_REARM;
 }
@@ -526,10 +545,12 @@ static struct pp_io_addr without_port(struct pp_io_addr addr)
     return addr;
 }
 
-/* Asks a server elsewhere who it is. Whatever goes wrong here, the connections will tell. */
+/* Asks a server elsewhere who it is, for half of the time that connecting may take at most.
+ * Whatever goes wrong here, the connections will tell. */
 static void meet_peer(struct run *run, const struct pp_io_addr *source)
 {
     const struct pp_io_addr from = source ? without_port(*source) : (struct pp_io_addr){ 0 };
+    const uint64_t deadline_ns = pp_clock_now_ns() + run->plan->connect_timeout_ns / 2;
     struct pp_result *result = run->result;
 
     result->peer = PP_PEER_OURS;
@@ -538,10 +559,11 @@ static void meet_peer(struct run *run, const struct pp_io_addr *source)
     result->peer = PP_PEER_UNKNOWN;
     if (!run->plan->hello || run->plan->expect_how != PP_EXPECT_ECHO)
         return;
-    if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL) < 0)
+    if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL,
+                        deadline_ns) < 0)
         return;
     run->greeted = !run->plan->socket.dgram;
-    if (pp_control_ask(&run->control, &result->peer_says) == 0)
+    if (pp_control_ask(&run->control, &result->peer_says, deadline_ns) == 0)
         result->peer = PP_PEER_PINGPONG;
 }
 
@@ -651,17 +673,27 @@ static void fill_nothing(struct pp_result *result)
     pp_verdict_of(&result->verdict, result);
 }
 
-/* Nothing was measured, though nothing has failed: what listens there does not answer. */
+/* Nothing was measured, though nothing has failed: what listens there does not answer, perhaps not
+ * even what the warm-up has sent. */
 static int check_answered(const struct pp_result *result, struct pp_error *err)
 {
     const struct pp_client_counts *counts = &result->counts;
+    char what[TEXT_BYTES] = "no message was sent in the measured time: none was due, or those sent "
+                            "before were not answered";
+    char came[TEXT_BYTES] = "and not a byte came";
 
-    if (result->signal || counts->received > 0 || counts->sent == 0)
+    if (result->signal || counts->received > 0)
         return 0;
+    if (counts->sent > 0)
+        (void)snprintf(what, sizeof what, "not one of %" PRIu64 " messages was answered",
+                       counts->sent);
+    if (counts->bytes > 0)
+        (void)snprintf(came, sizeof came, "and %" PRIu64 " B that came made up no answer",
+                       counts->bytes);
     return pp_error_set(err, PP_ERROR_RUN, -ETIMEDOUT,
-                        "not one of %" PRIu64 " messages was answered; is the address right, and "
-                        "does what listens there answer such messages?",
-                        counts->sent);
+                        "%s, %s; is the address right, and does what listens there answer such "
+                        "messages?",
+                        what, came);
 }
 
 static int fill_result(struct run *run, struct pp_error *err)
@@ -709,7 +741,8 @@ static int run_clients(struct run *run, struct pp_error *err)
 {
     int filled, ret = 0;
     const struct pp_io_addr *source = source_of(run, err, &ret);
-    const struct pp_clients_options options = {
+    const uint64_t begun_ns = pp_clock_now_ns();
+    struct pp_clients_options options = {
         .loop = run->loop,
         .plan = run->plan,
         .addr = &run->result->addr,
@@ -727,6 +760,7 @@ static int run_clients(struct run *run, struct pp_error *err)
     if (ret < 0)
         return ret;
     meet_peer(run, source);
+    options.greeting_ns = pp_clock_now_ns() - begun_ns;
     name_engines(run);
     ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)

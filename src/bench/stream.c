@@ -20,6 +20,8 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
+    if ((uint32_t)op->res < op->len || c->unsent > 0)
+        pp_client_note_moved(c->client, (uint32_t)op->res);
     if (c->dropped) { /* the cancellation came too late: its own result came first */
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
@@ -199,6 +201,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
+    pp_client_note_came(client, (uint32_t)op->res);
     if (client->state != PHASE_FINISHED && !c->dropped)
         answers = pp_stream_take(c, op->buf, (uint32_t)op->res, now_ns);
     if (answers > 0)
@@ -218,13 +221,21 @@ static void start(struct conn *c)
     pp_conn_ready(c);
 }
 
-static void no_pingpong(struct conn *c)
+static void no_pingpong(struct conn *c, int code)
 {
-    (void)pp_error_set(&c->client->error, PP_ERROR_RUN, -EPROTO,
+    (void)pp_error_set(&c->client->error, PP_ERROR_RUN, code,
                        "the server does not answer as pingpong does, and only pingpong can give "
                        "responses of another size: run pingpong serve there, or give --size one "
                        "value");
-    pp_conn_fail(c, -EPROTO);
+    pp_conn_fail(c, code);
+}
+
+void pp_stream_late(struct conn *c)
+{
+    if (c->greeted)
+        no_pingpong(c, -ETIMEDOUT);
+    else
+        pp_conn_fail(c, -ETIMEDOUT);
 }
 
 static enum pp_io_next on_greeted(struct pp_io_op *op)
@@ -248,7 +259,7 @@ static enum pp_io_next on_greeted(struct pp_io_op *op)
     if (c->left < PP_HELLO_BYTES)
         return PP_IO_REARM;
     if (pp_hello_reply_read(&reply, c->hello) < 0)
-        no_pingpong(c);
+        no_pingpong(c, -EPROTO);
     else
         start(c);
     pp_conn_close_if_quiet(c);
@@ -289,6 +300,7 @@ static void stream_greet(struct conn *c)
         pp_conn_fail(c, -E2BIG);
         return;
     }
+    c->greeted = true;
     pp_io_recv_pooled(loop, &c->recv_op, c->fd, on_greeted);
     pp_io_send(loop, &c->send_op, c->fd, c->hello, PP_HELLO_BYTES, on_hello_sent);
 }

@@ -344,6 +344,7 @@ struct pp_io_tcp_info {
     uint64_t retransmits; /* segments that this end has sent again, so far */
     uint64_t min_rtt_ns;  /* the least that the kernel has seen; 0: none yet */
     uint32_t mss;         /* bytes; of what this end sends */
+    uint64_t acked;       /* bytes that this end has sent and the other has acknowledged */
     char congestion[16];  /* its congestion control */
 };
 

@@ -21,6 +21,7 @@ int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info)
         .retransmits = kernel.tcpi_total_retrans,
         .min_rtt_ns = kernel.tcpi_min_rtt == UINT32_MAX ? 0 : kernel.tcpi_min_rtt * PP_NS_PER_US,
         .mss = kernel.tcpi_snd_mss,
+        .acked = kernel.tcpi_bytes_acked,
     };
     if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, info->congestion, &name_len) < 0)
         info->congestion[0] = '\0';

@@ -96,9 +96,10 @@ struct fixture {
     unsigned peer_count;
     unsigned joined;
 
-    bool holds_back; /* does not start when connected */
-    bool stays;      /* does not disconnect when finished */
-    bool drops;      /* disconnects at once */
+    uint64_t greeting_ns; /* as an option of the client */
+    bool holds_back;      /* does not start when connected */
+    bool stays;           /* does not disconnect when finished */
+    bool drops;           /* disconnects at once */
     bool drops_in_callback;
     struct pp_io_op next_op;
     struct pp_io_op interrupt_op;
@@ -520,6 +521,7 @@ static inline void open_client(struct fixture *f)
         .in = pattern_in(f),
         .connections = f->plan.connections,
         .shares = 1,
+        .greeting_ns = f->greeting_ns,
         .rtt = &f->rtt,
         .response = f->plan.rate > 0 ? &f->response : NULL,
         .owner = f,

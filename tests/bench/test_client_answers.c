@@ -500,11 +500,38 @@ static void play_close(struct peer *peer, int fd)
     (void)peer_read(peer, fd, NULL, PP_HELLO_BYTES);
 }
 
+static void play_silence(struct peer *peer, int fd)
+{
+    peer_read_on(peer, fd);
+}
+
 static void test_a_server_that_closes_when_asked_is_an_error(void **state)
 {
     const struct peer peer = { .play = play_close, .ending = CLOSE };
 
     check_disagreement(*state, &peer, -ENODATA, "the server closed it");
+}
+
+/* What it took to find out who answers was all of the time but a moment. */
+static void test_a_server_that_is_silent_when_asked_has_what_is_left_of_the_time(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_silence };
+
+    f->plan.connect_timeout_ns = 3600 * PP_NS_PER_S;
+    f->greeting_ns = f->plan.connect_timeout_ns - 10 * PP_NS_PER_MS;
+    f->drops = true;
+    check_disagreement(f, &peer, -ETIMEDOUT, "only pingpong can give responses of another size");
+}
+
+static void test_a_server_is_not_asked_where_no_time_is_left(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_silence };
+
+    f->greeting_ns = 2 * f->plan.connect_timeout_ns;
+    f->drops = true;
+    check_disagreement(f, &peer, -ETIMEDOUT, "");
 }
 
 int main(void)
@@ -545,6 +572,8 @@ int main(void)
         ON_EACH_ENGINE(test_an_answer_of_another_size_that_is_shifted_by_a_byte_is_wrong),
         ON_EACH_ENGINE(test_a_plain_echo_server_cannot_give_answers_of_another_size),
         ON_EACH_ENGINE(test_a_server_that_closes_when_asked_is_an_error),
+        ON_EACH_ENGINE(test_a_server_that_is_silent_when_asked_has_what_is_left_of_the_time),
+        ON_EACH_ENGINE(test_a_server_is_not_asked_where_no_time_is_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

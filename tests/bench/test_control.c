@@ -2,6 +2,7 @@
  * come late, twice, or not at all. */
 #include "bench/control.h"
 
+#include "base/clock.h"
 #include "base/memory.h"
 #include "bench/datagram.h"
 #include "support.h"
@@ -104,7 +105,7 @@ static void open_control(struct fixture *f, void (*script)(struct fixture *f, un
     plan.socket.dgram = true;
     f->script = script;
     assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
-    assert_int_equal(pp_control_open(&f->control, &plan, &addr, NULL), 0);
+    assert_int_equal(pp_control_open(&f->control, &plan, &addr, NULL, UINT64_MAX), 0);
 }
 
 /* Which question was answered. */
@@ -112,7 +113,7 @@ static unsigned ask(struct fixture *f)
 {
     struct pp_hello_reply reply = { 0 };
 
-    assert_int_equal(pp_control_ask(&f->control, &reply), 0);
+    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), 0);
     return (unsigned)reply.syscalls / 100;
 }
 
@@ -169,9 +170,19 @@ static void old_replies_alone_are_no_answer_however_many_come(void **state)
 
     open_control(f, answer_the_first_alone);
     assert_int_equal(ask(f), 1);
-    assert_int_equal(pp_control_ask(&f->control, &reply), -ETIMEDOUT);
+    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ETIMEDOUT);
     assert_int_equal(reply.syscalls, 7);
-    assert_int_equal(pp_control_ask(&f->control, &reply), -ENOTCONN);
+    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ENOTCONN);
+}
+
+/* Its own patience would be long enough for a second question, which would be answered. */
+static void no_question_is_asked_again_once_the_deadline_is_over(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_hello_reply reply;
+
+    open_control(f, answer_when_asked_again);
+    assert_int_equal(pp_control_ask(&f->control, &reply, pp_clock_now_ns()), -ETIMEDOUT);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -182,6 +193,7 @@ int main(void)
         TEST(a_reply_that_came_twice_is_not_the_answer_to_the_next_question),
         TEST(a_late_reply_to_a_try_counts_for_its_question_and_for_no_other),
         TEST(old_replies_alone_are_no_answer_however_many_come),
+        TEST(no_question_is_asked_again_once_the_deadline_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,8 @@
 #include "bench/interrupt.h"
 #include "support.h"
 
+#include <limits.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -13,6 +15,18 @@
 #define COUNT 500
 #define FOREVER UINT64_C(1000000000000)
 #define NONE (-1)
+
+/* A server that is not ours and has all the time in the world: it reads and sends a piece each time
+ * that the run shows its progress, and a whole message is many pieces. */
+struct slow_peer {
+    int listen_fd;
+    pthread_t thread;
+    sem_t ticks;
+    size_t message_bytes;
+    size_t read_bytes, write_bytes; /* the pieces; 0: all at once */
+    unsigned pieces_left;           /* then it falls silent */
+    atomic_bool over;
+};
 
 /* What the hooks saw, and what they are to do. */
 struct fixture {
@@ -27,6 +41,7 @@ struct fixture {
     int breaks_in_progress;                  /* the engine of this loop; NONE */
     int breaks_in_interval;                  /* the same */
     uint64_t received_in_intervals;
+    struct slow_peer *peer; /* NULL: none */
 };
 
 struct combination {
@@ -63,6 +78,8 @@ static void on_progress(void *context, uint64_t done, double share, uint64_t ela
     if (f->signal_in_progress)
         (void)raise(f->signal_in_progress);
     break_once(&f->breaks_in_progress);
+    if (f->peer)
+        (void)sem_post(&f->peer->ticks);
 }
 
 static int on_interval(void *context, const struct pp_result_interval *interval)
@@ -554,6 +571,146 @@ static void test_a_low_soft_limit_on_descriptors_is_raised(void **state)
     check_in_child(low_soft_limit, f);
 }
 
+/* ---- slow servers ---- */
+
+static bool slow_peer_may_go_on(struct slow_peer *peer)
+{
+    while (sem_wait(&peer->ticks) < 0)
+        ;
+    if (peer->pieces_left > 0)
+        peer->pieces_left--;
+    return peer->pieces_left > 0 && !atomic_load(&peer->over);
+}
+
+/* A part of the message that is being read, or sent back. */
+static ssize_t slow_peer_move(int fd, char *data, size_t bytes, bool reads)
+{
+    return reads ? recv(fd, data, bytes, MSG_WAITALL) : send(fd, data, bytes, MSG_NOSIGNAL);
+}
+
+/* One whole message, in pieces of so many bytes, or as it goes where they are 0. */
+static bool slow_peer_pass(struct slow_peer *peer, int fd, size_t piece_bytes, bool reads)
+{
+    static char data[32 << 10];
+
+    for (size_t left = peer->message_bytes; left > 0;) {
+        const size_t most = piece_bytes ? piece_bytes : sizeof data;
+        ssize_t moved;
+
+        if (piece_bytes && !slow_peer_may_go_on(peer))
+            return false;
+        moved = slow_peer_move(fd, data, left < most ? left : most, reads);
+        if (moved <= 0)
+            return false;
+        left -= (size_t)moved;
+    }
+    return true;
+}
+
+/* Echoes one message: nobody checks the bytes. */
+static void *slow_peer_main(void *argument)
+{
+    struct slow_peer *peer = argument;
+    const int fd = accept4(peer->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0)
+        return NULL;
+    if (slow_peer_pass(peer, fd, peer->read_bytes, true) &&
+        slow_peer_pass(peer, fd, peer->write_bytes, false))
+        (void)shutdown(fd, SHUT_WR);
+    while (!atomic_load(&peer->over))
+        (void)sem_wait(&peer->ticks);
+    (void)close(fd);
+    return NULL;
+}
+
+static void slow_peer_open(struct slow_peer *peer, struct fixture *f)
+{
+    struct pp_io_addr addr = loopback();
+
+    peer->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(peer->listen_fd >= 0);
+    set_option(peer->listen_fd, SOL_SOCKET, SO_RCVBUF, 32 << 10);
+    assert_int_equal(bind(peer->listen_fd, &addr.any, addr.len), 0);
+    assert_int_equal(getsockname(peer->listen_fd, &addr.any, &addr.len), 0);
+    assert_int_equal(listen(peer->listen_fd, 1), 0);
+    assert_int_equal(sem_init(&peer->ticks, 0, 0), 0);
+    assert_int_equal(pthread_create(&peer->thread, NULL, slow_peer_main, peer), 0);
+    f->plan.job = PP_JOB_CLIENT;
+    f->plan.hello = false;
+    f->plan.target.port = ntohs(addr.in.sin_port);
+    f->plan.sizes_given = true;
+    f->plan.send.bytes = 0;
+    f->plan.request = f->plan.response = pp_sizes_of((uint32_t)peer->message_bytes);
+    f->plan.verify = PP_VERIFY_LEN;
+    f->plan.socket.sndbuf = 8192;
+    f->plan.count = 1;
+    f->plan.silence_ns = PP_NS_PER_S;
+    f->plan.warmup_given = true;
+    f->peer = peer;
+}
+
+static void slow_peer_close(struct slow_peer *peer)
+{
+    (void)shutdown(peer->listen_fd, SHUT_RDWR);
+    atomic_store(&peer->over, true);
+    (void)sem_post(&peer->ticks);
+    (void)pthread_join(peer->thread, NULL);
+    (void)close(peer->listen_fd);
+    (void)sem_destroy(&peer->ticks);
+}
+
+/* Progress is shown ten times a second: each of these takes twice as long as a silence may. */
+#define PIECES 20
+
+static void test_an_answer_that_comes_byte_by_byte_is_no_silence(void **state)
+{
+    struct fixture *f = *state;
+    struct slow_peer peer = { .message_bytes = PIECES, .write_bytes = 1, .pieces_left = UINT_MAX };
+
+    slow_peer_open(&peer, f);
+    run_well(f);
+    slow_peer_close(&peer);
+    check_whole(f);
+    assert_true(f->progresses >= PIECES);
+}
+
+static void test_a_message_that_goes_out_piece_by_piece_is_no_silence(void **state)
+{
+    struct fixture *f = *state;
+    struct slow_peer peer = { .message_bytes = PIECES * (32 << 10),
+                              .read_bytes = 32 << 10,
+                              .pieces_left = UINT_MAX };
+
+    slow_peer_open(&peer, f);
+    run_well(f);
+    slow_peer_close(&peer);
+    check_whole(f);
+    assert_true(f->progresses >= PIECES);
+}
+
+static void check_silence(struct fixture *f, struct slow_peer *peer)
+{
+    slow_peer_open(peer, f);
+    assert_int_equal(run(f), -ETIMEDOUT);
+    slow_peer_close(peer);
+    assert_non_null(strstr(f->err.text, "no round trip was completed for 1 s, nor any part"));
+    assert_int_equal(f->result.in_flight, 1);
+}
+
+static void test_an_answer_of_which_no_more_comes_is_a_silence(void **state)
+{
+    check_silence(
+        *state, &(struct slow_peer){ .message_bytes = PIECES, .write_bytes = 1, .pieces_left = 2 });
+}
+
+static void test_a_message_of_which_no_more_goes_out_is_a_silence(void **state)
+{
+    check_silence(*state, &(struct slow_peer){ .message_bytes = PIECES * (32 << 10),
+                                               .read_bytes = 32 << 10,
+                                               .pieces_left = 2 });
+}
+
 /* ---- engines that break down ---- */
 
 /* The loops are opened in this order. */
@@ -674,6 +831,13 @@ int main(void)
         TEST_ALL(test_an_interrupt_at_the_beginning_gives_a_partial_result),
         TEST_ALL(test_an_interrupt_on_the_way_gives_a_partial_result),
         TEST_ALL(test_an_interrupt_before_the_run_ends_it_early),
+        TEST_WITH(0, test_an_answer_that_comes_byte_by_byte_is_no_silence),
+        TEST_WITH(1, test_an_answer_that_comes_byte_by_byte_is_no_silence),
+        TEST_WITH(0, test_a_message_that_goes_out_piece_by_piece_is_no_silence),
+        TEST_WITH(1, test_a_message_that_goes_out_piece_by_piece_is_no_silence),
+        TEST_WITH(0, test_an_answer_of_which_no_more_comes_is_a_silence),
+        TEST_WITH(0, test_a_message_of_which_no_more_goes_out_is_a_silence),
+        TEST_WITH(1, test_a_message_of_which_no_more_goes_out_is_a_silence),
         TEST_ALL(test_when_the_engine_breaks_down_what_was_measured_is_kept),
         TEST_ALL(test_a_run_by_time_is_partial_when_its_engine_breaks_down),
         TEST_ALL(test_when_the_first_threads_engine_breaks_down_the_second_ends_too),

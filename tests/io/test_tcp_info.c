@@ -42,6 +42,22 @@ static void both_ends_know_the_least_rtt_once_bytes_were_acknowledged(void **sta
     assert_true(near.min_rtt_ns % PP_NS_PER_US == 0);
 }
 
+static void what_was_acknowledged_is_counted_in_bytes(void **state)
+{
+    const struct test_pair pair = test_pair(AF_INET);
+    struct pp_io_tcp_info info;
+    uint64_t before;
+
+    (void)state;
+    assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+    before = info.acked; /* the handshake may count */
+    test_write(pair.near, "ping", 4);
+    test_read_text(pair.far, "ping");
+    while (info.acked < before + 4)
+        assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+    assert_int_equal(info.acked, before + 4);
+}
+
 static void nothing_is_sent_again_over_the_loopback(void **state)
 {
     const struct test_pair pair = test_pair(AF_INET);
@@ -76,6 +92,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(a_connection_has_the_mss_and_the_congestion_control_of_its_socket),
         TEST(both_ends_know_the_least_rtt_once_bytes_were_acknowledged),
+        TEST(what_was_acknowledged_is_counted_in_bytes),
         TEST(nothing_is_sent_again_over_the_loopback),
         TEST(what_is_no_tcp_socket_is_an_error),
     };

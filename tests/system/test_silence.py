@@ -1,13 +1,15 @@
 """Servers that stop to answer, from outside: a silence ends, counts, and is no round trip."""
 
+import contextlib
 import itertools
 import json
 import re
 import signal
 import time
 
+import pytest
 from driver import wait_until
-from peers import Counts, Server, client, delayed, exactly
+from peers import Counts, DatagramServer, Server, client, delayed, exactly
 
 
 def silent_after(messages):
@@ -17,6 +19,99 @@ def silent_after(messages):
                 connection.send(message)
 
     return script
+
+
+STREAM_SHAPES = [
+    "",
+    "-n 100",
+    "-c 20",
+    "-c 4 -T 2",
+    "-D 8",
+    "-m 64k",
+    "-R 50",
+    "-R 50 -c 4 -T 2 --arrivals poisson",
+    "-R 0.5 --arrivals poisson",
+    "--think 1ms",
+    "--crr",
+    "--crr -c 3",
+    "--verify off",
+    "--send x --expect y",
+    "--send x --expect-bytes 5",
+    "--send x --expect-until y",
+]
+DATAGRAM_SHAPES = ["-u", "-u -n 100", "-u -c 4 -T 2 -D 8", "-u -R 50", "-u -m 256", "-u --think 1ms"]
+
+
+def run_all(pingpong, servers, *more):
+    """Each shape of load against a server of its kind, all at once."""
+    with contextlib.ExitStack() as stack:
+        runs = []
+        for server in servers:
+            shapes = DATAGRAM_SHAPES if isinstance(server, DatagramServer) else STREAM_SHAPES
+            for shape in shapes:
+                args = ("client", server.target, "-v", *shape.split(), *more)
+                runs.append(stack.enter_context(pingpong.spawn(*args, free_port=False)))
+        return [run.finish() for run in runs]
+
+
+def four(stack, tmp_path, stream, datagram):
+    """A server of each kind."""
+    unix = [str(tmp_path / name) for name in ("stream", "datagram")]
+    return [
+        stack.enter_context(server)
+        for server in (
+            Server(stream),
+            Server(stream, address=unix[0]),
+            DatagramServer(datagram),
+            DatagramServer(datagram, address=unix[1]),
+        )
+    ]
+
+
+@pytest.mark.parametrize("warm_up", ["0", "50ms"])
+def test_whatever_the_load_a_server_that_reads_and_is_silent_is_an_error(
+    pingpong, tmp_path, warm_up
+):
+    with contextlib.ExitStack() as stack:
+        servers = four(stack, tmp_path, silent_after(0), lambda number, message: [])
+        results = run_all(pingpong, servers, "--no-hello", "-t", "0.2", "-w", warm_up)
+    assert len(results) >= 40
+    for result in results:
+        result.failed(1, "not one of|no message was sent", "and not a byte came", "address right")
+        assert Counts(result).received == 0
+
+
+def test_whatever_the_load_a_result_without_an_answer_is_written_all_the_same(pingpong, tmp_path):
+    with contextlib.ExitStack() as stack:
+        servers = four(stack, tmp_path, silent_after(0), lambda number, message: [])
+        args = ("--no-hello", "-t", "0.2", "-w", "50ms", "-J", "-", "--strict")
+        for run in run_all(pingpong, servers, *args):
+            result = json.loads(run.out)
+            assert run.status == 1 and "and not a byte came" in result["error"]["text"], str(run)
+            assert result["round_trips"] == 0 and result["verdict"]["level"] == "INVALID", str(run)
+
+
+def test_what_came_is_said_where_it_is_no_answer(pingpong, engine):
+    """Three bytes of a message, and datagrams that are too short for one."""
+
+    def a_part(connection):
+        for message in connection.messages(5):
+            connection.send(message[:3])
+
+    args = ("-t", "0.2", "-w", "0", "--engine", engine)
+    with Server(a_part) as server:
+        result = client(pingpong, server, *args)
+    result.failed(1, "not one of 1 messages was answered, and 3 B that came made up no answer")
+    with DatagramServer(lambda number, message: [message[:10]]) as server:
+        result = client(pingpong, server, "-u", *args)
+    result.failed(1, r"not one of \d+ messages was answered, and \d+0 B that came made up no")
+
+
+def test_an_answer_to_the_warm_up_alone_is_no_measurement(pingpong, engine):
+    with Server(silent_after(1)) as server:
+        args = ("-t", "0.2", "-w", "50ms", "-c", "1", "--engine", engine)
+        result = client(pingpong, server, *args)
+    result.failed(1, "no message was sent in the measured time", "and not a byte came")
 
 
 def test_a_measurement_without_any_answer_is_an_error(pingpong, engine):

@@ -19,6 +19,7 @@ from peers import (
     Sockets,
     all_sent,
     client,
+    echo,
     endless,
     endless_client,
     exactly,
@@ -357,6 +358,53 @@ def test_connecting_is_given_up_after_the_time_asked_for(pingpong, engine, deaf)
     result = pingpong(*args, "--connect-timeout", "300ms", free_port=False)
     assert time.monotonic() - before >= 0.3
     assert result.failed(1, "cannot connect", rf"127\.0\.0\.1:{deaf}", "timed out").out == ""
+
+
+SIZED = ("-m", "64,1k", "-c", 2)  # what a server has to agree to, on each connection
+
+LATE = {
+    "connecting": ("deaf", ("--no-hello",)),
+    "a hello, connecting": ("deaf", ()),
+    "each round trip": ("deaf", ("--no-hello", "--crr")),
+    "a hello, each round trip": ("deaf", ("--crr",)),
+    "greeting": ("mute", ("--no-hello", *SIZED)),
+    "a hello, greeting": ("mute", SIZED),
+}
+
+
+@pytest.mark.parametrize("what", LATE)
+def test_all_that_comes_before_the_first_message_has_one_limit_of_time(
+    pingpong, engine, deaf, what
+):
+    """A measurement that began before is the clock: it takes two seconds, as it would to wait for a
+    server that does not hang up."""
+    server, args = LATE[what]
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as mute, Server() as answering:
+        port = deaf if server == "deaf" else mute.getsockname()[1]
+        clock = ("client", answering.target, "--no-hello", "-t", "2", "-w", "0", "--wait", "block")
+        with pingpong.spawn(*clock, free_port=False) as measuring:
+            args = ("client", f"127.0.0.1:{port}", "-n", 1, "--engine", engine, *args)
+            result = pingpong(*args, "--connect-timeout", "0.3", free_port=False)
+            assert measuring.process.poll() is None, measuring.finish()
+    words = "cannot connect.*timed out" if server == "deaf" else "does not answer as pingpong does"
+    result.failed(1, words)
+
+
+def test_a_server_that_does_not_answer_a_hello_is_measured_within_the_time_for_connecting(
+    pingpong, engine
+):
+    """The hello takes half of it at most."""
+
+    def script(connection):
+        if len(server.connections) > 1:
+            return echo(connection)
+        while connection.receive():
+            pass
+        return None
+
+    with Server(script) as server:
+        args = ("client", server.target, "-v", "-n", 9, "--engine", engine)
+        exactly(pingpong(*args, "--connect-timeout", "0.4", free_port=False), 9)
 
 
 def test_a_server_that_refuses_is_named_with_the_way_out(pingpong, engine, free_port):
