@@ -137,13 +137,13 @@ static int send_numbered(int fd, uint64_t number, const char data[PP_HELLO_BYTES
 static int receive_numbered(int fd, uint64_t *number, char data[PP_HELLO_BYTES],
                             uint64_t deadline_ns)
 {
-    char message[MESSAGE_BYTES];
+    char message[MESSAGE_BYTES + 1]; /* one that is longer is seen to be */
     struct pp_datagram header;
     const int got = receive(fd, message, sizeof message, deadline_ns);
 
     if (got < 0)
         return got;
-    if (got != sizeof message || !pp_datagram_read(&header, message, (uint32_t)got) ||
+    if (got != MESSAGE_BYTES || !pp_datagram_read(&header, message, (uint32_t)got) ||
         header.kind != PP_DATAGRAM_HELLO_REPLY)
         return -EPROTO;
     memcpy(data, message + PP_DATAGRAM_HEADER_BYTES, PP_HELLO_BYTES);

@@ -141,6 +141,17 @@ void pp_dgram_watch(struct pp_client *client, uint64_t now_ns)
 
 /* ---- receiving ---- */
 
+/* A datagram that fills a small buffer may have been cut to it. */
+static void wrong_length(struct conn *c, const struct trip *trip, uint32_t len)
+{
+    const bool is_cut = len == pp_io_loop_small_bytes(c->client->options.loop);
+
+    pp_client_wrong(c->client,
+                    "wrong answer: a datagram of %u B%s came back instead of one of %u B; what "
+                    "answers is not an echo server",
+                    len, is_cut ? " or more" : "", trip->answer_bytes);
+}
+
 static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, const char *data,
                      uint32_t len)
 {
@@ -153,10 +164,7 @@ static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, c
     if (client->plan->verify == PP_VERIFY_OFF)
         return true;
     if (len != trip->answer_bytes) {
-        pp_client_wrong(client,
-                        "wrong answer: a datagram of %u B came back instead of one of %u B; what "
-                        "answers is not an echo server",
-                        len, trip->answer_bytes);
+        wrong_length(c, trip, len);
         return false;
     }
     if (!in)
@@ -247,10 +255,16 @@ static enum pp_io_next on_received(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
+/* There is always room for more than the longest answer: one that is longer must not look like one
+ * that just fits. */
 static void dgram_greet(struct conn *c)
 {
-    c->recv_op.large = c->client->plan->response.max > 256;
-    pp_io_recv_pooled(c->client->options.loop, &c->recv_op, c->fd, on_received);
+    struct pp_io_loop *loop = c->client->options.loop;
+    const struct pp_plan *plan = c->client->plan;
+    const uint32_t longest = plan->answers ? plan->response.max : plan->request.max;
+
+    c->recv_op.large = longest >= pp_io_loop_small_bytes(loop);
+    pp_io_recv_pooled(loop, &c->recv_op, c->fd, on_received);
     pp_conn_ready(c);
 }
 

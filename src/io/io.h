@@ -227,6 +227,9 @@ int pp_io_loop_poll(struct pp_io_loop *loop);
 /* May be called from any thread while the loop is open. */
 struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop);
 
+/* What one small receive buffer holds, in bytes: of a longer datagram only so many are known. */
+uint32_t pp_io_loop_small_bytes(const struct pp_io_loop *loop);
+
 /* How many receive buffers there are, of all classes. */
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
 

@@ -685,6 +685,11 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
     };
 }
 
+uint32_t pp_io_loop_small_bytes(const struct pp_io_loop *loop)
+{
+    return (uint32_t)loop->buffers[PP_IO_SMALL].pool.item_bytes;
+}
+
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
 {
     uint32_t count = 0;

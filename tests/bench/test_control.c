@@ -26,7 +26,7 @@ struct fixture {
 
 /* ---- the server ---- */
 
-static void answer(struct fixture *f, unsigned nth)
+static void answer_with(struct fixture *f, unsigned nth, size_t bytes)
 {
     const struct pp_hello_reply reply = { .version = "1",
                                           .engine = "e",
@@ -34,12 +34,17 @@ static void answer(struct fixture *f, unsigned nth)
                                           .host = "h",
                                           .threads = 1,
                                           .syscalls = UINT64_C(100) * nth };
-    char message[MESSAGE_BYTES];
+    char message[MESSAGE_BYTES + 1] = { 0 };
 
-    memcpy(message, f->questions[nth - 1], sizeof message);
+    memcpy(message, f->questions[nth - 1], MESSAGE_BYTES);
     pp_datagram_turn(message, PP_DATAGRAM_HELLO_REPLY);
     pp_hello_reply_write(&reply, message + PP_DATAGRAM_HEADER_BYTES);
-    (void)sendto(f->fd, message, sizeof message, 0, (struct sockaddr *)&f->from, sizeof f->from);
+    (void)sendto(f->fd, message, bytes, 0, (struct sockaddr *)&f->from, sizeof f->from);
+}
+
+static void answer(struct fixture *f, unsigned nth)
+{
+    answer_with(f, nth, MESSAGE_BYTES);
 }
 
 /* Until a datagram that is no question. */
@@ -175,6 +180,34 @@ static void old_replies_alone_are_no_answer_however_many_come(void **state)
     assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ENOTCONN);
 }
 
+static void answer_a_byte_too_long(struct fixture *f, unsigned nth)
+{
+    answer_with(f, nth, MESSAGE_BYTES + 1);
+}
+
+static void answer_a_byte_too_short(struct fixture *f, unsigned nth)
+{
+    answer_with(f, nth, MESSAGE_BYTES - 1);
+}
+
+static void a_reply_of_another_length_is_not_pingpongs(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_hello_reply reply;
+
+    open_control(f, answer_a_byte_too_long);
+    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -EPROTO);
+}
+
+static void a_reply_that_is_cut_short_is_not_pingpongs(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_hello_reply reply;
+
+    open_control(f, answer_a_byte_too_short);
+    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -EPROTO);
+}
+
 /* Its own patience would be long enough for a second question, which would be answered. */
 static void no_question_is_asked_again_once_the_deadline_is_over(void **state)
 {
@@ -193,6 +226,8 @@ int main(void)
         TEST(a_reply_that_came_twice_is_not_the_answer_to_the_next_question),
         TEST(a_late_reply_to_a_try_counts_for_its_question_and_for_no_other),
         TEST(old_replies_alone_are_no_answer_however_many_come),
+        TEST(a_reply_of_another_length_is_not_pingpongs),
+        TEST(a_reply_that_is_cut_short_is_not_pingpongs),
         TEST(no_question_is_asked_again_once_the_deadline_is_over),
     };
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import stat
 import struct
@@ -12,8 +13,10 @@ import pytest
 from clients import pump
 from driver import number, wait_until
 from peers import (
+    HEADER,
     IPPROTO_MPTCP,
     SO_BUSY_POLL,
+    Counts,
     DatagramServer,
     Server,
     Sockets,
@@ -245,6 +248,25 @@ def test_a_datagram_that_is_answered_late_holds_nobody_up_and_is_no_loss(pingpon
     late, duplicates, reordered = astray(result)
     assert late >= 1 and (duplicates, reordered) == (0, 0), str(result)
     assert quantiles(result)["max"] >= 10e3, "not the whole round trip"
+
+
+@pytest.mark.parametrize("size", [16, 17, 255, 256, 257, 512, 1400, 65000])
+@pytest.mark.parametrize("requests", [None, 65500], ids=["echoes", "sized answers"])
+def test_a_datagram_of_another_length_is_a_wrong_answer(pingpong, engine, size, requests):
+    """Though its beginning be right: it must not be taken for one that was cut to fit."""
+    for change in (-1, 1, 300):
+        if size + change < HEADER or size + change > 65507:
+            continue  # no answer at all, by its header; or none that can be sent
+
+        def script(number, message):
+            reply = turned(message)[:size]
+            return [(reply + random.Random(5).randbytes(300))[: size + change]]
+
+        sizes = f"{requests},{size}" if requests else size
+        with DatagramServer(script) as server:
+            result = client(pingpong, server, "-u", "-n", 9, "-m", sizes, "--engine", engine)
+        result.failed(5, rf"wrong answer: a datagram of \d+ B.* instead of one of {size} B")
+        assert Counts(result).received == 0
 
 
 def test_datagrams_that_overtake_each_other_are_counted(pingpong, engine):
