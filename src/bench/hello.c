@@ -280,11 +280,11 @@ static int read_texts(struct pp_hello_reply *reply, const struct lines *lines)
 
 static int read_numbers(struct pp_hello_reply *reply, const struct lines *lines)
 {
-    if (read_number32(lines, "threads", 1, UINT32_MAX, &reply->threads) < 0 ||
-        read_number(lines, "user_ns", 0, UINT64_MAX, &reply->user_ns) < 0 ||
-        read_number(lines, "system_ns", 0, UINT64_MAX, &reply->system_ns) < 0 ||
-        read_number(lines, "context_switches", 0, UINT64_MAX, &reply->context_switches) < 0 ||
-        read_number(lines, "syscalls", 0, UINT64_MAX, &reply->syscalls) < 0)
+    if (read_number32(lines, "threads", 1, PP_PLAN_THREADS_MAX, &reply->threads) < 0 ||
+        read_number(lines, "user_ns", 0, INT64_MAX, &reply->user_ns) < 0 ||
+        read_number(lines, "system_ns", 0, INT64_MAX, &reply->system_ns) < 0 ||
+        read_number(lines, "context_switches", 0, INT64_MAX, &reply->context_switches) < 0 ||
+        read_number(lines, "syscalls", 0, INT64_MAX, &reply->syscalls) < 0)
         return -EINVAL;
     return 0;
 }
@@ -300,4 +300,34 @@ int pp_hello_reply_read(struct pp_hello_reply *reply, const char data[PP_HELLO_B
         return -EINVAL;
     *reply = read;
     return 0;
+}
+
+/* Nobody makes a system call or changes to another thread in less. */
+#define LEAST_CALL_NS 10
+
+/* Some kernels count CPU time in ticks as long as this. */
+#define TICK_NS 10000000
+
+/* The thread that waits for signals counts, too, and as many that the kernel may run for them. */
+static double most_cpu_ns(const struct pp_hello_reply *reply, uint64_t elapsed_ns)
+{
+    return 2.0 * (reply->threads + 1.0) * ((double)elapsed_ns + TICK_NS);
+}
+
+static bool rises_within(uint64_t from, uint64_t to, double most)
+{
+    return to >= from && (double)(to - from) <= most;
+}
+
+bool pp_hello_reply_follows(const struct pp_hello_reply *earlier,
+                            const struct pp_hello_reply *later, uint64_t elapsed_ns)
+{
+    const double cpu_ns = most_cpu_ns(earlier, elapsed_ns);
+
+    return later->threads == earlier->threads &&
+           rises_within(earlier->user_ns, later->user_ns, cpu_ns) &&
+           rises_within(earlier->system_ns, later->system_ns, cpu_ns) &&
+           rises_within(earlier->context_switches, later->context_switches,
+                        cpu_ns / LEAST_CALL_NS) &&
+           rises_within(earlier->syscalls, later->syscalls, cpu_ns / LEAST_CALL_NS);
 }

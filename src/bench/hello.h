@@ -12,6 +12,7 @@
 #ifndef PP_BENCH_HELLO_H
 #define PP_BENCH_HELLO_H
 
+#include "bench/plan.h"
 #include "bench/sizes.h"
 
 #include <stdbool.h>
@@ -37,11 +38,11 @@ struct pp_hello {
  * are of the whole process, since it began. */
 struct pp_hello_reply {
     char version[32];
-    char engine[160]; /* as pp_io_loop_describe() */
-    char wait[64];    /* in words */
-    char host[64];    /* its host name */
-    uint32_t threads; /* at least 1 */
-    uint64_t user_ns, system_ns;
+    char engine[160];            /* as pp_io_loop_describe() */
+    char wait[64];               /* in words */
+    char host[64];               /* its host name */
+    uint32_t threads;            /* 1 to PP_PLAN_THREADS_MAX */
+    uint64_t user_ns, system_ns; /* as the other counters, at most INT64_MAX */
     uint64_t context_switches;
     uint64_t syscalls;
 };
@@ -60,5 +61,11 @@ bool pp_hello_reply_may_begin(const char *data, uint32_t len);
  * and *reply are left alone. */
 int pp_hello_read(struct pp_hello *hello, const char data[PP_HELLO_BYTES]);
 int pp_hello_reply_read(struct pp_hello_reply *reply, const char data[PP_HELLO_BYTES]);
+
+/* Whether one server can have counted from the earlier reply to the later one within this time: no
+ * counter goes back, as those of a server that has begun anew do, and none runs faster than its
+ * threads can. */
+bool pp_hello_reply_follows(const struct pp_hello_reply *earlier,
+                            const struct pp_hello_reply *later, uint64_t elapsed_ns);
 
 #endif

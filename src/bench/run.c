@@ -51,7 +51,8 @@ struct run {
     struct pp_io_addr source;
     struct pp_control control;
     struct pp_hello_reply peer_before;
-    bool greeted; /* a connection was made for the hello alone */
+    uint64_t peer_asked_ns; /* for peer_before */
+    bool greeted;           /* a connection was made for the hello alone */
 
     struct pp_io_op reply_op; /* a server's thread has something to say */
     struct pp_io_op interrupt_op;
@@ -82,13 +83,6 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
     side->io = spent->io;
 }
 
-/* A server that has begun anew meanwhile does not count on from where it was. */
-static bool counts_on(const struct pp_hello_reply *before, const struct pp_hello_reply *says)
-{
-    return says->user_ns >= before->user_ns && says->system_ns >= before->system_ns &&
-           says->context_switches >= before->context_switches && says->syscalls >= before->syscalls;
-}
-
 /* A server elsewhere is asked with a call that blocks: nothing else is going on. One that did not
  * answer once is not asked again: its connection is closed, and its costs stay unknown. */
 static void ask_peer(struct run *run)
@@ -96,14 +90,17 @@ static void ask_peer(struct run *run)
     struct pp_result *result = run->result;
     struct pp_hello_reply *says = &result->peer_says;
     const struct pp_hello_reply *before = &run->peer_before;
+    const uint64_t now_ns = pp_clock_now_ns();
 
     if (result->peer != PP_PEER_PINGPONG || pp_control_ask(&run->control, says, UINT64_MAX) < 0)
         return;
     if (run->stage != STAGE_SAMPLE_LAST) {
         run->peer_before = *says;
+        run->peer_asked_ns = now_ns;
         return;
     }
-    result->peer_costs_known = counts_on(before, says);
+    result->peer_costs_known = pp_hello_reply_follows(before, says,
+                                                      pp_clock_now_ns() - run->peer_asked_ns);
     if (!result->peer_costs_known)
         return;
     result->server.usage = (struct pp_usage){

@@ -31,7 +31,7 @@ static const struct pp_hello_reply a_reply = {
     .wait = "looks for 50 \xc2\xb5s, then sleeps",
     .host = "b.example",
     .threads = 4,
-    .user_ns = UINT64_MAX,
+    .user_ns = INT64_MAX,
     .system_ns = 0,
     .context_switches = 1,
     .syscalls = UINT64_C(1234567890123456789),
@@ -205,11 +205,11 @@ static void test_sizes_of_too_many_ranges_are_refused_when_written(void **state)
 
 static void test_the_longest_reply_fits(void **state)
 {
-    struct pp_hello_reply reply = { .threads = UINT32_MAX,
-                                    .user_ns = UINT64_MAX,
-                                    .system_ns = UINT64_MAX,
-                                    .context_switches = UINT64_MAX,
-                                    .syscalls = UINT64_MAX };
+    struct pp_hello_reply reply = { .threads = PP_PLAN_THREADS_MAX,
+                                    .user_ns = INT64_MAX,
+                                    .system_ns = INT64_MAX,
+                                    .context_switches = INT64_MAX,
+                                    .syscalls = INT64_MAX };
     struct pp_hello_reply read = { 0 };
     char data[PP_HELLO_BYTES];
 
@@ -336,9 +336,25 @@ static void test_numbers_that_are_none_or_out_of_range_are_refused(void **state)
         "response_at=18446744073709551625",
     };
     static const char *const wrong_in_reply[] = {
-        "threads=0",   "threads=4294967296",  "threads=4294967298",           "threads=-1",
-        "threads=",    "user_ns=-1",          "user_ns=18446744073709551616", "system_ns=1.0",
-        "syscalls=1k", "context_switches= 1",
+        "threads=0",
+        "threads=4294967296",
+        "threads=4294967298",
+        "threads=-1",
+        "threads=",
+        "user_ns=-1",
+        "user_ns=18446744073709551616",
+        "system_ns=1.0",
+        "syscalls=1k",
+        "context_switches= 1",
+        "threads=257",
+        "user_ns=18446744073709551615",
+        "user_ns=9223372036854775808",
+        "system_ns=18446744073709551615",
+        "system_ns=9223372036854775808",
+        "context_switches=18446744073709551615",
+        "context_switches=9223372036854775808",
+        "syscalls=18446744073709551615",
+        "syscalls=9223372036854775808",
     };
     char lines[PP_HELLO_BYTES];
 
@@ -350,6 +366,45 @@ static void test_numbers_that_are_none_or_out_of_range_are_refused(void **state)
     for (size_t i = 0; i < COUNT_OF(wrong_in_reply); i++) {
         (void)snprintf(lines, sizeof lines, "%s%s\n", REPLY, wrong_in_reply[i]);
         check_reply_refused(lines);
+    }
+}
+
+/* In a second two threads, and one beside them, may have used that much. */
+static void test_what_a_server_has_cost_is_within_what_its_threads_can_do(void **state)
+{
+    static const struct {
+        struct pp_hello_reply more;
+        bool follows;
+    } cases[] = {
+        { { .user_ns = 0 }, true },
+        { { .user_ns = 1000000000, .system_ns = 1000000000 }, true },
+        { { .context_switches = 1000000, .syscalls = 10000000 }, true },
+        { { .user_ns = 7000000000 }, false },
+        { { .system_ns = 7000000000 }, false },
+        { { .context_switches = 700000000 }, false },
+        { { .syscalls = 700000000 }, false },
+        { { .user_ns = INT64_MAX - 3 }, false },
+        { { .syscalls = INT64_MAX - 6 }, false },
+        { { .user_ns = UINT64_MAX }, false }, /* back by one, as all that follow */
+        { { .system_ns = UINT64_MAX }, false },
+        { { .context_switches = UINT64_MAX }, false },
+        { { .syscalls = UINT64_MAX }, false },
+        { { .threads = 1 }, false },
+    };
+    struct pp_hello_reply before;
+
+    (void)state;
+    assert_int_equal(read_reply(&before, REPLY), 0);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct pp_hello_reply after = before;
+
+        after.threads += cases[i].more.threads;
+        after.user_ns += cases[i].more.user_ns;
+        after.system_ns += cases[i].more.system_ns;
+        after.context_switches += cases[i].more.context_switches;
+        after.syscalls += cases[i].more.syscalls;
+        if (pp_hello_reply_follows(&before, &after, 1000000000) != cases[i].follows)
+            fail_msg("case %zu", i);
     }
 }
 
@@ -592,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_unknown_names_are_skipped),
         cmocka_unit_test(test_of_two_lines_with_one_name_the_last_stands),
         cmocka_unit_test(test_numbers_that_are_none_or_out_of_range_are_refused),
+        cmocka_unit_test(test_what_a_server_has_cost_is_within_what_its_threads_can_do),
         cmocka_unit_test(test_sizes_of_0_or_over_the_maximum_are_refused),
         cmocka_unit_test(test_lines_without_an_end_a_name_or_an_equals_sign_are_refused),
         cmocka_unit_test(test_zeros_are_at_the_end_alone_and_at_least_one),

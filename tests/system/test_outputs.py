@@ -192,13 +192,21 @@ UNKNOWN_COSTS = {
     "never again": lambda number: number < 1,
     "not after": lambda number: number < 2,
     "with less than before": lambda number: True,
+    "with more system calls than can be": lambda number: True,
+    "with more CPU time than can be": lambda number: True,
+    "with other threads than before": lambda number: True,
 }
 
 
 def with_costs(how):
     def introduce(number):
-        syscalls = 1000 - number if how == "with less than before" else 1000 + number
-        return peers.introduction(syscalls=syscalls) if UNKNOWN_COSTS[how](number) else None
+        values = {
+            "with less than before": {"syscalls": 1000 - number},
+            "with more system calls than can be": {"syscalls": number << 60},
+            "with more CPU time than can be": {"user_ns": number * 3600 * 10**9},
+            "with other threads than before": {"threads": 1 + number},
+        }.get(how, {"syscalls": 1000 + number})
+        return peers.introduction(**values) if UNKNOWN_COSTS[how](number) else None
 
     return introduce
 
@@ -214,13 +222,21 @@ def test_the_costs_of_a_server_that_answers_so_are_unknown_in_all_formats(
     with (peers.DatagramServer if udp else peers.Server)(script) as server:
         run = pingpong("client", server.target, *args, *(["-u"] * udp), free_port=False).ok()
     assert set(run.table("cost a round trip", "server").values()) == {None}
-    run.find(r"^  server n/a: it did not answer when asked again, or has begun anew$")
+    run.find(r"^  server n/a: it did not answer when asked again, or it says what cannot be$")
     assert "server  CPU" not in run.out
     result = checked((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert result["server"]["kind"] == "pingpong" and result["costs"]["server"] is None
     assert result["costs"]["client"]["system_calls"] > 0
     (total,) = rows_of((tmp_path / "a.csv").read_bytes().decode())
     assert {total[name] for name in total if re.match(r"server_(cpu|system|context)", name)} == {""}
+
+
+@pytest.mark.parametrize("what", ["user_ns", "system_ns", "context_switches", "syscalls"])
+def test_a_server_whose_counters_are_beyond_all_bounds_is_not_believed(pingpong, what):
+    introduction = peers.introduction(**{what: 2**64 - 1})
+    with peers.Server(peers.introducing(lambda number: introduction)) as server:
+        result = client_json(pingpong, server.target, "-n", "50")
+    assert result["server"]["kind"] == "unknown" and result["costs"]["server"] is None
 
 
 def test_a_reply_that_comes_twice_is_not_taken_for_the_next_one(pingpong):
