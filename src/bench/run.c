@@ -387,8 +387,8 @@ static enum pp_io_next on_reply(struct pp_io_op *op)
 
     if (op->res < 0)
         return PP_IO_DISARM;
-    if (pp_servers_ended(run->servers))
-        fail(run, -EIO, "the server's event loop broke down");
+    if (pp_servers_broken(run->servers, &run->error) < 0)
+        pp_clients_interrupt(run->clients);
     if ((run->stage == STAGE_SAMPLE_FIRST || run->stage == STAGE_SAMPLE_LAST) &&
         (pp_servers_sampled(run->servers) || pp_servers_ended(run->servers)))
         sampled(run);

@@ -128,7 +128,8 @@ int pp_serve(const struct pp_plan *plan, const struct pp_serve_hooks *hooks,
     pp_servers_close(serve.servers);
     pp_io_loop_close(serve.loop);
     if (server_ret < 0)
-        return pp_error_set(err, PP_ERROR_UNAVAILABLE, server_ret, "the engine broke down: %s",
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, server_ret, "engine %.*s broke down: %s",
+                            (int)strcspn(report->engine, ":"), report->engine,
                             strerror(-server_ret));
     return ret;
 }

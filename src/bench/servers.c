@@ -280,6 +280,18 @@ static void streams_add(struct pp_server_counts *sum, struct pp_server_counts co
     sum->turned_away += counts.turned_away;
 }
 
+int pp_servers_broken(const struct pp_servers *servers, struct pp_error *err)
+{
+    for (unsigned i = 0; i < servers->count; i++) {
+        const struct server_thread *thread = &servers->threads[i];
+
+        if (atomic_load(&thread->worker.ended))
+            return pp_loop_broken(thread->loop,
+                                  thread->worker.result < 0 ? thread->worker.result : -EIO, err);
+    }
+    return 0;
+}
+
 struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers)
 {
     struct pp_servers_counts counts = { 0 };

@@ -47,6 +47,9 @@ struct pp_sample pp_servers_spent(const struct pp_servers *servers);
 /* Whether a thread has ended before its time: its engine broke down. */
 bool pp_servers_ended(const struct pp_servers *servers);
 
+/* Then: the error of a thread that has, which is returned; 0 if none has. */
+int pp_servers_broken(const struct pp_servers *servers, struct pp_error *err);
+
 struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers);
 
 /* Ends the threads that were started, and waits for them. 0 or a negative errno: what the first

@@ -717,7 +717,7 @@ static void test_a_message_of_which_no_more_goes_out_is_a_silence(void **state)
 enum { CLIENT_LOOP, SERVER_LOOP, SECOND_CLIENT_LOOP };
 
 /* Skips the test where an engine cannot be had. */
-static void check_broken_run(struct fixture *f, unsigned threads)
+static void check_broken_run(struct fixture *f, unsigned threads, const char *engine)
 {
     const struct pp_result *result = &f->result;
 
@@ -728,7 +728,9 @@ static void check_broken_run(struct fixture *f, unsigned threads)
         skip();
     assert_int_equal(f->err.kind, PP_ERROR_UNAVAILABLE);
     assert_non_null(strstr(f->err.text, "broke down"));
-    assert_non_null(strstr(f->err.text, f->plan.client_engine));
+    assert_non_null(strstr(f->err.text, engine));
+    assert_int_equal(strncmp(f->err.text, "engine ", 7), 0);
+    assert_non_null(strstr(f->err.text, strerror(-f->err.code)));
     assert_true(result->measured);
     assert_true(result->partial);
     assert_true(result->balanced);
@@ -743,7 +745,7 @@ static void test_when_the_engine_breaks_down_what_was_measured_is_kept(void **st
 
     f->plan.count = FOREVER;
     f->breaks_in_progress = CLIENT_LOOP;
-    check_broken_run(f, 1);
+    check_broken_run(f, 1, f->plan.client_engine);
 }
 
 static void test_a_run_by_time_is_partial_when_its_engine_breaks_down(void **state)
@@ -753,7 +755,7 @@ static void test_a_run_by_time_is_partial_when_its_engine_breaks_down(void **sta
     f->plan.count = 0;
     f->plan.time_ns = 3600 * PP_NS_PER_S;
     f->breaks_in_progress = CLIENT_LOOP;
-    check_broken_run(f, 1);
+    check_broken_run(f, 1, f->plan.client_engine);
 }
 
 static void test_when_the_first_threads_engine_breaks_down_the_second_ends_too(void **state)
@@ -762,7 +764,7 @@ static void test_when_the_first_threads_engine_breaks_down_the_second_ends_too(v
 
     f->plan.count = FOREVER;
     f->breaks_in_progress = CLIENT_LOOP;
-    check_broken_run(f, 2);
+    check_broken_run(f, 2, f->plan.client_engine);
 }
 
 static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(void **state)
@@ -771,7 +773,16 @@ static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(v
 
     f->plan.count = FOREVER;
     f->breaks_in_progress = SECOND_CLIENT_LOOP;
-    check_broken_run(f, 2);
+    check_broken_run(f, 2, f->plan.client_engine);
+}
+
+static void test_when_the_servers_engine_breaks_down_its_own_error_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->breaks_in_progress = SERVER_LOOP;
+    check_broken_run(f, 1, f->plan.server_engine);
 }
 
 /* It breaks down while one of them is being written, which takes as long as it takes. */
@@ -782,7 +793,7 @@ static void test_the_intervals_before_a_breakdown_hold_all_that_was_measured(voi
     f->plan.count = FOREVER;
     f->plan.interval_ns = PP_NS_PER_MS;
     f->breaks_in_interval = CLIENT_LOOP;
-    check_broken_run(f, 2);
+    check_broken_run(f, 2, f->plan.client_engine);
     assert_int_equal(f->received_in_intervals, f->result.counts.received);
 }
 
@@ -839,6 +850,7 @@ int main(void)
         TEST_WITH(0, test_a_message_of_which_no_more_goes_out_is_a_silence),
         TEST_WITH(1, test_a_message_of_which_no_more_goes_out_is_a_silence),
         TEST_ALL(test_when_the_engine_breaks_down_what_was_measured_is_kept),
+        TEST_ALL(test_when_the_servers_engine_breaks_down_its_own_error_is_told),
         TEST_ALL(test_a_run_by_time_is_partial_when_its_engine_breaks_down),
         TEST_ALL(test_when_the_first_threads_engine_breaks_down_the_second_ends_too),
         TEST_ALL(test_when_the_second_threads_engine_breaks_down_the_first_ends_too),

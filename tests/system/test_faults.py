@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from driver import wait_until
+from peers import serve
 
 COUNT = 500
 
@@ -212,6 +213,45 @@ def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
     sent, received, errors, in_flight = result.identity
     assert errors == 0 and 0 < received == sent - in_flight, str(result)
     assert result.partial == (received, 100_000_000), str(result)
+
+
+CALL_OF = {"epoll": "epoll_wait", "io_uring": "io_uring_enter"}
+OTHER = {"epoll": "io_uring", "io_uring": "epoll"}
+
+
+def breaking(strace, engine, call_number):
+    """The command in front of a program that has this engine on one side alone."""
+    call = CALL_OF[engine]
+    inject = f"inject={call}:error=EIO:when={call_number}+"
+    return (strace, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_when_the_servers_engine_breaks_down_the_run_says_so_with_its_errno(
+    pingpong, strace, io_uring, engine, threads
+):
+    args = ("--engine", OTHER[engine], "--server-engine", engine, "--wait", "block")
+    args += ("-w", "0", "-c", 2, "-T", threads, "-S", threads)
+    prefix = breaking(strace, engine, 300)
+    result = pingpong("-v", "-n", "100M", *args, prefix=prefix)
+    result.failed(4, f"engine {engine} broke down: Input/output error")
+    sent, received, errors, in_flight = result.identity
+    assert 0 < received == sent - errors - in_flight, str(result)
+    assert result.partial == (received, 100_000_000), str(result)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_when_the_engine_of_a_server_by_itself_breaks_down_it_ends_and_says_so(
+    pingpong, strace, engine, threads
+):
+    args = ("--engine", engine, "-S", threads, "--wait", "block")
+    with serve(pingpong, *args, prefix=breaking(strace, engine, 100)) as server:
+        with pingpong.spawn("client", server.target, "-n", "100M", free_port=False) as measuring:
+            result = server.finish()
+            broken = measuring.finish()
+    assert result.status == 4, str(result)
+    assert result.err == f"pingpong: engine {engine} broke down: Input/output error\n", str(result)
+    assert broken.status == 1, str(broken)
 
 
 SET_UP = [
