@@ -431,8 +431,44 @@ def test_an_address_of_many_is_no_address_to_serve_datagrams_on(pingpong, far):
         assert "the address of many hosts" in result.failed(1, "cannot listen on").err, str(result)
 
 
+# Each request is followed by one whose reply tells that the server is through with it.
+ASK_FOR_MORE = r"""
+import socket, sys
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.settimeout(30)
+    sock.connect((sys.argv[1], int(sys.argv[2])))
+    number = 0
+    def send(kind, size, asked, body=b""):
+        global number
+        number += 1
+        head = b"pp\x9d\x01" + bytes([kind]) + asked.to_bytes(3, "big") + number.to_bytes(8, "big")
+        sock.send((head + body).ljust(size, b"\0"))
+        return number
+    hello = b"\x9dpingpong hello 1\nanswers=0\n"
+    for kind in 0, 2:
+        for size in 16, 17, 64, 256, 1215, 1216, 1217, 1400, 9000:
+            for asked in 0, 15, 16, size - 1, size, size + 1, 2 * size, 65507, (1 << 24) - 1:
+                this = send(kind, size, asked, hello if kind == 2 and size > 64 else b"")
+                through = send(0, 16, 16)
+                while True:
+                    reply = sock.recv(65536)
+                    answers = int.from_bytes(reply[8:16], "big")
+                    if answers == through:
+                        break
+                    assert answers == this
+                    print(kind, size, len(reply))
+"""
+
+
 def test_no_reply_is_longer_than_its_request(pingpong, near, far, server):
-    """Else a forged sender would be flooded."""
+    """Else a forged sender would be flooded, by asking for more than he sends."""
+    asked = near.must(sys.executable, "-c", ASK_FOR_MORE, far.v4, str(PORT))
+    replies = [tuple(map(int, line.split())) for line in asked.splitlines()]
+    assert {kind for kind, _, _ in replies} == {REQUEST, HELLO}, "not all are answered"
+    assert [reply for reply in replies if reply[2] > reply[1]] == []
+
+
+def test_no_more_bytes_go_back_than_were_sent(pingpong, near, far, server):
     for host, end in (near, "sport"), (far, "dport"):
         host.filter(f"udp {end} {PORT} counter")
     sums_up(measure(pingpong, near, far.v4, "-u", "-m", "400,100", "-n", "100").ok(), 100)
