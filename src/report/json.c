@@ -6,6 +6,7 @@
 #include "report/report.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 /* To be raised when a key changes its meaning or goes; new ones may come without. */
@@ -44,15 +45,14 @@ static json_t *server(const struct pp_result *result)
     static const char *const kinds[] = { [PP_PEER_OURS] = "this process",
                                          [PP_PEER_PINGPONG] = "pingpong",
                                          [PP_PEER_UNKNOWN] = "unknown" };
-    char addr[PP_IO_ADDR_TEXT_BYTES];
+    char addr[PP_TARGET_TEXT_BYTES];
 
-    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "address",
-                     pp_json_text(pp_io_addr_format(&result->addr, addr)), "transport",
-                     pp_transport_id(&result->plan), "kind", kinds[result->peer], "version",
-                     pp_json_text(result->peer_says.version), "host",
-                     pp_json_text(result->peer_says.host), "engine",
-                     pp_json_text(result->server.engine), "wait",
-                     pp_json_text(result->peer_says.wait));
+    return json_pack(
+        "{s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "address",
+        pp_json_text(pp_server_address(result, addr)), "transport", pp_transport_id(&result->plan),
+        "kind", kinds[result->peer], "version", pp_json_text(result->peer_says.version), "host",
+        pp_json_text(result->peer_says.host), "engine", pp_json_text(result->server.engine), "wait",
+        pp_json_text(result->peer_says.wait));
 }
 
 static json_t *per_round_trip(double total, uint64_t round_trips)
@@ -249,16 +249,24 @@ static int no_memory(struct pp_error *err)
     return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the result as JSON");
 }
 
-/* Takes object over. 0 or -ENOMEM; whether out has taken it is for its owner to find out. */
+/* Takes object over. It becomes text first: without memory for that nothing is written, rather than
+ * a part. Its length is counted without any text, since json_dumps() (2.14) leaves a key out whose
+ * memory it does not get. 0 or -ENOMEM; whether out has taken it is for its owner to find out. */
 static int put(FILE *out, json_t *object, size_t flags)
 {
-    const bool failed = !object || json_dumpf(object, out, flags | REALS) < 0;
+    const size_t bytes = object ? json_dumpb(object, NULL, 0, flags | REALS) : 0;
+    char *text = object ? json_dumps(object, flags | REALS) : NULL;
+    const bool whole = text && bytes > 0 && strlen(text) == bytes;
+    json_free_t give_back;
 
+    if (whole) {
+        (void)fputs(text, out);
+        (void)fputc('\n', out);
+    }
+    json_get_alloc_funcs(NULL, &give_back);
+    give_back(text);
     json_decref(object);
-    if (failed && !ferror(out))
-        return -ENOMEM;
-    (void)fputc('\n', out);
-    return 0;
+    return whole ? 0 : -ENOMEM;
 }
 
 /* The state is the array of intervals, if any were asked for. */
@@ -276,12 +284,12 @@ static void json_begin(struct pp_report *report, const struct pp_result *result)
     (void)result;
 }
 
-/* Without memory for it an interval is left out: the whole is still worth having. */
 static void json_interval(struct pp_report *report, const struct pp_result *result,
                           const struct pp_result_interval *interval)
 {
-    if (report->state)
-        (void)json_array_append_new(report->state, interval_object(result, interval));
+    if (report->state &&
+        json_array_append_new(report->state, interval_object(result, interval)) < 0)
+        report->error = -ENOMEM;
 }
 
 static int json_end(struct pp_report *report, const struct pp_result *result,
@@ -290,6 +298,10 @@ static int json_end(struct pp_report *report, const struct pp_result *result,
     json_t *intervals = report->state ? json_incref(report->state) : json_null();
     json_t *object = joined(whole(result, error), json_pack("{s:o}", "intervals", intervals));
 
+    if (report->error < 0) {
+        json_decref(object);
+        return no_memory(err);
+    }
     return put(report->out, object, JSON_INDENT(2)) < 0 ? no_memory(err) : 0;
 }
 
@@ -311,13 +323,18 @@ const struct pp_report_format pp_report_json = {
 
 /* ---- a line each ---- */
 
-/* Takes object over. */
-static int put_line(FILE *out, const char *type, json_t *object)
+/* Takes object over. After a line that is missing there are no others: what follows the gap would
+ * be taken for the whole. */
+static void put_line(struct pp_report *report, const char *type, json_t *object)
 {
-    const int ret = put(out, joined(json_pack("{s:s}", "type", type), object), JSON_COMPACT);
+    json_t *line = joined(json_pack("{s:s}", "type", type), object);
 
-    (void)fflush(out);
-    return ret;
+    if (report->error < 0) {
+        json_decref(line);
+        return;
+    }
+    report->error = put(report->out, line, JSON_COMPACT);
+    (void)fflush(report->out);
 }
 
 static int stream_open(struct pp_report *report, struct pp_error *err)
@@ -329,21 +346,20 @@ static int stream_open(struct pp_report *report, struct pp_error *err)
 
 static void stream_begin(struct pp_report *report, const struct pp_result *result)
 {
-    (void)put_line(report->out, "begin", head(result));
+    put_line(report, "begin", head(result));
 }
 
 static void stream_interval(struct pp_report *report, const struct pp_result *result,
                             const struct pp_result_interval *interval)
 {
-    (void)put_line(report->out, "interval", interval_object(result, interval));
+    put_line(report, "interval", interval_object(result, interval));
 }
 
 static int stream_end(struct pp_report *report, const struct pp_result *result,
                       const struct pp_error *error, struct pp_error *err)
 {
-    const int ret = put_line(report->out, "result", whole(result, error));
-
-    return ret < 0 ? no_memory(err) : 0;
+    put_line(report, "result", whole(result, error));
+    return report->error < 0 ? no_memory(err) : 0;
 }
 
 static void stream_close(struct pp_report *report)

@@ -24,6 +24,7 @@ struct pp_report {
     const struct pp_report_format *format;
     struct pp_report_style style;
     FILE *out;
+    int error;   /* a negative errno: what should have been written is missing; end() says so */
     void *state; /* the format's own */
 };
 
