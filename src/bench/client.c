@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Connections being set up at once, by all clients: more could overflow a listener's queue, and
@@ -213,10 +214,20 @@ void pp_client_disconnect(struct pp_client *client, bool politely)
 
 /* ---- failing ---- */
 
+/* Nobody listens on what is no socket, and nobody can be made to. */
+static bool is_no_socket(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0 && !S_ISSOCK(status.st_mode);
+}
+
 static const char *advice(const struct pp_client *client, int code)
 {
     switch (-code) {
     case ECONNREFUSED:
+        if (client->plan->target.path[0] && is_no_socket(client->plan->target.path))
+            return "; what has this path is no socket: pick another";
         return client->plan->job == PP_JOB_RUN ? "; is the server still there?"
                                                : "; start one there with: pingpong serve ADDRESS";
     case EADDRNOTAVAIL:

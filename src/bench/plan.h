@@ -141,7 +141,8 @@ int pp_plan_check(const struct pp_plan *plan, struct pp_error *err);
 int pp_plan_decide(struct pp_plan *plan, struct pp_error *err);
 
 /* "HOST", "HOST:PORT", ":PORT", "1.2.3.4:5", "::1", "[::1]:PORT" or "unix:/path"; without a port,
- * PP_PLAN_PORT. 0 or -EINVAL; family is left alone. */
+ * PP_PLAN_PORT. 0 or -EINVAL, or -ENAMETOOLONG: the path does not fit the address of a Unix socket;
+ * family is left alone. */
 int pp_target_parse(struct pp_target *target, const char *text);
 
 #define PP_TARGET_TEXT_BYTES 280

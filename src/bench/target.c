@@ -108,8 +108,10 @@ static int parse_unix(struct pp_target *target, const char *path)
 {
     struct pp_target parsed = { .family = target->family };
 
-    if (!*path || !copy(parsed.path, sizeof parsed.path, piece_of(path)))
+    if (!*path)
         return -EINVAL;
+    if (!copy(parsed.path, sizeof parsed.path, piece_of(path)))
+        return -ENAMETOOLONG;
     *target = parsed;
     return 0;
 }

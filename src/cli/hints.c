@@ -107,6 +107,20 @@ static int hint_host(const char *value, struct pp_error *err)
                         value, value);
 }
 
+int pp_cli_hint_address(const char *text, struct pp_error *err)
+{
+    const struct pp_target *target = NULL;
+    struct pp_target unused = { 0 };
+    const char *colon = strchr(text, ':');
+
+    if (!colon || pp_target_parse(&unused, text) != -ENAMETOOLONG)
+        return 0;
+    return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                        "the path of a Unix socket has at most %zu bytes, and this one has %zu: "
+                        "%.80s...",
+                        sizeof target->path - 1, strlen(colon + 1), colon + 1);
+}
+
 static int hint_word(const struct pp_cli_option *option, const char *value, struct pp_error *err)
 {
     const size_t bytes = strlen(value);
@@ -124,6 +138,8 @@ int pp_cli_hint_value(const struct pp_cli_option *option, const char *value, str
 {
     if (option->letter == 'c')
         return hint_host(value, err);
+    if (strcmp(option->name, "host") == 0)
+        return pp_cli_hint_address(value, err);
     return option->value && islower((unsigned char)*option->value) ? hint_word(option, value, err)
                                                                    : 0;
 }

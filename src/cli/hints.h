@@ -12,4 +12,7 @@ int pp_cli_hint_letter(const struct pp_cli_args *args, const struct pp_cli_arg *
 int pp_cli_hint_value(const struct pp_cli_option *option, const char *value, struct pp_error *err);
 int pp_cli_hint_job(const struct pp_cli_option *option, enum pp_job job, struct pp_error *err);
 
+/* For an address that pp_target_parse() refuses; the same. */
+int pp_cli_hint_address(const char *text, struct pp_error *err);
+
 #endif

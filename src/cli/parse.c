@@ -114,6 +114,7 @@ static int take_topic(struct pp_cli *cli, struct pp_cli_args *args, struct pp_er
 static int take_address(struct pp_cli *cli, const char *text, struct pp_error *err)
 {
     struct pp_target target = { 0 };
+    int ret;
 
     if (cli->plan.job == PP_JOB_RUN)
         return usage_error(err,
@@ -125,6 +126,9 @@ static int take_address(struct pp_cli *cli, const char *text, struct pp_error *e
     if (strstr(text, "://"))
         return usage_error(
             err, "an ADDRESS is HOST:PORT without http:// or the like, not \"%.80s\"", text);
+    ret = pp_cli_hint_address(text, err);
+    if (ret < 0)
+        return ret;
     if (pp_target_parse(&target, text) < 0)
         return usage_error(err,
                            "an ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path, "

@@ -1070,7 +1070,9 @@ static void test_a_path_longer_than_any_socket_is_refused(void **state)
     memset(path, 'a', sizeof path);
     memcpy(path, "unix:/", 6);
     path[5 + sizeof want.plan.target.path] = '\0';
-    check_refused(LINE("--host", path), "--host takes ", "not \"unix:/aaaa");
+    check_refused(LINE("--host", path), "at most 107 bytes", "has 108: /aaaa");
+    check_refused(LINE(path), "at most 107 bytes", "has 108: /aaaa");
+    check_refused(LINE("serve", path), "at most 107 bytes", "has 108: /aaaa");
     path[4 + sizeof want.plan.target.path] = '\0';
     want.plan.target = (struct pp_target){ 0 };
     (void)strcpy(want.plan.target.path, path + 5);
