@@ -1,5 +1,7 @@
-/* SIGINT and SIGTERM: the first asks the run to end early and report, the second ends the program
- * at once. SIGPIPE is ignored: a closed pipe is an error of the write. */
+/* SIGHUP, SIGINT, SIGQUIT and SIGTERM, but for those that the program was started to ignore: the
+ * first asks the run to end early and report, the second removes what pp_leftover_note() has noted
+ * and ends the program at once. SIGPIPE and SIGXFSZ are ignored: a closed pipe or a file that grows
+ * too large is an error of the write. */
 #ifndef PP_BENCH_INTERRUPT_H
 #define PP_BENCH_INTERRUPT_H
 

@@ -154,6 +154,6 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
     (void)fputs("\nExit status:\n"
                 "  0 ok, 1 the run failed, 2 usage, 3 with --strict an INVALID result,\n"
                 "  4 an engine or a feature cannot be had here, 5 a wrong answer,\n"
-                "  130 or 143 interrupted (what was measured is printed)\n",
+                "  129, 130, 131 or 143 interrupted (what was measured is printed)\n",
                 out);
 }

@@ -194,7 +194,7 @@ static void put_exit_status(FILE *out)
                 "*3*: with *--strict*, an INVALID result, such as a rate that was not held ++\n"
                 "*4*: an engine or a feature that was asked for cannot be had here ++\n"
                 "*5*: an answer was wrong ++\n"
-                "*130*, *143*: interrupted; what was measured is printed\n\n",
+                "*129*, *130*, *131*, *143*: interrupted; what was measured is printed\n\n",
                 out);
 }
 

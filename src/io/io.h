@@ -304,8 +304,8 @@ struct pp_io_socket_options {
  * cannot be steered and goes to any. Unix sockets are one and the same.
  *
  * A Unix socket's file that nobody listens on any more is replaced; any other file is left alone
- * and is -EEXIST. Returns 0, with count descriptors that are the caller's, or a negative errno with
- * err set and *addr as it was. */
+ * and is -EEXIST, or -EISDIR. Returns 0, with count descriptors that are the caller's, or a
+ * negative errno with err set and *addr as it was. */
 int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                        const int *cpus, unsigned count, int *fds, struct pp_error *err);
 
@@ -313,8 +313,9 @@ int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_option
 int pp_io_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                  struct pp_error *err);
 
-/* Removes the file that a Unix socket leaves behind; nothing to do for others. To be called by who
- * listened on addr, before the last descriptor is closed: afterwards the file may be another's. */
+/* Removes the file of the Unix socket that pp_io_listen() has bound to addr; nothing to do for
+ * others, nor if the path is another file's by now. Until then it is noted (base/leftover.h), so
+ * that a signal that ends the program can remove it, too. */
 void pp_io_unlisten(const struct pp_io_addr *addr);
 
 /* A socket to connect to addr with: non-blocking, close-on-exec, bound to source, whose port may be
@@ -383,6 +384,10 @@ int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_e
 
 /* Waits for the jobs that were started. Their loops must still be open. */
 void pp_io_workers_close(struct pp_io_workers *workers);
+
+/* Instead of closing: waits for nobody. What jobs under way use, their loops and workers itself
+ * stay as they are until the process ends. */
+void pp_io_workers_abandon(struct pp_io_workers *workers);
 
 /* cb runs on loop with &job->op, whose res is what work returned. */
 void pp_io_work_start(struct pp_io_workers *workers, struct pp_io_loop *loop, struct pp_io_job *job,

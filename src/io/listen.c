@@ -1,11 +1,13 @@
 /* Sockets that a server listens on, and which of several gets a connection. */
 #include "base/assert.h"
+#include "base/leftover.h"
 #include "base/memory.h"
 #include "io/sockets.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +41,8 @@ static const char *unix_advice(int error)
         return "; another program listens there: end it, or pick another path";
     case EEXIST:
         return "; it is not a socket: pick another path, or move it away";
+    case EISDIR:
+        return "; name a socket in it, or pick another path";
     case EACCES:
     case EPERM:
     case EROFS:
@@ -69,35 +73,57 @@ static void close_all(const int *fds, unsigned count)
 
 /* ---- Unix sockets ------------------------------------------------------------------------ */
 
-static bool is_socket_file(const struct pp_io_addr *addr)
-{
-    struct stat st;
+/* How long a socket may be bound before it listens: until then it looks stale. */
+#define STARTING_MS 10
 
-    return lstat(addr->un.sun_path, &st) == 0 && S_ISSOCK(st.st_mode);
+static bool look(const struct pp_io_addr *addr, struct stat *status)
+{
+    return lstat(addr->un.sun_path, status) == 0;
 }
 
-/* Whether the file is all that a server has left behind: nobody answers there. fd is not bound yet,
- * and after a connection that was refused it is as new. */
-static bool is_stale(int fd, const struct pp_io_addr *addr)
+static bool is_refused(int fd, const struct pp_io_addr *addr)
 {
     return connect(fd, &addr->any, addr->len) < 0 && errno == ECONNREFUSED;
 }
 
-/* Any file that is no socket would refuse a connection, too, and it stays: what it is comes first.
- * */
+/* Removes the file if it is all that a server has left behind: nobody answers there, now or in a
+ * moment, and it is the same file all the while. fd is not bound yet, and after a connection that
+ * was refused it is as new. Any file that is no socket would refuse a connection, too, and it
+ * stays. 0 or a negative errno. */
+static int remove_stale(int fd, const struct pp_io_addr *addr)
+{
+    struct stat first, now;
+
+    if (!look(addr, &first))
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(first.st_mode))
+        return S_ISDIR(first.st_mode) ? -EISDIR : -EEXIST;
+    if (!is_refused(fd, addr))
+        return -EADDRINUSE;
+    (void)poll(NULL, 0, STARTING_MS);
+    if (!is_refused(fd, addr) || !look(addr, &now) || now.st_dev != first.st_dev ||
+        now.st_ino != first.st_ino)
+        return -EADDRINUSE;
+    return unlink(addr->un.sun_path) == 0 || errno == ENOENT ? 0 : -errno;
+}
+
 static int bind_unix(int fd, const struct pp_io_addr *addr)
 {
-    if (bind(fd, &addr->any, addr->len) == 0)
-        return 0;
-    if (errno != EADDRINUSE || addr->un.sun_path[0] == '\0')
-        return -errno;
-    if (!is_socket_file(addr))
-        return -EEXIST;
-    if (!is_stale(fd, addr))
-        return -EADDRINUSE;
-    if (unlink(addr->un.sun_path) < 0 && errno != ENOENT)
-        return -errno;
-    return bind(fd, &addr->any, addr->len) == 0 ? 0 : -errno;
+    struct stat status;
+    int ret;
+
+    if (bind(fd, &addr->any, addr->len) < 0) {
+        if (errno != EADDRINUSE || addr->un.sun_path[0] == '\0')
+            return -errno;
+        ret = remove_stale(fd, addr);
+        if (ret < 0)
+            return ret;
+        if (bind(fd, &addr->any, addr->len) < 0)
+            return -errno;
+    }
+    if (addr->un.sun_path[0] && look(addr, &status))
+        pp_leftover_note(AT_FDCWD, addr->un.sun_path, &status);
+    return 0;
 }
 
 static int open_unix(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
@@ -143,8 +169,8 @@ static int listen_unix(const struct pp_io_addr *addr, const struct pp_io_socket_
 
 void pp_io_unlisten(const struct pp_io_addr *addr)
 {
-    if (addr->any.sa_family == AF_UNIX && is_socket_file(addr))
-        (void)unlink(addr->un.sun_path);
+    if (addr->any.sa_family == AF_UNIX && addr->un.sun_path[0])
+        pp_leftover_remove(AT_FDCWD, addr->un.sun_path);
 }
 
 /* ---- steering ---------------------------------------------------------------------------- */

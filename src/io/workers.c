@@ -85,6 +85,12 @@ void pp_io_workers_close(struct pp_io_workers *workers)
     pp_memory_free(workers);
 }
 
+void pp_io_workers_abandon(struct pp_io_workers *workers)
+{
+    for (unsigned i = 0; i < workers->thread_count; i++)
+        (void)pthread_detach(workers->threads[i]);
+}
+
 int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err)
 {
     struct pp_io_workers *workers;

@@ -1,6 +1,7 @@
 #include "bench/interrupt.h"
 
 #include "base/container.h"
+#include "base/leftover.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -111,6 +112,45 @@ static int sigterm_wakes(void)
     return first_wakes(SIGTERM);
 }
 
+static int sighup_wakes(void)
+{
+    return first_wakes(SIGHUP);
+}
+
+static int sigquit_wakes(void)
+{
+    return first_wakes(SIGQUIT);
+}
+
+static int ignored_stays_ignored(void)
+{
+    static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        (void)signal(numbers[i], SIG_IGN);
+    pp_interrupt_install();
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        (void)raise(numbers[i]);
+    EXPECT(pp_interrupt_signal() == 0);
+    return 0;
+}
+
+#define LEFTOVER "/tmp/pp_test_interrupt_leftover"
+
+static int second_with_a_leftover(void)
+{
+    const int fd = open(LEFTOVER, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    struct stat status;
+
+    EXPECT(fd >= 0 && fstat(fd, &status) == 0);
+    pp_leftover_note(AT_FDCWD, LEFTOVER, &status);
+    pp_interrupt_install();
+    (void)raise(SIGHUP);
+    EXPECT(access(LEFTOVER, F_OK) == 0);
+    (void)raise(SIGQUIT);
+    return 0;
+}
+
 static int second_ends(int first, int second)
 {
     struct waiter waiter = { 0 };
@@ -186,6 +226,22 @@ static void test_the_first_signal_wakes_the_operation(void **state)
     (void)state;
     check_well(sigint_wakes);
     check_well(sigterm_wakes);
+    check_well(sighup_wakes);
+    check_well(sigquit_wakes);
+}
+
+static void test_a_signal_that_was_ignored_at_first_stays_so(void **state)
+{
+    (void)state;
+    check_well(ignored_stays_ignored);
+}
+
+static void test_the_second_signal_removes_what_the_program_would_leave_behind(void **state)
+{
+    (void)state;
+    (void)unlink(LEFTOVER);
+    check_ended_by(SIGQUIT, second_with_a_leftover);
+    assert_int_equal(access(LEFTOVER, F_OK), -1);
 }
 
 static void test_the_second_signal_ends_the_process(void **state)
@@ -223,6 +279,8 @@ int main(void)
         cmocka_unit_test(test_a_signal_that_came_before_wakes_the_operation_too),
         cmocka_unit_test(test_after_detaching_a_signal_is_only_noted),
         cmocka_unit_test(test_a_closed_pipe_is_an_error_of_the_write),
+        cmocka_unit_test(test_a_signal_that_was_ignored_at_first_stays_so),
+        cmocka_unit_test(test_the_second_signal_removes_what_the_program_would_leave_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

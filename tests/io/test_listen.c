@@ -487,6 +487,33 @@ static void the_file_goes_when_the_server_ends(void **state)
     pp_io_unlisten(&addr); /* nothing to do, and no harm */
 }
 
+/* The first one's file is still there under another name, so that the second has another inode. */
+static void ending_leaves_alone_the_socket_of_another_server(void **state)
+{
+    struct pp_io_addr addr = unix_at("socket");
+    const struct pp_io_addr away = unix_at("away");
+    const int ours = listen_on(&addr, &stream);
+    const int other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    (void)state;
+    assert_true(ours >= 0);
+    assert_int_equal(rename(addr.un.sun_path, away.un.sun_path), 0);
+    assert_int_equal(bind(other, &addr.any, addr.len), 0);
+    assert_int_equal(listen(other, 1), 0);
+    pp_io_unlisten(&addr);
+    assert_true(exists(&addr));
+    check_serves(other, &addr);
+}
+
+static void a_directory_is_refused_in_words(void **state)
+{
+    const struct pp_io_addr addr = unix_at(".");
+
+    (void)state;
+    check_refused(&addr, &stream, 1, -EISDIR, "name a socket in it");
+    check_refused(&addr, &datagrams, 1, -EISDIR, "name a socket in it");
+}
+
 static void ending_leaves_alone_what_is_no_socket(void **state)
 {
     const struct pp_io_addr addr = unix_at("diary");
@@ -575,6 +602,8 @@ int main(int argc, char **argv)
         FILE_TEST(a_name_in_use_that_is_no_file_is_refused),
         FILE_TEST(the_file_goes_when_the_server_ends),
         FILE_TEST(ending_leaves_alone_what_is_no_socket),
+        FILE_TEST(ending_leaves_alone_the_socket_of_another_server),
+        FILE_TEST(a_directory_is_refused_in_words),
         FILE_TEST(a_group_that_runs_out_of_descriptors_leaves_none_open),
     };
     int failed;
