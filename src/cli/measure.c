@@ -108,6 +108,19 @@ static int run_and_report(struct measurement *measurement, struct pp_error *err)
     return ret;
 }
 
+/* 0 with the result's signal set, and no outputs: it came while a pipe had no reader. */
+static int open_outputs(struct measurement *measurement, const struct pp_cli *cli,
+                        struct pp_error *err)
+{
+    const int ret = pp_outputs_open(&measurement->outputs, cli, &measurement->screen,
+                                    &measurement->result, err);
+
+    if (ret != -EINTR || !pp_interrupt_signal())
+        return ret;
+    measurement->result.signal = pp_interrupt_signal();
+    return 0;
+}
+
 static int measure(struct measurement *measurement, const struct pp_cli *cli, struct pp_error *err)
 {
     int ret;
@@ -116,9 +129,8 @@ static int measure(struct measurement *measurement, const struct pp_cli *cli, st
     measurement->screen = pp_screen_of(cli);
     ret = pp_plan_decide(&measurement->plan, err);
     if (ret == 0)
-        ret = pp_outputs_open(&measurement->outputs, cli, &measurement->screen,
-                              &measurement->result, err);
-    if (ret < 0)
+        ret = open_outputs(measurement, cli, err);
+    if (ret < 0 || measurement->result.signal)
         return ret;
     ret = run_and_report(measurement, err);
     pp_outputs_close(&measurement->outputs);

@@ -1,8 +1,6 @@
 #include "cli/outputs.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,87 +17,16 @@ static int cannot_write(const struct pp_output *output, int error, struct pp_err
                             "cannot write the result: %s; where standard output goes must be "
                             "writable",
                             strerror(error));
-    return pp_error_set(err, PP_ERROR_RUN, -error, "cannot write %.160s: %s; %s", output->path,
-                        strerror(error),
-                        output->temporary[0] ? "what was there before is as it was"
-                                             : "name a file that can be written");
+    if (output->file.why)
+        return pp_error_set(err, PP_ERROR_RUN, -error, "cannot write %.160s: %s", output->path,
+                            output->file.why);
+    return pp_error_set(
+        err, PP_ERROR_RUN, -error, "cannot write %.160s: %s; %s", output->path, strerror(error),
+        output->report.out && output->file.folder >= 0 ? "what was there before is as it was"
+                                                       : "name a file that can be written");
 }
 
 /* ---- files ---- */
-
-/* A pipe or a device is no file that could be replaced. */
-static bool is_replaceable(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) < 0 || S_ISREG(status.st_mode);
-}
-
-/* As open(2) would make a new file; an old one keeps its mode. */
-static mode_t mode_of(const char *path)
-{
-    struct stat status;
-    mode_t mask;
-
-    if (stat(path, &status) == 0)
-        return status.st_mode & 07777;
-    mask = umask(0);
-    (void)umask(mask);
-    return 0666 & ~mask;
-}
-
-/* The name of a file that is still to be: its folder's, and its own. */
-static int name_new(const char *path, char name[PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-    const char *own = slash ? slash + 1 : path;
-    char folder[PATH_MAX], real[PATH_MAX];
-    int used = snprintf(folder, sizeof folder, "%.*s", (int)(own - path), path);
-
-    if (used < 0 || (size_t)used >= sizeof folder)
-        return -ENAMETOOLONG;
-    if (!realpath(used > 0 ? folder : ".", real))
-        return -errno;
-    used = snprintf(name, PATH_MAX, "%s/%s", strcmp(real, "/") == 0 ? "" : real, own);
-    return used < 0 || used >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-/* A link is followed, so that it goes on being one; it has to lead somewhere. What is protected
- * from being written is so from being replaced, too. */
-static int find_name(const char *path, char name[PATH_MAX])
-{
-    struct stat status;
-
-    if (realpath(path, name))
-        return access(name, W_OK) < 0 ? -errno : 0;
-    if (errno != ENOENT || lstat(path, &status) == 0)
-        return -errno;
-    return name_new(path, name);
-}
-
-/* A descriptor, or a negative errno. */
-static int open_temporary(struct pp_output *output)
-{
-    static const char suffix[] = ".XXXXXX";
-    const int ret = find_name(output->path, output->name);
-    size_t len;
-    int fd;
-
-    if (ret < 0)
-        return ret;
-    len = strlen(output->name);
-    if (len + sizeof suffix > sizeof output->temporary)
-        return -ENAMETOOLONG;
-    memcpy(output->temporary, output->name, len);
-    memcpy(output->temporary + len, suffix, sizeof suffix);
-    fd = mkostemp(output->temporary, O_CLOEXEC);
-    if (fd < 0) {
-        output->temporary[0] = '\0';
-        return -errno;
-    }
-    (void)fchmod(fd, mode_of(output->path));
-    return fd;
-}
 
 static int open_file(struct pp_output *output, struct pp_error *err)
 {
@@ -109,10 +36,7 @@ static int open_file(struct pp_output *output, struct pp_error *err)
         output->report.out = stdout;
         return 0;
     }
-    fd = is_replaceable(output->path) ? open_temporary(output)
-                                      : open(output->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd == -1)
-        fd = -errno;
+    fd = pp_outfile_open(&output->file, output->path);
     if (fd < 0)
         return cannot_write(output, -fd, err);
     output->report.out = fdopen(fd, "w");
@@ -147,12 +71,9 @@ static int commit(struct pp_output *output, struct pp_error *err)
 {
     int ret = flush(output);
 
-    if (ret == 0 && output->temporary[0])
-        ret = rename(output->temporary, output->name) < 0 ? -errno : 0;
-    if (ret < 0)
-        return cannot_write(output, -ret, err);
-    output->temporary[0] = '\0';
-    return 0;
+    if (ret == 0)
+        ret = pp_outfile_commit(&output->file, fileno(output->report.out));
+    return ret < 0 ? cannot_write(output, -ret, err) : 0;
 }
 
 /* ---- all outputs ---- */
@@ -181,7 +102,7 @@ static bool are_same(const struct pp_output *a, const struct pp_output *b)
 {
     struct stat of_a, of_b;
 
-    if (a->name[0] && strcmp(a->name, b->name) == 0)
+    if (pp_outfile_are_same(&a->file, &b->file))
         return true;
     if (look(a, &of_a) < 0 || look(b, &of_b) < 0 || of_a.st_dev != of_b.st_dev ||
         of_a.st_ino != of_b.st_ino)
@@ -222,7 +143,9 @@ static int open_output(struct pp_outputs *outputs, const struct pp_cli *cli,
     struct pp_output *output = &outputs->outputs[outputs->count++];
     int ret;
 
-    *output = (struct pp_output){ .report.format = wanted->format, .path = wanted->path };
+    *output = (struct pp_output){ .report.format = wanted->format,
+                                  .path = wanted->path,
+                                  .file.folder = -1 };
     output->report.style = style_of(cli, screen, output);
     ret = open_file(output, err);
     if (ret == 0)
@@ -305,8 +228,7 @@ void pp_outputs_close(struct pp_outputs *outputs)
         output->report.format->close(&output->report);
         if (output->report.out && output->report.out != stdout)
             (void)fclose(output->report.out);
-        if (output->temporary[0])
-            (void)unlink(output->temporary);
+        pp_outfile_close(&output->file);
     }
     outputs->count = 0;
 }

@@ -5,17 +5,15 @@
 
 #include "base/error.h"
 #include "cli/options.h"
+#include "cli/outfile.h"
 #include "cli/screen.h"
 #include "report/report.h"
-
-#include <limits.h>
 
 struct pp_output {
     struct pp_report report;
     const char *path;
-    int error;                /* errno of the first write that failed; 0: none has */
-    char name[PATH_MAX];      /* of the file, links followed; "": it is none to be replaced */
-    char temporary[PATH_MAX]; /* what is written to until it is whole; "": path itself */
+    int error; /* errno of the first write that failed; 0: none has */
+    struct pp_outfile file;
 };
 
 struct pp_outputs {
@@ -26,8 +24,8 @@ struct pp_outputs {
 };
 
 /* 0, or a negative errno with err set, and nothing is left behind. Two outputs in one file are a
- * usage error, whatever it is called. result is what all are about; it is filled in as time
- * goes. */
+ * usage error, whatever it is called. Waits for the readers of pipes, until a signal comes. result
+ * is what all are about; it is filled in as time goes. */
 int pp_outputs_open(struct pp_outputs *outputs, const struct pp_cli *cli,
                     const struct pp_screen *screen, const struct pp_result *result,
                     struct pp_error *err);

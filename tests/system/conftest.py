@@ -22,8 +22,10 @@ HELPERS = Path(__file__).parent / "helpers"
 
 def pytest_configure(config):
     """Hundreds of sockets are opened here, too. And a shell that runs the tests in the background
-    makes them ignore SIGINT, and so every program that they start, until it knows better."""
+    makes them ignore some signals, and so every program that they start, until it knows better."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -152,6 +154,20 @@ def strace():
     if not path:
         pytest.skip("no strace here, or it may not trace")
     return path
+
+
+@pytest.fixture
+def hidden_proc():
+    """The command in front of a run that sees no /proc."""
+    mount = 'mount -t tmpfs -o size=4k none /proc && exec "$@"'
+    command = (*(("unshare", "-m") if os.geteuid() == 0 else ("unshare", "-Urm")), "sh", "-c", mount, "sh")
+    try:
+        done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode != 0:
+        pytest.skip("no mount namespaces here")
+    return command
 
 
 @pytest.fixture

@@ -1,18 +1,23 @@
 """Outputs go where they are wanted, whole or not at all, and what cannot be is said in one line."""
 
 import os
+import pathlib
 import re
 import shutil
+import signal
 import stat
 import subprocess
+import tempfile
 import threading
 
 import peers
 import pytest
+from driver import wait_until
 from outputs import after_intervals, checked, checked_lines, rows_of
 
 OLD = "what was there before\n"
 SHORT = ("-n", "500")
+OPTIONS = ["--json", "--json-stream", "--csv", "--hlog", "--output"]
 
 
 def names_in(folder):
@@ -171,7 +176,7 @@ def fails_before_measuring(pingpong, path, *patterns, prefix=(), option="--json"
     assert run.out == ""
 
 
-@pytest.mark.parametrize("option", ["--json", "--json-stream", "--csv", "--hlog", "--output"])
+@pytest.mark.parametrize("option", OPTIONS)
 def test_a_folder_that_does_not_exist_is_an_error_before_measuring(pingpong, tmp_path, option):
     fails_before_measuring(pingpong, tmp_path / "no" / "x", "No such file", option=option)
     assert names_in(tmp_path) == []
@@ -193,7 +198,24 @@ def test_a_link_to_nowhere_is_refused_and_stays(pingpong, tmp_path):
 
 
 def test_a_name_that_is_too_long_is_refused(pingpong, tmp_path):
-    fails_before_measuring(pingpong, tmp_path / ("x" * 252), "too long")
+    fails_before_measuring(pingpong, tmp_path / ("x" * 256), "too long")
+
+
+def test_the_longest_name_can_be_had_and_replaced(pingpong, tmp_path):
+    for _ in range(2):
+        assert pingpong(f"--json={tmp_path}/{'x' * 255}", *SHORT).status == 0
+    assert names_in(tmp_path) == ["x" * 255]
+
+
+def test_a_ring_of_links_is_refused(pingpong, tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    fails_before_measuring(pingpong, tmp_path / "a", "Too many levels of symbolic links")
+
+
+def test_what_cannot_be_looked_at_is_not_taken_for_absent(pingpong, tmp_path, ordinary):
+    (tmp_path / "folder").mkdir(mode=0o600)
+    fails_before_measuring(pingpong, tmp_path / "folder" / "x", "Permission", prefix=ordinary)
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +287,7 @@ def test_one_output_that_fails_does_not_take_the_others_with_it(pingpong, tmp_pa
     checked((tmp_path / "out.json").read_text())
 
 
-@pytest.mark.parametrize("option", ["--json", "--json-stream", "--csv", "--hlog", "--output"])
+@pytest.mark.parametrize("option", OPTIONS)
 def test_a_device_that_is_full_is_an_error(pingpong, option):
     run = pingpong(f"{option}=/dev/full", *SHORT)
     assert run.status == 1, str(run)
@@ -396,3 +418,281 @@ def test_a_name_may_be_written_in_many_ways(pingpong, tmp_path, path):
     assert run.status == 0, str(run)
     checked((tmp_path / "out.json").read_text())
     assert names_in(tmp_path) == ["a", "out.json"]
+
+
+def test_a_descriptor_by_its_name_is_written_to(pingpong):
+    read, write = os.pipe()
+    run = pingpong(f"--json=/dev/fd/{write}", *SHORT, pass_fds=(write,))
+    os.close(write)
+    with open(read, encoding="utf-8") as stream:
+        checked(stream.read())
+    assert run.status == 0, str(run)
+
+
+def test_a_mode_of_ours_gives_nobody_our_rights(pingpong, tmp_path):
+    (tmp_path / "x.json").write_text(OLD)
+    (tmp_path / "x.json").chmod(0o6775)
+    assert pingpong("-J", tmp_path / "x.json", *SHORT).status == 0
+    assert stat.S_IMODE((tmp_path / "x.json").stat().st_mode) == 0o775
+
+
+def test_the_other_name_of_a_file_keeps_what_was_there(pingpong, tmp_path):
+    (tmp_path / "x.json").write_text(OLD)
+    os.link(tmp_path / "x.json", tmp_path / "other")
+    assert pingpong("-J", tmp_path / "x.json", *SHORT).status == 0
+    assert (tmp_path / "other").read_text() == OLD
+
+
+# ---- what others have put there -------------------------------------------------------------
+
+NOBODY = 65534
+
+
+class Strangers:
+    """Makes what belongs to another user."""
+
+    def file(self, path, mode=0o666):
+        path.write_text(OLD)
+        return self.give(path, mode)
+
+    def give(self, path, mode=None):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        if mode is not None:
+            path.chmod(mode)
+        return path
+
+    def link(self, path, to):
+        path.symlink_to(to)
+        return self.give(path)
+
+
+@pytest.fixture
+def strangers():
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of others")
+    return Strangers()
+
+
+@pytest.fixture
+def sticky(tmp_path):
+    """A folder where anybody may make files, and only their owners take them away."""
+    folder = tmp_path / "sticky"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.fixture
+def as_nobody(pingpong):
+    """The command in front of a run of an ordinary user, and a folder for it."""
+    command = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("it takes root and setpriv to be another user")
+    if subprocess.run([*command, "test", "-x", pingpong.path], check=False).returncode != 0:
+        pytest.skip("another user may not run the program here")
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield command, pathlib.Path(folder)
+
+
+def test_no_mode_and_no_owner_of_a_strangers_is_taken_over(pingpong, tmp_path, strangers):
+    name = strangers.file(tmp_path / "x.json", 0o6777)
+    prefix = ("sh", "-c", 'umask 022 && exec "$@"', "sh")
+    assert pingpong("-J", name, *SHORT, prefix=prefix).status == 0
+    checked(name.read_text())
+    assert name.stat().st_uid == 0 and stat.S_IMODE(name.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_strangers_file_in_a_sticky_folder_is_refused(pingpong, sticky, strangers, option):
+    name = strangers.file(sticky / "x", 0o6777)
+    before = name.stat()
+    fails_before_measuring(pingpong, name, "belongs to another user", option=option)
+    assert name.read_text() == OLD and name.stat() == before and names_in(sticky) == ["x"]
+
+
+def test_a_file_of_roots_in_its_sticky_folder_is_refused_before_measuring(pingpong, as_nobody):
+    prefix, folder = as_nobody
+    folder.chmod(0o1777)
+    (folder / "x").write_text(OLD)
+    (folder / "x").chmod(0o666)
+    fails_before_measuring(pingpong, folder / "x", "belongs to another user", prefix=prefix)
+    assert names_in(folder) == ["x"] and (folder / "x").read_text() == OLD
+
+
+def test_a_file_of_our_own_in_a_sticky_folder_is_replaced(pingpong, sticky, strangers):
+    strangers.give(sticky, 0o1777)
+    (sticky / "x").write_text(OLD)
+    for name in ("x", "new"):
+        assert pingpong(f"--json={sticky}/{name}", *SHORT).status == 0
+        checked((sticky / name).read_text())
+    assert names_in(sticky) == ["new", "x"]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("exists", [True, False], ids=["a file", "nowhere"])
+def test_a_strangers_link_in_a_sticky_folder_is_not_followed(
+    pingpong, tmp_path, sticky, strangers, option, exists
+):
+    if exists:
+        (tmp_path / "ours").write_text(OLD)
+    strangers.link(sticky / "x", "../ours")
+    fails_before_measuring(pingpong, sticky / "x", "link that another user made", option=option)
+    assert names_in(sticky) == ["x"] and (sticky / "x").is_symlink()
+    assert names_in(tmp_path) == (["ours", "sticky"] if exists else ["sticky"])
+    assert not exists or (tmp_path / "ours").read_text() == OLD
+
+
+def test_a_strangers_link_in_a_folder_of_theirs_is_not_followed(pingpong, tmp_path, strangers):
+    (tmp_path / "ours").write_text(OLD)
+    (tmp_path / "theirs").mkdir()
+    strangers.give(tmp_path / "theirs")
+    strangers.link(tmp_path / "theirs" / "x", "../ours")
+    fails_before_measuring(pingpong, tmp_path / "theirs" / "x", "link that another user made")
+    assert (tmp_path / "ours").read_text() == OLD
+
+
+def test_a_link_of_ours_to_a_strangers_is_not_followed_further(
+    pingpong, tmp_path, sticky, strangers
+):
+    (tmp_path / "ours").write_text(OLD)
+    strangers.link(sticky / "second", "../ours")
+    (tmp_path / "first").symlink_to("sticky/second")
+    fails_before_measuring(pingpong, tmp_path / "first", "link that another user made")
+    assert (tmp_path / "ours").read_text() == OLD
+
+
+def test_a_link_of_our_own_in_a_sticky_folder_is_followed(pingpong, tmp_path, sticky, strangers):
+    strangers.give(sticky, 0o1777)
+    (sticky / "x").symlink_to("../real")
+    (tmp_path / "real").write_text(OLD)
+    assert pingpong(f"--json={sticky}/x", *SHORT).status == 0
+    checked((tmp_path / "real").read_text())
+    assert (sticky / "x").is_symlink()
+
+
+def test_the_links_of_the_system_are_followed_for_ordinary_users_too(pingpong, as_nobody):
+    prefix, _ = as_nobody
+    read, write = os.pipe()
+    os.fchown(write, NOBODY, NOBODY)
+    run = pingpong("--json=/dev/stderr", *SHORT, prefix=prefix, stderr=write)
+    os.close(write)
+    with open(read, encoding="utf-8") as stream:
+        checked(stream.read())
+    assert run.status == 0 and run.rate > 0, str(run)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_strangers_pipe_in_a_sticky_folder_is_not_written_to(
+    pingpong, sticky, strangers, option
+):
+    os.mkfifo(sticky / "x")
+    strangers.give(sticky / "x", 0o666)
+    with open(os.open(sticky / "x", os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+        fails_before_measuring(pingpong, sticky / "x", "belongs to another user", option=option)
+        assert reader.read() == b""
+
+
+def test_a_group_that_we_are_not_in_does_not_hand_its_rights_to_another(pingpong, as_nobody):
+    prefix, folder = as_nobody
+    os.chown(folder, NOBODY, NOBODY)
+    (folder / "x").write_text(OLD)
+    os.chown(folder / "x", NOBODY, 0)
+    (folder / "x").chmod(0o664)
+    assert pingpong(f"--json={folder}/x", *SHORT, prefix=prefix).status == 0
+    now = (folder / "x").stat()
+    assert (now.st_gid, stat.S_IMODE(now.st_mode)) == (NOBODY, 0o604)
+
+
+# ---- what is on the disk, and what stays behind ---------------------------------------------
+
+
+@pytest.fixture(params=["new", "old"])
+def name(request, tmp_path):
+    """A file that is not there yet, and one that is."""
+    if request.param == "old":
+        (tmp_path / "out.json").write_text(OLD)
+    return tmp_path / "out.json"
+
+
+def traced(strace, *options):
+    return (strace, "-qq", "-o", "/dev/null", *(part for o in options for part in ("-e", o)))
+
+
+@pytest.mark.parametrize("error, words", [("ENOSPC", "No space left"), ("EIO", "Input/output")])
+def test_what_is_not_on_the_disk_does_not_take_its_name(
+    pingpong, strace, tmp_path, name, error, words
+):
+    before = names_in(tmp_path)
+    prefix = traced(strace, "trace=fsync", f"inject=fsync:error={error}")
+    run = pingpong("-q", f"--json={name}", *SHORT, prefix=prefix)
+    assert run.status == 1, str(run)
+    one_line(run, f"out.json: {words}")
+    assert names_in(tmp_path) == before
+    assert not before or name.read_text() == OLD
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(pingpong, strace, tmp_path, name):
+    calls = "trace=fsync,linkat,rename,renameat,renameat2"
+    prefix = (strace, "-qq", "-o", tmp_path / "log", "-e", calls)
+    assert pingpong("-q", f"--json={name}", *SHORT, prefix=prefix).status == 0
+    done = [line.split("(")[0] for line in (tmp_path / "log").read_text().splitlines()]
+    assert done[0] == "fsync" and len(done) > 1, done
+
+
+def after_two_intervals(pingpong, name, prefix=()):
+    args = ("--json-stream", "-i", "50ms", "-n", "1000G", "-J", name)
+    running = pingpong.spawn(*args, prefix=prefix)
+    after_intervals(running, 2)
+    return running
+
+
+@pytest.mark.parametrize("number", ["KILL", "ABRT", "USR1"])
+def test_a_signal_that_nobody_catches_leaves_nothing(pingpong, tmp_path, name, number):
+    before = names_in(tmp_path)
+    with after_two_intervals(pingpong, name) as running:
+        assert names_in(tmp_path) == before
+        running.interrupt(getattr(signal, f"SIG{number}"))
+    assert names_in(tmp_path) == before
+    assert not before or name.read_text() == OLD
+
+
+SIGNALS = [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)]
+
+
+@pytest.mark.parametrize("number, status", SIGNALS)
+def test_where_files_need_names_the_first_signal_leaves_the_result(
+    pingpong, hidden_proc, tmp_path, name, number, status
+):
+    with after_two_intervals(pingpong, name, hidden_proc) as running:
+        assert len(names_in(tmp_path)) == 1 + name.exists()
+        run = running.interrupt(getattr(signal, f"SIG{number}"))
+    assert run.status == status, str(run)
+    assert checked(name.read_text())["partial"] and names_in(tmp_path) == ["out.json"]
+
+
+@pytest.mark.parametrize("first, second", [("INT", "TERM"), ("HUP", "QUIT"), ("HUP", "INT")])
+def test_where_files_need_names_the_second_signal_leaves_nothing(
+    pingpong, hidden_proc, tmp_path, name, first, second
+):
+    before = names_in(tmp_path)
+    with after_two_intervals(pingpong, name, hidden_proc) as running:
+        running.send(signal.SIGSTOP)
+        wait_until(running.is_stopped, "not stopped")
+        running.send(getattr(signal, f"SIG{first}"))
+        running.send(getattr(signal, f"SIG{second}"))
+        run = running.interrupt(signal.SIGCONT)
+    assert -run.status in (getattr(signal, f"SIG{n}") for n in (first, second)), str(run)
+    assert names_in(tmp_path) == before
+    assert not before or name.read_text() == OLD
+
+
+def test_no_signal_comes_between_a_name_and_the_next(pingpong, strace, tmp_path, name):
+    """The second signal ends the program, when the file has a name that is not its last one."""
+    prefix = traced(
+        strace, "trace=fsync,linkat", "inject=fsync:signal=INT", "inject=linkat:signal=TERM"
+    )
+    run = pingpong("-q", f"--json={name}", *SHORT, prefix=prefix)
+    assert run.status in (-signal.SIGTERM, 143), str(run)
+    checked(name.read_text())
+    assert names_in(tmp_path) == ["out.json"]
