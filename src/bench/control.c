@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "bench/datagram.h"
+#include "bench/interrupt.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,40 +12,55 @@
 
 #define PATIENCE_NS (500 * PP_NS_PER_MS)
 
+/* How long a signal may be overlooked that comes just before a wait. */
+#define WAIT_MS 20
+
 /* A datagram may be lost on its way. */
 #define TRIES 3
 
 #define MESSAGE_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
 
-/* Waits until fd is ready for events, or deadline_ns. */
-static int wait_for(int fd, short events, uint64_t deadline_ns)
+/* When to stop waiting: then, or if a signal comes that had not come before. After one, what the
+ * server has to say still belongs to the result. */
+struct limit {
+    uint64_t deadline_ns;
+    int signal;
+};
+
+/* So long from now on, and not beyond deadline_ns. */
+static struct limit limit_in(uint64_t patience_ns, uint64_t deadline_ns)
+{
+    const uint64_t end_ns = pp_clock_now_ns() + patience_ns;
+
+    return (struct limit){ .deadline_ns = end_ns < deadline_ns ? end_ns : deadline_ns,
+                           .signal = pp_interrupt_signal() };
+}
+
+/* Waits until fd is ready for events. */
+static int wait_for(int fd, short events, const struct limit *limit)
 {
     struct pollfd poll_fd = { .fd = fd, .events = events };
     int ret;
 
     do {
         const uint64_t now_ns = pp_clock_now_ns();
+        const uint64_t left_ms = (limit->deadline_ns - now_ns) / PP_NS_PER_MS + 1;
 
-        if (now_ns >= deadline_ns)
+        if (pp_interrupt_signal() != limit->signal)
+            return -ECANCELED;
+        if (now_ns >= limit->deadline_ns)
             return -ETIMEDOUT;
-        ret = poll(&poll_fd, 1, (int)((deadline_ns - now_ns) / PP_NS_PER_MS) + 1);
-    } while (ret < 0 && errno == EINTR);
-    return ret < 0 ? -errno : ret == 0 ? -ETIMEDOUT : 0;
-}
-
-/* So long from now on, and not beyond deadline_ns. */
-static uint64_t within(uint64_t patience_ns, uint64_t deadline_ns)
-{
-    const uint64_t end_ns = pp_clock_now_ns() + patience_ns;
-
-    return end_ns < deadline_ns ? end_ns : deadline_ns;
+        ret = poll(&poll_fd, 1, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);
+    } while (ret == 0 || (ret < 0 && errno == EINTR));
+    return ret < 0 ? -errno : 0;
 }
 
 static int finish_connecting(int fd, uint64_t deadline_ns)
 {
+    const struct limit limit = limit_in(PATIENCE_NS, deadline_ns);
     int error = 0;
     socklen_t len = sizeof error;
-    int ret = wait_for(fd, POLLOUT, within(PATIENCE_NS, deadline_ns));
+    int ret = wait_for(fd, POLLOUT, &limit);
 
     if (ret == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         ret = -errno;
@@ -70,7 +86,7 @@ int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
 }
 
 /* Sends all of data, or as much as goes out before the deadline. */
-static int send_all(int fd, const char *data, size_t bytes, uint64_t deadline_ns)
+static int send_all(int fd, const char *data, size_t bytes, const struct limit *limit)
 {
     while (bytes > 0) {
         const ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -81,7 +97,7 @@ static int send_all(int fd, const char *data, size_t bytes, uint64_t deadline_ns
             bytes -= (size_t)sent;
             continue;
         }
-        ret = errno == EAGAIN ? wait_for(fd, POLLOUT, deadline_ns) : -errno;
+        ret = errno == EAGAIN ? wait_for(fd, POLLOUT, limit) : -errno;
         if (ret < 0 && ret != -EINTR)
             return ret;
     }
@@ -89,10 +105,10 @@ static int send_all(int fd, const char *data, size_t bytes, uint64_t deadline_ns
 }
 
 /* One piece of what comes: how many bytes, 0 at the end of the stream, or a negative errno. */
-static int receive(int fd, char *data, size_t bytes, uint64_t deadline_ns)
+static int receive(int fd, char *data, size_t bytes, const struct limit *limit)
 {
     for (;;) {
-        const int ret = wait_for(fd, POLLIN, deadline_ns);
+        const int ret = wait_for(fd, POLLIN, limit);
         ssize_t got;
 
         if (ret < 0)
@@ -107,10 +123,11 @@ static int receive(int fd, char *data, size_t bytes, uint64_t deadline_ns)
 
 static int ask_stream(int fd, char data[PP_HELLO_BYTES], uint64_t deadline_ns)
 {
-    int ret = send_all(fd, data, PP_HELLO_BYTES, deadline_ns);
+    const struct limit limit = limit_in(PATIENCE_NS, deadline_ns);
+    int ret = send_all(fd, data, PP_HELLO_BYTES, &limit);
 
     for (size_t have = 0; ret >= 0 && have < PP_HELLO_BYTES; have += (size_t)ret) {
-        ret = receive(fd, data + have, PP_HELLO_BYTES - have, deadline_ns);
+        ret = receive(fd, data + have, PP_HELLO_BYTES - have, &limit);
         if (ret == 0)
             return -EPROTO; /* it has hung up on what it did not understand */
         if (ret > 0 && !pp_hello_reply_may_begin(data, (uint32_t)have + (uint32_t)ret))
@@ -135,11 +152,11 @@ static int send_numbered(int fd, uint64_t number, const char data[PP_HELLO_BYTES
 
 /* One reply and its number, whichever it answers. */
 static int receive_numbered(int fd, uint64_t *number, char data[PP_HELLO_BYTES],
-                            uint64_t deadline_ns)
+                            const struct limit *limit)
 {
     char message[MESSAGE_BYTES + 1]; /* one that is longer is seen to be */
     struct pp_datagram header;
-    const int got = receive(fd, message, sizeof message, deadline_ns);
+    const int got = receive(fd, message, sizeof message, limit);
 
     if (got < 0)
         return got;
@@ -157,11 +174,12 @@ static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
                                 const char hello[PP_HELLO_BYTES], char data[PP_HELLO_BYTES],
                                 uint64_t deadline_ns)
 {
+    const struct limit limit = limit_in(PATIENCE_NS / TRIES, deadline_ns);
     uint64_t number = 0;
     int ret = send_numbered(control->fd, ++control->number, hello);
 
     while (ret == 0 && (number < first || number > control->number))
-        ret = receive_numbered(control->fd, &number, data, deadline_ns);
+        ret = receive_numbered(control->fd, &number, data, &limit);
     return ret;
 }
 
@@ -174,8 +192,7 @@ static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES]
 
     memcpy(hello, data, sizeof hello);
     for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
-        ret = ask_once_by_datagram(control, first, hello, data,
-                                   within(PATIENCE_NS / TRIES, deadline_ns));
+        ret = ask_once_by_datagram(control, first, hello, data, deadline_ns);
     return ret;
 }
 
@@ -191,7 +208,7 @@ int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uin
     if (control->dgram)
         ret = ask_by_datagram(control, data, deadline_ns);
     else
-        ret = ask_stream(control->fd, data, within(PATIENCE_NS, deadline_ns));
+        ret = ask_stream(control->fd, data, deadline_ns);
     if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
         ret = -EPROTO;
     if (ret < 0)

@@ -1,6 +1,6 @@
 /* A connection of its own on which a server is asked who it is and what it has cost: before and
- * after what is measured, never meanwhile, with calls that block for half a second at most, and not
- * beyond a deadline. */
+ * after what is measured, never meanwhile, with calls that block for half a second at most, not
+ * beyond a deadline, and not after a signal has come. One that came before does not end them. */
 #ifndef PP_BENCH_CONTROL_H
 #define PP_BENCH_CONTROL_H
 

@@ -1,5 +1,9 @@
 #include "bench/loops.h"
 
+#include "base/container.h"
+#include "base/memory.h"
+#include "bench/interrupt.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -130,12 +134,6 @@ int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err)
 
 /* ---- addresses ---- */
 
-static enum pp_io_next on_resolved(struct pp_io_op *op)
-{
-    (void)op;
-    return PP_IO_DISARM;
-}
-
 static struct pp_io_addr in_addr_of(uint16_t port)
 {
     return (struct pp_io_addr){ .len = sizeof(struct sockaddr_in),
@@ -176,37 +174,96 @@ static void any_address(const struct pp_target *target, struct pp_io_addr *addr)
         *addr = in6_addr_of(target->port);
 }
 
-static int look_up(struct pp_io_resolve *resolve, const struct pp_target *target,
-                   struct pp_io_loop *loop, struct pp_error *err)
+/* A question to the system's resolver, which may block for as long as it likes. */
+struct question {
+    struct pp_io_resolve resolve;
+    struct pp_io_op interrupt_op;
+    struct pp_io_loop *loop; /* its own: one that has run on this thread may not run on another */
+    struct pp_io_workers *workers;
+    bool answered;
+    char host[sizeof((struct pp_target *)0)->host];
+};
+
+static enum pp_io_next on_resolved(struct pp_io_op *op)
 {
-    struct pp_io_workers *workers = NULL;
-    int ret = pp_io_workers_open(&workers, 1, err);
+    struct question *question = container_of(op, struct question, resolve.job.op);
+
+    question->answered = op->res != -ECANCELED;
+    pp_io_cancel(question->loop, &question->interrupt_op);
+    return PP_IO_DISARM;
+}
+
+static enum pp_io_next on_interrupt(struct pp_io_op *op)
+{
+    struct question *question = container_of(op, struct question, interrupt_op);
+
+    if (op->res == 0)
+        pp_io_cancel(question->loop, &question->resolve.job.op);
+    return PP_IO_DISARM;
+}
+
+static void close_question(struct question *question)
+{
+    pp_io_workers_close(question->workers);
+    pp_io_loop_close(question->loop);
+    pp_memory_free(question);
+}
+
+static int open_question(struct question **out, const struct pp_target *target,
+                         struct pp_error *err)
+{
+    struct question *question = pp_memory_alloc(1, sizeof *question);
+    int ret;
+
+    if (!question)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory to resolve a host with");
+    question->resolve.family = target->family;
+    (void)snprintf(question->host, sizeof question->host, "%s", target->host);
+    ret = pp_loop_open_waiting(&question->loop, err);
+    if (ret == 0)
+        ret = pp_io_workers_open(&question->workers, 1, err);
+    if (ret < 0)
+        close_question(question);
+    else
+        *out = question;
+    return ret;
+}
+
+/* 0 when there is an answer. After a signal nobody waits for one any more: what the resolver still
+ * uses stays until the end of the process. */
+static int ask(struct question *question, uint16_t port)
+{
+    int ret;
+
+    pp_io_wake_wait(question->loop, &question->interrupt_op, on_interrupt);
+    pp_io_resolve_start(question->workers, question->loop, &question->resolve, question->host, port,
+                        on_resolved);
+    pp_interrupt_attach(question->loop, &question->interrupt_op);
+    ret = pp_io_loop_run(question->loop);
+    pp_interrupt_attach(NULL, NULL);
+    if (question->answered)
+        return 0;
+    pp_io_workers_abandon(question->workers);
+    return ret < 0 ? ret : -EINTR;
+}
+
+static int resolve(struct pp_io_addr *addr, const struct pp_target *target, struct pp_error *err)
+{
+    struct question *question = NULL;
+    int ret = open_question(&question, target, err);
 
     if (ret < 0)
         return ret;
-    pp_io_resolve_start(workers, loop, resolve, target->host, target->port, on_resolved);
-    ret = pp_io_loop_run(loop);
-    pp_io_workers_close(workers);
-    if (ret == 0)
-        ret = resolve->job.result;
+    ret = ask(question, target->port);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "cannot resolve host \"%s\": %s", target->host,
-                            resolve->why);
-    return 0;
-}
-
-/* On a loop of its own: one that has run on this thread may not run on another. */
-static int resolve(struct pp_io_addr *addr, const struct pp_target *target, struct pp_error *err)
-{
-    struct pp_io_resolve resolve = { .family = target->family };
-    struct pp_io_loop *loop = NULL;
-    int ret = pp_loop_open_waiting(&loop, err);
-
-    if (ret == 0)
-        ret = look_up(&resolve, target, loop, err);
-    pp_io_loop_close(loop);
-    if (ret == 0)
-        *addr = resolve.addr;
+                            strerror(-ret));
+    ret = question->resolve.job.result;
+    if (ret < 0)
+        (void)pp_error_set(err, PP_ERROR_RUN, ret, "cannot resolve host \"%s\": %s", target->host,
+                           question->resolve.why);
+    *addr = question->resolve.addr;
+    close_question(question);
     return ret;
 }
 
@@ -214,6 +271,7 @@ int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, boo
                     struct pp_error *err)
 {
     struct pp_target local = *target;
+    struct pp_io_addr found;
 
     if (target->path[0]) {
         if (pp_io_addr_unix(addr, target->path) < 0)
@@ -229,5 +287,8 @@ int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, boo
     if (!target->host[0])
         (void)snprintf(local.host, sizeof local.host, "%s",
                        target->family == AF_INET6 ? "::1" : "127.0.0.1");
-    return parse_numeric(&local, addr) ? 0 : resolve(addr, &local, err);
+    if (!parse_numeric(&local, &found))
+        return resolve(addr, &local, err);
+    *addr = found;
+    return 0;
 }

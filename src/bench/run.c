@@ -20,8 +20,10 @@
 
 #define TEXT_BYTES 256
 
-/* How long the server may take to close its side: it has nothing else to do. */
+/* How long the server may take to close its side: it has nothing else to do. After a signal nobody
+ * wants to wait for one that is frozen. */
 #define LINGER_NS (2 * PP_NS_PER_S)
+#define LINGER_INTERRUPTED_NS (200 * PP_NS_PER_MS)
 
 /* An open loop has kept its schedule if at the end it was not further behind than this share of the
  * time, or this time. */
@@ -269,13 +271,13 @@ static void leave(struct run *run)
 {
     const bool server_lives = !run->servers || !pp_servers_ended(run->servers);
     const bool politely = server_lives && run->stage > STAGE_CONNECT && !has_error(run);
+    const uint64_t linger_ns = pp_interrupt_signal() ? LINGER_INTERRUPTED_NS : LINGER_NS;
 
     run->stage = STAGE_LEAVE;
     pp_io_cancel(run->loop, &run->reply_op);
-    pp_io_cancel(run->loop, &run->interrupt_op);
     pp_io_cancel(run->loop, &run->tick_op);
     pp_io_cancel(run->loop, &run->interval_op);
-    pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + LINGER_NS, run->linger_op.cb);
+    pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + linger_ns, run->linger_op.cb);
     pp_clients_disconnect(run->clients, politely);
 }
 
@@ -377,6 +379,7 @@ static void on_disconnected(void *owner)
     struct run *run = owner;
 
     pp_io_cancel(run->loop, &run->linger_op);
+    pp_io_cancel(run->loop, &run->interrupt_op);
     pp_clients_release(run->clients);
 }
 
@@ -399,7 +402,9 @@ static enum pp_io_next on_interrupt(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, interrupt_op);
 
-    if (op->res == 0 && !run->ended)
+    if (op->res == 0 && run->stage == STAGE_LEAVE)
+        pp_clients_disconnect(run->clients, false);
+    else if (op->res == 0 && !run->ended)
         pp_clients_interrupt(run->clients);
     return PP_IO_DISARM;
 }
@@ -554,13 +559,14 @@ static void meet_peer(struct run *run, const struct pp_io_addr *source)
     if (run->servers)
         return;
     result->peer = PP_PEER_UNKNOWN;
-    if (!run->plan->hello || run->plan->expect_how != PP_EXPECT_ECHO)
+    if (!run->plan->hello || run->plan->expect_how != PP_EXPECT_ECHO || pp_interrupt_signal())
         return;
     if (pp_control_open(&run->control, run->plan, &result->addr, source ? &from : NULL,
                         deadline_ns) < 0)
         return;
     run->greeted = !run->plan->socket.dgram;
-    if (pp_control_ask(&run->control, &result->peer_says, deadline_ns) == 0)
+    if (!pp_interrupt_signal() &&
+        pp_control_ask(&run->control, &result->peer_says, deadline_ns) == 0)
         result->peer = PP_PEER_PINGPONG;
 }
 
@@ -813,6 +819,17 @@ static void name_congestion_control(struct pp_result *result)
         pp_host_congestion_control(result->congestion_control, PP_CONGESTION_CONTROL_BYTES);
 }
 
+/* A signal came while a name was looked up. */
+static int end_before_beginning(struct run *run)
+{
+    run->result->peer = run->plan->job == PP_JOB_RUN ? PP_PEER_OURS : PP_PEER_UNKNOWN;
+    pp_surroundings_read(run->result);
+    name_engines(run);
+    run->result->signal = pp_interrupt_signal();
+    fill_nothing(run->result);
+    return 0;
+}
+
 int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct pp_result *result,
            struct pp_error *err)
 {
@@ -829,6 +846,8 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
         pp_surroundings_read(result);
     if (ret == 0)
         ret = run.servers ? run_with_servers(&run, err) : run_clients(&run, err);
+    if (ret == -EINTR && pp_interrupt_signal())
+        ret = end_before_beginning(&run);
     pp_control_close(&run.control);
     pp_io_workers_close(run.writer);
     pp_memory_free(run.interval);

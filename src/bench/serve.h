@@ -31,7 +31,7 @@ struct pp_serve_hooks {
 };
 
 /* Serves plan, a decided one. on_begin is called once it listens. 0, or a negative errno with err
- * set; being ended by a signal is no error. */
+ * set; being ended by a signal is no error, but before it listens: then -EINTR. */
 int pp_serve(const struct pp_plan *plan, const struct pp_serve_hooks *hooks,
              struct pp_serve_report *report, struct pp_error *err);
 

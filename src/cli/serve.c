@@ -6,6 +6,7 @@
 #include "cli/screen.h"
 #include "report/text.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ static void on_notice(void *context, const struct pp_servers_counts *before,
         pp_text_serve_notice(stderr, &before->streams, &now->streams);
 }
 
-/* A signal is how a server is meant to end. */
+/* A signal is how a server is meant to end, once it serves. */
 int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct pp_screen screen = pp_screen_of(cli);
@@ -50,6 +51,10 @@ int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err
         return ret;
     pp_interrupt_install();
     ret = pp_serve(&plan, &hooks, &report, err);
+    if (ret == -EINTR && pp_interrupt_signal()) {
+        *signal_out = pp_interrupt_signal();
+        return 0;
+    }
     if (ret < 0)
         return ret;
     pp_text_serve_end(stdout, &screen.style, &report);

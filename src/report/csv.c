@@ -185,12 +185,12 @@ static void cost_cells(struct row *row, const struct pp_result *result)
 static void run_cells(struct row *row, const struct pp_result *result)
 {
     const struct pp_plan *plan = &result->plan;
-    char addr[PP_IO_ADDR_TEXT_BYTES];
+    char addr[PP_TARGET_TEXT_BYTES];
 
     cell(row, result->wall_start_ns, result->measured);
     text(row, PP_VERSION);
     text(row, pp_transport_id(plan));
-    text(row, pp_io_addr_format(&result->addr, addr));
+    text(row, pp_server_address(result, addr));
     number(row, "%u", plan->connections);
     number(row, "%u", plan->depth);
     if (plan->rate > 0)

@@ -2,6 +2,7 @@
 #include "report/text.h"
 
 #include "base/format.h"
+#include "report/names.h"
 #include "report/text_parts.h"
 
 #include <inttypes.h>
@@ -315,13 +316,13 @@ void pp_text_begin(FILE *out, const struct pp_report_style *style, const struct 
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
     const struct pp_plan *plan = &result->plan;
-    char addr[PP_IO_ADDR_TEXT_BYTES], shown[PP_IO_ADDR_TEXT_BYTES], count[PP_FORMAT_BYTES];
+    char addr[PP_TARGET_TEXT_BYTES], shown[PP_TARGET_TEXT_BYTES], count[PP_FORMAT_BYTES];
 
     if (style->quiet)
         return;
     pp_line_field(&line, "pingpong %s", PP_VERSION);
     pp_line_field(&line, "%s %s", pp_text_transport_name(plan),
-                  pp_format_line(shown, sizeof shown, pp_io_addr_format(&result->addr, addr)));
+                  pp_format_line(shown, sizeof shown, pp_server_address(result, addr)));
     pp_line_field(&line, "%s connection%s", pp_format_count(count, plan->connections),
                   pp_text_plural(plan->connections));
     threads_field(&line, plan);

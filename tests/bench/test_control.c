@@ -5,9 +5,12 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench/datagram.h"
+#include "bench/interrupt.h"
 #include "support.h"
 
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
 
 #define MESSAGE_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
 #define QUESTIONS_MAX 16
@@ -86,6 +89,16 @@ static int setup(void **state)
     *state = f;
     hang_guard_start();
     return 0;
+}
+
+/* The server was the child's. */
+static int teardown_here(void **state)
+{
+    struct fixture *f = *state;
+
+    (void)close(f->fd);
+    pp_memory_free(f);
+    return hang_guard_stop() ? 0 : -1;
 }
 
 static int teardown(void **state)
@@ -218,7 +231,71 @@ static void no_question_is_asked_again_once_the_deadline_is_over(void **state)
     assert_int_equal(pp_control_ask(&f->control, &reply, pp_clock_now_ns()), -ETIMEDOUT);
 }
 
+/* By then the question is out, and the wait for its answer begins or has begun. */
+static void send_a_signal(struct fixture *f, unsigned nth)
+{
+    (void)f;
+    if (nth == 1)
+        (void)kill(getpid(), SIGTERM);
+}
+
+static void answer_always(struct fixture *f, unsigned nth)
+{
+    answer(f, nth);
+}
+
+/* In a process of its own, as signals are for all of it. */
+static void check_child(void (*act)(struct fixture *f), struct fixture *f)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pp_interrupt_install();
+        act(f);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void end(bool well)
+{
+    if (!well)
+        _exit(1);
+}
+
+static void ask_until_the_signal(struct fixture *f)
+{
+    struct pp_hello_reply reply = { 0 };
+
+    open_control(f, send_a_signal);
+    end(pp_control_ask(&f->control, &reply, UINT64_MAX) == -ECANCELED);
+}
+
+static void ask_after_the_signal(struct fixture *f)
+{
+    (void)raise(SIGTERM);
+    open_control(f, answer_always);
+    end(ask(f) > 0);
+}
+
+static void a_signal_ends_the_wait_for_an_answer(void **state)
+{
+    check_child(ask_until_the_signal, *state);
+}
+
+static void after_a_signal_the_server_can_still_be_asked(void **state)
+{
+    check_child(ask_after_the_signal, *state);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST_IN_CHILD(test) cmocka_unit_test_setup_teardown(test, setup, teardown_here)
 
 int main(void)
 {
@@ -229,6 +306,8 @@ int main(void)
         TEST(a_reply_of_another_length_is_not_pingpongs),
         TEST(a_reply_that_is_cut_short_is_not_pingpongs),
         TEST(no_question_is_asked_again_once_the_deadline_is_over),
+        TEST_IN_CHILD(a_signal_ends_the_wait_for_an_answer),
+        TEST_IN_CHILD(after_a_signal_the_server_can_still_be_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 """What goes wrong on the way: wrong bytes, connections that break, calls that fail."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -294,6 +295,19 @@ def test_whichever_allocation_fails_there_is_one_line_and_nothing_is_left_open(
         if result.status != 0:  # an engine may do without what it failed to get
             assert result.failed(1, "memory").out == "", str(result)
         assert "descriptor" not in at_the_end() and at_the_end()["threads"] == "1", str(result)
+
+
+JSON = {"json": ("-J", "-i", "50ms"), "stream": ("--json-stream", "-i", "50ms")}
+
+
+@pytest.mark.parametrize("which", [1, 7, 200, 900, 1100])
+@pytest.mark.parametrize("args", JSON.values(), ids=JSON)
+def test_json_without_memory_is_an_error_and_not_cut(pingpong, shim, args, which):
+    result = pingpong(*args, "-t", "300ms", "-n", "1000G", env=shim(json_allocation=which))
+    assert result.status == 1 and "no memory for the result as JSON" in result.err, str(result)
+    assert args[0] != "-J" or result.out == "", str(result)
+    for line in result.out.splitlines(keepends=True):
+        assert json.loads(line)["type"] != "result" and line.endswith("\n"), str(result)
 
 
 def test_a_run_works_without_leave_to_choose_its_cpu(pingpong, deny):
