@@ -9,7 +9,7 @@ import subprocess
 import pytest
 from clients import connect, pump, receive, reset, stuff
 from driver import wait_until
-from peers import serve
+from peers import Counts, client, exactly, serve
 
 
 @pytest.fixture
@@ -144,6 +144,24 @@ def test_forty_clients_that_never_read_hold_nobody_up(pingpong, engine):
         run.interrupt().interrupted()
         for sock in socks:
             sock.close()
+
+
+def test_whoever_never_reads_neither_fills_the_server_nor_takes_the_buffers_of_others(
+    pingpong, engine
+):
+    """The others' messages are large, too, and datagrams: they need the buffers that fill up."""
+    with serve(pingpong, "--engine", engine) as server:
+        exactly(client(pingpong, server, "-m", "64k", "-n", 20), 20)
+        before = server.rss_kib()
+        socks = [connect(server, receive_buffer=4096) for _ in range(64)]
+        stuff(socks, enough=1 << 30)
+        exactly(client(pingpong, server, "-m", "64k", "-c", 4, "-n", 100), 100)
+        exactly(client(pingpong, server, "-n", 100), 100)
+        assert Counts(client(pingpong, server, "-u", "-m", 1400, "-n", 50).ok()).received > 0
+        assert server.rss_kib() - before < 64 << 10
+        for sock in socks:
+            sock.close()
+        server.interrupt().ok()
 
 
 def test_a_client_that_reads_late_gets_every_byte(run):
