@@ -556,7 +556,7 @@ static int epoll_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
         register_hot(loop);
         return ask_epoll(loop, 0);
     }
-    if (st->looks >= DIRECT_LOOKS_MAX)
+    if (st->looks >= DIRECT_LOOKS_MAX || pp_io_has_done(loop)) /* the busy are not to be alone */
         ret = ask_epoll(loop, 0);
     look_directly(loop);
     return ret;

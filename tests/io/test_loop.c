@@ -488,6 +488,85 @@ static void its_own_spec_exists(void **state)
     assert_true(pp_io_engine_exists(test_engine()));
 }
 
+/* ---- fairness ---------------------------------------------------------------------------- */
+
+#define BUSY 5
+
+/* How often each of the busy may call back before somebody else is heard: a few times, not as often
+ * as it likes. */
+#define PATIENCE 40
+
+/* Sends a byte, and the next one, each of which is gone at once. The first callback makes something
+ * happen that only the kernel knows of. */
+struct busy {
+    struct pp_io_op op;
+    struct crowd *crowd;
+    int fd;
+};
+
+struct crowd {
+    struct pp_io_loop *loop;
+    struct busy busy[BUSY];
+    struct test_probe *received, *accepted;
+    int far;
+    struct pp_io_addr addr;
+    int calls, calls_until_received, calls_until_accepted;
+};
+
+static enum pp_io_next on_busy(struct pp_io_op *op)
+{
+    struct busy *busy = container_of(op, struct busy, op);
+    struct crowd *crowd = busy->crowd;
+
+    if (crowd->calls++ == 0) {
+        (void)send(crowd->far, "!", 1, MSG_NOSIGNAL);
+        (void)test_connect(&crowd->addr);
+    }
+    if (crowd->received->calls == 0)
+        crowd->calls_until_received = crowd->calls;
+    if (crowd->accepted->calls == 0)
+        crowd->calls_until_accepted = crowd->calls;
+    if (crowd->calls < 4000)
+        pp_io_send(crowd->loop, op, busy->fd, "?", 1, on_busy);
+    return PP_IO_DISARM;
+}
+
+static void check_that_the_busy_keep_nobody_waiting(struct fixture *f, enum pp_io_wait wait)
+{
+    struct crowd *crowd = test_new(f, sizeof(*crowd));
+    struct pp_io_loop *loop = test_loop_with(
+        f,
+        (struct pp_io_options){ .wait = wait, .spin_ns = PP_NS_PER_MS, .engine = test_engine() });
+    const struct test_pair pair = test_pair(AF_INET);
+    struct test_probe *idle = test_probe(f);
+
+    *crowd = (struct crowd){
+        .loop = loop, .received = test_probe(f), .accepted = test_probe(f), .far = pair.far
+    };
+    pp_io_recv(loop, &idle->op, test_pair(AF_INET).near, idle->buf, 1, test_probe_once);
+    pp_io_recv(loop, &crowd->received->op, pair.near, crowd->received->buf, 1, test_probe_once);
+    pp_io_accept(loop, &crowd->accepted->op, test_listen(AF_INET, 4, &crowd->addr),
+                 test_probe_once);
+    test_poll(loop);
+    for (int i = 0; i < BUSY; i++) {
+        crowd->busy[i] = (struct busy){ .crowd = crowd, .fd = test_pair(AF_INET).near };
+        pp_io_send(loop, &crowd->busy[i].op, crowd->busy[i].fd, "?", 1, on_busy);
+    }
+    test_run_until(loop, &crowd->calls, 4000);
+    test_run_until(loop, &crowd->received->calls, 1);
+    test_run_until(loop, &crowd->accepted->calls, 1);
+    pp_io_cancel(loop, &idle->op);
+    test_run(loop);
+    assert_in_range(crowd->calls_until_received, 1, BUSY * PATIENCE);
+    assert_in_range(crowd->calls_until_accepted, 1, BUSY * PATIENCE);
+}
+
+static void those_whose_operations_complete_at_once_keep_nobody_waiting(void **state)
+{
+    check_that_the_busy_keep_nobody_waiting(*state, PP_IO_WAIT_BLOCK);
+    check_that_the_busy_keep_nobody_waiting(*state, PP_IO_WAIT_SPIN);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -513,6 +592,7 @@ int main(int argc, char **argv)
         TEST(an_unknown_feature_is_refused_by_name),
         TEST(running_takes_the_thread_out_of_restartable_sequences),
         TEST(its_own_spec_exists),
+        TEST(those_whose_operations_complete_at_once_keep_nobody_waiting),
     };
 
     test_start(argc, argv);
