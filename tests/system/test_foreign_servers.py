@@ -314,7 +314,12 @@ def test_an_echo_of_the_greeting_ends_it_and_is_measured(pingpong, strace, tmp_p
     exactly(result, 10).find(PLAIN_ECHO)
 
 
-@pytest.mark.parametrize("hello", ["hang up", "say nothing", "say the half", "lie"])
+ANOTHER_VERSION = peers.introduction().replace(b"pingpong here 1", b"pingpong here 2")
+
+
+@pytest.mark.parametrize(
+    "hello", ["hang up", "say nothing", "say the half", "lie", "another version"]
+)
 def test_whatever_a_server_makes_of_the_greeting_it_is_measured(pingpong, engine, hello):
     def script(connection):
         if len(server.connections) > 1:
@@ -325,9 +330,48 @@ def test_whatever_a_server_makes_of_the_greeting_it_is_measured(pingpong, engine
             connection.send(b"\x9dpingpong here 1\nversion=")
         elif hello == "lie":
             connection.send(b"\x9dpingpong here 1\nversion=1\n".ljust(len(data), b"\0"))
+        elif hello == "another version":
+            connection.send(ANOTHER_VERSION)
         if hello != "hang up":
             assert connection.receive() == b""
         return None
 
     with peers.Server(script) as server:
         exactly(measure(pingpong, server, *FEW, "--engine", engine), 300).find(PLAIN_ECHO)
+
+
+def test_sizes_are_not_agreed_on_with_another_version(pingpong, engine):
+    def script(connection):
+        for _ in connection.messages(peers.HELLO_BYTES):
+            connection.send(ANOTHER_VERSION)
+
+    with peers.Server(script) as server:
+        args = ("-m", "100,200", "--no-hello", *FEW, "--engine", engine)
+        result = measure(pingpong, server, *args)
+    result.failed(1, "does not answer as pingpong does", "--size")
+
+
+# What another server, or another version, makes of a request: who is it for, and what is in it.
+NOT_OURS = {
+    "another magic": (lambda message: b"pq" + peers.turned(message)[2:], 1),
+    "another version": (lambda message: message[:3] + b"\2" + peers.turned(message)[4:], 1),
+    "a kind that is none": (lambda message: peers.turned(message, 9), 1),
+    "a hello's answer": (lambda message: peers.turned(message, peers.HELLO_REPLY), 1),
+    "another number": (lambda message: peers.turned(message[:8] + bytes(8)) + message[16:], 1),
+    "text": (lambda message: b"ERROR\r\n", 1),
+    "nothing": (lambda message: b"", 1),
+    "another text behind the header": (lambda message: peers.turned(message)[:-1] + b"?", 5),
+    "a longer one": (lambda message: peers.turned(message) + b"?", 5),
+    "a shorter one": (lambda message: peers.turned(message)[:-1], 5),
+}
+
+
+@pytest.mark.parametrize("what", NOT_OURS)
+def test_a_datagram_that_is_not_ours_is_never_an_answer(pingpong, engine, what):
+    change, status = NOT_OURS[what]
+    with peers.DatagramServer(lambda number, message: [change(message)]) as server:
+        args = ("-u", "--no-hello", "-m", 64, "-t", "0.2", "-w", "0", "--engine", engine)
+        result = measure(pingpong, server, *args)
+    words = "not one of [0-9]+ messages was answered" if status == 1 else "wrong answer"
+    result.failed(status, words)
+    assert Counts(result).received == 0, str(result)
