@@ -26,6 +26,10 @@ static_assert(sizeof(struct pp_io_op) == 40,
 #define CALLBACKS_PER_LOOK 1024
 #define CALLBACKS_AGAIN 16
 
+/* A socket for datagrams stands for many peers: so many small ones of it come in a row, and then it
+ * is the others' turn. */
+#define DATAGRAMS_IN_A_ROW 32
+
 /* An operation that has moved so many bytes is bulk: its callback comes after all others, one a
  * look, or as many more as fit into this budget, in which each other callback counts as if it had
  * moved a KiB. A peer with small messages then waits for one piece of others' large ones, and these
@@ -73,7 +77,10 @@ void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
     pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
     op->state = PP_IO_DONE;
     op->res = res;
-    pp_io_queue_push(is_bulk(op) ? &loop->bulk : &loop->done, op);
+    if (op == loop->in_a_row && !is_bulk(op))
+        loop->comes_again = true;
+    else
+        pp_io_queue_push(is_bulk(op) ? &loop->bulk : &loop->done, op);
 }
 
 static void timer_insert(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -120,6 +127,19 @@ static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
         op_arm(loop, op);
 }
 
+/* Calls back, and goes on while there is another datagram at once. */
+static void run_in_a_row(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    unsigned left = DATAGRAMS_IN_A_ROW;
+
+    do {
+        loop->in_a_row = --left > 0 ? op : NULL;
+        loop->comes_again = false;
+        op_finish(loop, op);
+    } while (loop->comes_again);
+    loop->in_a_row = NULL;
+}
+
 /* Each of these returns how many callbacks it ran. */
 static int run_small(struct pp_io_loop *loop)
 {
@@ -134,7 +154,10 @@ static int run_small(struct pp_io_loop *loop)
         count++;
         if (op == last && limit > count + CALLBACKS_AGAIN)
             limit = count + CALLBACKS_AGAIN;
-        op_finish(loop, op);
+        if (op->kind == PP_IO_RECV_FROM)
+            run_in_a_row(loop, op);
+        else
+            op_finish(loop, op);
     }
     return count;
 }

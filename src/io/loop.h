@@ -36,8 +36,10 @@ struct pp_io_loop {
     struct pp_io_queue bulk; /* the same, those that moved many bytes: they come after the others */
     struct pp_io_op *timers; /* by deadline, soonest first */
     struct pp_io_queue postponed;
-    uint64_t retry_ns; /* when they are tried again */
-    uint32_t armed;    /* operations whose callback is still to come, wake_op included */
+    const struct pp_io_op *in_a_row; /* its next datagram is called back for at once: */
+    bool comes_again;                /* there is one */
+    uint64_t retry_ns;               /* when they are tried again */
+    uint32_t armed; /* operations whose callback is still to come, wake_op included */
     struct pp_io_waiter waiter;
     struct pp_io_counters counters;
     uint32_t fds_max; /* an engine's tables by descriptor are this long */

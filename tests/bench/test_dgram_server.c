@@ -365,6 +365,37 @@ static void test_more_requests_than_there_are_buffers_are_all_answered(void **st
     nothing_is_heard(fd);
 }
 
+/* Until it is tagged. */
+static enum pp_io_next on_failed(struct pp_io_op *op)
+{
+    return op->tag ? PP_IO_DISARM : PP_IO_REARM;
+}
+
+/* Others are always ready. */
+static void test_requests_beside_much_else_are_answered_several_a_turn(void **state)
+{
+    static struct pp_io_op busy[64];
+    struct fixture *f = *state;
+    struct dgrams *s = serve(f);
+    const int fd = client(f, s);
+    struct message request;
+    char byte;
+
+    memset(busy, 0, sizeof busy);
+    for (size_t i = 0; i < COUNT_OF(busy); i++)
+        pp_io_recv(s->loop, &busy[i], -1, &byte, 1, on_failed);
+    drive(s);
+    for (unsigned i = 0; i < LARGE_BUFFERS / 2; i++) {
+        request_write(&request, 16, 16, i);
+        say(fd, &request);
+    }
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pp_io_loop_poll(s->loop), 0);
+    for (size_t i = 0; i < COUNT_OF(busy); i++)
+        busy[i].tag = 1;
+    counts_are(s, LARGE_BUFFERS / 2, 0);
+}
+
 /* Those that find no room are lost, as datagrams are. */
 static void test_a_flood_of_requests_does_no_harm(void **state)
 {
@@ -798,6 +829,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_reply_longer_than_its_request_or_shorter_than_a_header_is_refused),
         ON_EACH_ENGINE(test_each_client_gets_the_replies_to_its_own_requests),
         ON_EACH_ENGINE(test_more_requests_than_there_are_buffers_are_all_answered),
+        ON_EACH_ENGINE(test_requests_beside_much_else_are_answered_several_a_turn),
         ON_EACH_ENGINE(test_a_flood_of_requests_does_no_harm),
         ON_EACH_ENGINE(test_replies_are_never_answered),
         ON_EACH_ENGINE(test_empty_datagrams_are_never_answered),
