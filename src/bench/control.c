@@ -4,16 +4,17 @@
 #include "bench/datagram.h"
 #include "bench/interrupt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define PATIENCE_NS (500 * PP_NS_PER_MS)
 
-/* How long a signal may be overlooked that comes just before a wait. */
-#define WAIT_MS 20
+static_assert(PATIENCE_NS < PP_NS_PER_S, "it is a number of nanoseconds in a timespec");
 
 /* A datagram may be lost on its way. */
 #define TRIES 3
@@ -36,23 +37,32 @@ static struct limit limit_in(uint64_t patience_ns, uint64_t deadline_ns)
                            .signal = pp_interrupt_signal() };
 }
 
-/* Waits until fd is ready for events. */
+/* Waits until fd is ready for events. No signal can come between the look at it and the wait. */
 static int wait_for(int fd, short events, const struct limit *limit)
 {
     struct pollfd poll_fd = { .fd = fd, .events = events };
-    int ret;
+    sigset_t all, before;
+    int ret = 0;
 
-    do {
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    while (ret == 0) {
         const uint64_t now_ns = pp_clock_now_ns();
-        const uint64_t left_ms = (limit->deadline_ns - now_ns) / PP_NS_PER_MS + 1;
+        struct timespec left;
 
         if (pp_interrupt_signal() != limit->signal)
-            return -ECANCELED;
-        if (now_ns >= limit->deadline_ns)
-            return -ETIMEDOUT;
-        ret = poll(&poll_fd, 1, left_ms < WAIT_MS ? (int)left_ms : WAIT_MS);
-    } while (ret == 0 || (ret < 0 && errno == EINTR));
-    return ret < 0 ? -errno : 0;
+            ret = -ECANCELED;
+        else if (now_ns >= limit->deadline_ns)
+            ret = -ETIMEDOUT;
+        if (ret < 0)
+            break;
+        left = (struct timespec){ .tv_nsec = (long)(limit->deadline_ns - now_ns) };
+        ret = ppoll(&poll_fd, 1, &left, &before);
+        if (ret < 0)
+            ret = errno == EINTR ? 0 : -errno;
+    }
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ret < 0 ? ret : 0;
 }
 
 static int finish_connecting(int fd, uint64_t deadline_ns)

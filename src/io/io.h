@@ -361,8 +361,8 @@ bool pp_io_speaks_mptcp(int fd);
 
 /* ---- work that blocks -------------------------------------------------------------------- */
 
-/* A few threads for calls that would block a loop. A job completes on the loop that asked, as
- * operations do. */
+/* A few threads for calls that would block a loop; they take no signals. A job completes on the
+ * loop that asked, as operations do. */
 struct pp_io_workers;
 struct pp_io_job;
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 struct pp_io_workers {
@@ -91,6 +92,19 @@ void pp_io_workers_abandon(struct pp_io_workers *workers)
         (void)pthread_detach(workers->threads[i]);
 }
 
+/* It takes no signal: whoever waits for one is another thread. 0 or an errno. */
+static int start_thread(pthread_t *thread, struct pp_io_workers *workers)
+{
+    sigset_t all, before;
+    int error;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    error = pthread_create(thread, NULL, worker_main, workers);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err)
 {
     struct pp_io_workers *workers;
@@ -102,7 +116,7 @@ int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_e
     (void)pthread_mutex_init(&workers->lock, NULL);
     (void)pthread_cond_init(&workers->changed, NULL);
     for (unsigned i = 0; i < threads; i++) {
-        const int error = pthread_create(&workers->threads[i], NULL, worker_main, workers);
+        const int error = start_thread(&workers->threads[i], workers);
 
         if (error) {
             pp_io_workers_close(workers);

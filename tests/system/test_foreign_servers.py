@@ -291,7 +291,7 @@ def test_an_echo_whose_only_connection_the_greeting_took_is_an_error_that_says_s
 
 def greeting(pingpong, strace, log, service):
     """The calls of a client that greets, and the result."""
-    prefix = (strace, "-f", "-qq", "-o", log, "-e", "trace=poll,sendto")
+    prefix = (strace, "-f", "-qq", "-o", log, "-e", "trace=poll,ppoll,sendto")
     result = measure(pingpong, service, "-n", "10", "--engine", "epoll", prefix=prefix)
     calls = log.read_text(errors="replace")
     assert "pingpong hello" in calls, calls

@@ -506,9 +506,11 @@ def test_no_mode_and_no_owner_of_a_strangers_is_taken_over(pingpong, tmp_path, s
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_strangers_file_in_a_sticky_folder_is_refused(pingpong, sticky, strangers, option):
     name = strangers.file(sticky / "x", 0o6777)
-    before = name.stat()
+    inode = name.stat().st_ino
     fails_before_measuring(pingpong, name, "belongs to another user", option=option)
-    assert name.read_text() == OLD and name.stat() == before and names_in(sticky) == ["x"]
+    now = name.stat()
+    assert (now.st_ino, stat.S_IMODE(now.st_mode), now.st_uid) == (inode, 0o6777, NOBODY)
+    assert name.read_text() == OLD and names_in(sticky) == ["x"]
 
 
 def test_a_file_of_roots_in_its_sticky_folder_is_refused_before_measuring(pingpong, as_nobody):
