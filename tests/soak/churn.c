@@ -33,7 +33,7 @@
 enum body { BODY_PING, BODY_RANDOM, BODY_HTTP, BODY_TLS };
 enum hello { HELLO_NONE, HELLO_HALF, HELLO_WHOLE, HELLO_SIZED, HELLO_FLOOD };
 enum ends { END_CLOSE = 1, END_RESET = 2, END_ANY = 3 };
-enum flags { HALF_CLOSES = 1, DATAGRAMS = 2, ANY_STATE = 4 };
+enum flags { HALF_CLOSES = 1, DATAGRAMS = 2, LARGEST = 4, ANY_STATE = 8, ON_DEMAND = 16 };
 
 struct range {
     uint32_t low, high;
@@ -214,7 +214,17 @@ static const struct kind kinds[] = {
       { 5, 200 },
       END_ANY,
       DATAGRAMS },
-    /* Only where asked for: it stays until the network, or it, is taken away. */
+    /* These only where asked for. */
+    { "largest datagrams",
+      8,
+      HELLO_NONE,
+      { 1, 60 },
+      NOTHING,
+      { 200, 2000 },
+      { 0, 60 },
+      { 5, 200 },
+      END_ANY,
+      DATAGRAMS | LARGEST | ON_DEMAND },
     { "vanish",
       60,
       HELLO_NONE,
@@ -224,7 +234,7 @@ static const struct kind kinds[] = {
       { 0, 100000 },
       { FOR_EVER_MS, FOR_EVER_MS },
       END_ANY,
-      ANY_STATE },
+      ANY_STATE | ON_DEMAND },
 };
 
 struct tally {
@@ -328,9 +338,11 @@ static const char *body_of(const struct visitor *visitor)
 /* ---- datagrams ---- */
 
 /* The header as in src/bench/datagram.h, with whatever kind and length is asked for. */
-static size_t datagram_write(char *data)
+static size_t datagram_write(char *data, bool largest)
 {
-    const size_t bytes = draw() % 16 == 0 ? draw() % DATAGRAM_BYTES_MAX : draw() % 1500;
+    const size_t bytes = largest            ? DATAGRAM_BYTES_MAX
+                         : draw() % 16 == 0 ? draw() % DATAGRAM_BYTES_MAX
+                                            : draw() % 1500;
 
     memcpy(data, noise + draw() % 4096, bytes);
     switch (draw() % 5) {
@@ -357,7 +369,8 @@ static void visit_with_datagrams(struct visitor *visitor, uint64_t now)
     ssize_t got;
 
     while (visitor->sent < visitor->total && now >= visitor->next_ns) {
-        const ssize_t sent = send(visitor->fd, data, datagram_write(data), MSG_DONTWAIT);
+        const size_t bytes = datagram_write(data, visitor->kind->flags & LARGEST);
+        const ssize_t sent = send(visitor->fd, data, bytes, MSG_DONTWAIT);
 
         churn.sent += sent > 0 ? (uint64_t)sent : 0;
         visitor->sent++;
@@ -599,7 +612,7 @@ static bool is_chosen(const struct kind *kind, const char *only)
     const size_t length = strlen(kind->name);
 
     if (!only)
-        return strcmp(kind->name, "vanish") != 0;
+        return !(kind->flags & ON_DEMAND);
     for (const char *at = only; (at = strstr(at, kind->name)); at++)
         if ((at == only || at[-1] == '+') && (at[length] == '+' || at[length] == '\0'))
             return true;

@@ -52,7 +52,7 @@ IDLE_S = 2  # after which a server gives up who says nothing, if it can
 RSS_KIB = 512
 VANISH_S = 5  # between two cuts of the cable
 SATURATE = 2, 30  # how many seconds a churn, and how many churns at most
-HOARDERS = "unread+half-close, unread+large+sized, little read+flood, unread+datagrams"
+HOARDERS = "unread+half-close, unread+large+sized, little read+flood, unread+largest datagrams"
 
 
 class Failed(Exception):
@@ -360,13 +360,18 @@ class Soak:
         return alone, beside, done
 
     def saturate(self, server):
-        """Until the memory does not grow any more: what pools ever hand out is resident then."""
+        """Until the memory does not grow any more: what pools ever hand out is resident then. While
+        the server stands still so much comes that what it then receives fills its buffers."""
         seconds, most = SATURATE if self.judges_time else (1, 2)
         before = 0
         for number in range(most):
             options = {"scale": 1000, "only": HOARDERS} if number % 2 else {"scale": 300}
             with Churn(self.place, server.port, self.seed(), **options) as churn:
-                time.sleep(seconds)
+                for _ in range(2 * seconds):
+                    time.sleep(0.4)
+                    server.process.send_signal(signal.SIGSTOP)
+                    time.sleep(0.1)
+                    server.process.send_signal(signal.SIGCONT)
                 churn.stop()
             if number % 2:
                 if server.rss_kib() - before < RSS_KIB / 8:
