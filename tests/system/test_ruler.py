@@ -95,8 +95,8 @@ def test_time_to_connect_is_no_sample_but_of_a_connection_a_round_trip(pingpong,
 # ---- stalls -------------------------------------------------------------------------------------
 
 
-def stall_at(number_of_stall):
-    return delayed(lambda number: STALL_S if number == number_of_stall else 0)
+def stall_at(number_of_stall, seconds=STALL_S):
+    return delayed(lambda number: seconds if number == number_of_stall else 0)
 
 
 def test_a_stall_shows_in_the_open_loop(pingpong, engine, tmp_path):
@@ -115,27 +115,27 @@ def test_a_stall_shows_in_the_open_loop(pingpong, engine, tmp_path):
 
 
 def test_a_stall_is_named_as_hidden_in_the_closed_loop(pingpong, engine, tmp_path):
-    """The very same stall is one sample of 10,000 here. Had messages been due all the time, more
-    than a thousandth of them would have waited for more than half of it."""
+    """A stall is one sample of 10,000 here, and so long that no other comes near. Had messages been
+    due all the time, more than a thousandth of them would have waited for more than half of it."""
 
     def measure():
-        with Server(stall_at(2000)) as server:
+        with Server(stall_at(2000, 0.5)) as server:
             args = ("-n", "10000", "--engine", engine)
             return measured_client(pingpong, tmp_path, server, *args)
 
     def is_quiet(result):
         hidden = result["hidden_stalls"]
-        return 2 * hidden["shown_ns"] <= hidden["corrected_ns"] and hidden["shown_ns"] < 50 * MS
+        return 2 * hidden["shown_ns"] <= hidden["corrected_ns"] and hidden["shown_ns"] < 250 * MS
 
     result = measured_quietly(is_quiet, measure)
-    assert result["rtt"]["max_ns"] >= 100 * MS, str(result)
-    assert result.percentile(99.9) < 50 * MS, str(result)
+    assert result["rtt"]["max_ns"] >= 500 * MS, str(result)
+    assert result.percentile(99.9) < 250 * MS, str(result)
     hidden = result["hidden_stalls"]
     assert hidden["matters"] and hidden["percentile"] == 99.9, str(result)
     assert hidden["shown_ns"] == result.percentile(99.9), str(result)
     assert hidden["expected_interval_ns"] == result.percentile(50), str(result)
     assert 2 * hidden["shown_ns"] <= hidden["corrected_ns"] <= result["rtt"]["max_ns"], str(result)
-    assert hidden["corrected_ns"] >= 50 * MS, str(result)
+    assert hidden["corrected_ns"] >= 250 * MS, str(result)
     text = result.has_reason("stall_hidden", "VALID")
     assert "p99.9 would be about" in text, text
 
