@@ -210,7 +210,7 @@ static void echo_drop_first(struct conn *conn)
 static bool too_much_unsent(const struct conn *conn)
 {
     const struct echo *last = last_echo(conn);
-    unsigned unsent = 1;
+    uint32_t unsent = 1;
 
     if (!last)
         return false;

@@ -31,11 +31,14 @@ static_assert(sizeof(struct pp_io_op) == 40,
 #define DATAGRAMS_IN_A_ROW 32
 
 /* An operation that has moved so many bytes is bulk: its callback comes after all others, one a
- * look, or as many more as fit into this budget, in which each other callback counts as if it had
- * moved a KiB. A peer with small messages then waits for one piece of others' large ones, and these
- * go on beside a thousand small ones. */
+ * look, or as many more as fit into a budget, in which each other callback counts as if it had moved
+ * a KiB. A peer with small messages then waits for one piece of others' large ones, and these go on
+ * beside a thousand small ones. While there was nothing but bulk in so many looks, its budget is
+ * larger. */
 #define BULK_BYTES 4096
 #define BULK_BYTES_PER_LOOK (64 * 1024)
+#define BULK_BYTES_ALONE (512 * 1024)
+#define BULK_ALONE_LOOKS 64
 #define BULK_BYTES_PER_CALLBACK 1024
 
 /* Between two tries of what no event announces. */
@@ -67,9 +70,24 @@ bool pp_io_queue_remove(struct pp_io_queue *queue, struct pp_io_op *op)
     return false;
 }
 
+static bool moves_bytes(const struct pp_io_op *op)
+{
+    return op->kind >= PP_IO_RECV && op->kind <= PP_IO_SEND_BACK;
+}
+
 static bool is_bulk(const struct pp_io_op *op)
 {
-    return op->res >= BULK_BYTES && op->kind >= PP_IO_RECV && op->kind <= PP_IO_SEND_BACK;
+    return op->res >= BULK_BYTES && moves_bytes(op);
+}
+
+static void complete_out_of_turn(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (is_bulk(op))
+        pp_io_queue_push(&loop->bulk, op);
+    else if (op == loop->in_a_row)
+        loop->comes_again = true;
+    else
+        pp_io_queue_push(&loop->done, op);
 }
 
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
@@ -77,10 +95,10 @@ void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
     pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
     op->state = PP_IO_DONE;
     op->res = res;
-    if (op == loop->in_a_row && !is_bulk(op))
-        loop->comes_again = true;
+    if (res >= BULK_BYTES || op == loop->in_a_row)
+        complete_out_of_turn(loop, op);
     else
-        pp_io_queue_push(is_bulk(op) ? &loop->bulk : &loop->done, op);
+        pp_io_queue_push(&loop->done, op);
 }
 
 static void timer_insert(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -113,7 +131,8 @@ static bool has_filled_small(const struct pp_io_loop *loop, const struct pp_io_o
     return op->res > 0 && (size_t)op->res == loop->buffers[PP_IO_SMALL].pool.item_bytes;
 }
 
-static void op_finish(struct pp_io_loop *loop, struct pp_io_op *op)
+static inline __attribute__((always_inline)) void op_finish(struct pp_io_loop *loop,
+                                                            struct pp_io_op *op)
 {
     op->state = PP_IO_IDLE;
     loop->armed--;
@@ -140,8 +159,8 @@ static void run_in_a_row(struct pp_io_loop *loop, struct pp_io_op *op)
     loop->in_a_row = NULL;
 }
 
-/* Each of these returns how many callbacks it ran. */
-static int run_small(struct pp_io_loop *loop)
+/* Each of these returns how many callbacks it ran. *fd is what the last of them moved bytes on. */
+static int run_small(struct pp_io_loop *loop, int *fd)
 {
     const struct pp_io_op *last = loop->done.head ? loop->done.tail : NULL;
     int count = 0, limit = CALLBACKS_PER_LOOK;
@@ -154,6 +173,8 @@ static int run_small(struct pp_io_loop *loop)
         count++;
         if (op == last && limit > count + CALLBACKS_AGAIN)
             limit = count + CALLBACKS_AGAIN;
+        if (moves_bytes(op))
+            *fd = op->fd;
         if (op->kind == PP_IO_RECV_FROM)
             run_in_a_row(loop, op);
         else
@@ -162,7 +183,7 @@ static int run_small(struct pp_io_loop *loop)
     return count;
 }
 
-static int run_bulk(struct pp_io_loop *loop, int64_t budget)
+static __attribute__((noinline)) int run_bulk(struct pp_io_loop *loop, int64_t budget)
 {
     int count = 0;
 
@@ -178,13 +199,26 @@ static int run_bulk(struct pp_io_loop *loop, int64_t budget)
     return count;
 }
 
+/* After so many other callbacks, the last of which moved bytes on fd (-1: none did). */
+static int64_t bulk_budget(struct pp_io_loop *loop, int count, int fd)
+{
+    if (fd >= 0 && fd != loop->bulk.head->fd)
+        loop->mixed_looks = BULK_ALONE_LOOKS;
+    else if (loop->mixed_looks > 0)
+        loop->mixed_looks--;
+    if (loop->mixed_looks == 0)
+        return BULK_BYTES_ALONE;
+    return BULK_BYTES_PER_LOOK + (int64_t)count * BULK_BYTES_PER_CALLBACK;
+}
+
 static int run_done(struct pp_io_loop *loop)
 {
-    const int count = run_small(loop);
+    int fd = -1;
+    const int count = run_small(loop, &fd);
 
     if (!loop->bulk.head)
         return count;
-    return count + run_bulk(loop, BULK_BYTES_PER_LOOK + (int64_t)count * BULK_BYTES_PER_CALLBACK);
+    return count + run_bulk(loop, bulk_budget(loop, count, fd));
 }
 
 /* ---- starting operations ---- */

@@ -37,6 +37,7 @@ struct pp_io_loop {
     struct pp_io_op *timers; /* by deadline, soonest first */
     struct pp_io_queue postponed;
     const struct pp_io_op *in_a_row; /* its next datagram is called back for at once: */
+    unsigned mixed_looks;            /* bulk has not been alone in the last looks */
     bool comes_again;                /* there is one */
     uint64_t retry_ns;               /* when they are tried again */
     uint32_t armed; /* operations whose callback is still to come, wake_op included */

@@ -108,11 +108,16 @@ static void wait_beside(struct fixture *f, struct busy *busy)
     pp_io_recv(busy->loop, &other->op, pair.near, other->buf, 1, test_probe_once);
 }
 
+/* There was one before, so that large ones are known not to be alone. */
 static void a_message_comes_between_the_pieces_of_a_large_one(void **state)
 {
     struct fixture *f = *state;
     struct busy *large = large_talker(f, fair_loop(f));
+    struct test_probe *before = test_probe(f);
+    const struct test_pair pair = test_pair(AF_INET);
 
+    test_write(pair.far, "x", 1);
+    pp_io_recv(large->loop, &before->op, pair.near, before->buf, 1, test_probe_once);
     wait_beside(f, large);
     test_run(large->loop);
     assert_int_equal(large->calls, PIECES);
