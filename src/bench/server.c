@@ -19,6 +19,7 @@
 /* Buffers with unsent echoes after which a client is not read from until it reads: at most, and
  * fewer when they run short. */
 #define UNSENT_MAX 8
+#define UNSENT_MIN 2
 
 /* How often to look whether clients that do not read keep the buffers from the others, and whether
  * connections have fallen silent. */
@@ -40,12 +41,13 @@ enum conn_stage {
 };
 
 enum conn_flag {
-    CONN_ENDED = 1,  /* the client has sent all it had */
-    CONN_PAUSED = 2, /* not read from: too much is unsent, or not taken yet */
-    CONN_BROKEN = 4, /* an error, or the server stops: drop everything */
-    CONN_STUCK = 8,  /* had unsent echoes at the last watch, and has sent none since */
-    CONN_QUIET = 16, /* nothing has come or gone since the last watch of a stopping server */
-    CONN_PROBED = 32 /* the kernel asks the other side whether it is still there */
+    CONN_ENDED = 1,   /* the client has sent all it had */
+    CONN_PAUSED = 2,  /* not read from: too much is unsent, or not taken yet */
+    CONN_BROKEN = 4,  /* an error, or the server stops: drop everything */
+    CONN_STUCK = 8,   /* had unsent echoes at the last watch, and has sent none since */
+    CONN_QUIET = 16,  /* nothing has come or gone since the last watch of a stopping server */
+    CONN_DRAINS = 32, /* the server has been stopped */
+    CONN_PROBED = 64  /* the kernel asks the other side whether it is still there */
 };
 
 /* A received buffer on its way back. */
@@ -74,13 +76,15 @@ struct conn {
     uint32_t number : 20; /* its place in server->conns */
     uint32_t seen : 12;   /* the tick when something came or went, as far as the bits reach */
     uint32_t tail : 18;   /* the echo that came last, or the talk, counted from 1; 0: none */
-    uint32_t flags : 14;
+    uint32_t unsent : 4;  /* echoes */
+    uint32_t flags : 10;
 };
 
 #define TICKS_MAX 4096 /* that seen can tell apart */
 
 static_assert(sizeof(struct conn) == 48, "an idle connection costs one of these");
 static_assert(PP_IO_FDS_MAX <= UINT32_C(1) << 20, "a connection's number has 20 bits");
+static_assert(UNSENT_MAX < 1 << 4, "how many echoes are unsent has 4 bits");
 static_assert(TALKS_MAX < 1 << 18, "a talk's number has 18 bits");
 
 /* Written by the server's thread, read by any. */
@@ -134,12 +138,12 @@ static bool is_live(const struct conn *conn)
 
 static void set_flag(struct conn *conn, enum conn_flag flag)
 {
-    conn->flags |= (uint32_t)flag & 0x3fffu;
+    conn->flags |= (uint32_t)flag & 0x3ffu;
 }
 
 static void clear_flags(struct conn *conn, unsigned flags)
 {
-    conn->flags &= ~flags & 0x3fffu;
+    conn->flags &= ~flags & 0x3ffu;
 }
 
 static void note_movement(struct conn *conn)
@@ -190,6 +194,7 @@ static bool echo_append(struct conn *conn, struct echo *echo)
     if (last)
         last->next = echo;
     conn->tail = (echo_number(server_of(conn), echo) + 1) & 0x3ffffu;
+    conn->unsent++;
     return !last;
 }
 
@@ -201,6 +206,7 @@ static void echo_drop_first(struct conn *conn)
     struct echo *first = last->next;
 
     last->next = first->next;
+    conn->unsent--;
     if (first == last)
         conn->tail = 0;
     pp_io_buffer_put(server->loop, first->buf);
@@ -209,14 +215,8 @@ static void echo_drop_first(struct conn *conn)
 
 static bool too_much_unsent(const struct conn *conn)
 {
-    const struct echo *last = last_echo(conn);
-    uint32_t unsent = 1;
-
-    if (!last)
-        return false;
-    for (const struct echo *echo = last->next; echo != last; echo = echo->next)
-        unsent++;
-    return unsent >= pp_io_recv_share(server_of(conn)->loop, &conn->op, UNSENT_MAX);
+    return conn->unsent >= UNSENT_MIN &&
+           conn->unsent >= pp_io_recv_share(server_of(conn)->loop, &conn->op, UNSENT_MAX);
 }
 
 static enum pp_io_next on_sent(struct pp_io_op *op);
@@ -229,7 +229,7 @@ static void set_lazy(struct conn *conn)
 
     if (last)
         last->next->op.lazy = last->next == last && is_undisturbed(conn) &&
-                              !server_of(conn)->stopping;
+                              !(conn->flags & CONN_DRAINS);
 }
 
 static void send_first(struct conn *conn)
@@ -388,13 +388,16 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
         conn_close_if_over(conn);
         return PP_IO_DISARM;
     }
-    note_movement(conn);
     clear_flags(conn, CONN_STUCK);
-    if (!pp_io_advance(op) && !(conn->flags & CONN_BROKEN))
+    if (!pp_io_advance(op) && !(conn->flags & CONN_BROKEN)) {
+        note_movement(conn);
         return PP_IO_REARM; /* a short write: the rest of this echo */
+    }
     echo_drop_first(conn);
-    if (conn->tail && !(conn->flags & CONN_BROKEN))
+    if (conn->tail && !(conn->flags & CONN_BROKEN)) {
+        note_movement(conn);
         send_first(conn);
+    }
     resume_if_paused(conn);
     conn_close_if_over(conn);
     return PP_IO_DISARM;
@@ -410,6 +413,8 @@ static void echo_start(struct conn *conn, char *buf, uint32_t len)
     echo->conn = conn;
     if (echo_append(conn, echo))
         send_first(conn);
+    else
+        set_lazy(conn);
 }
 
 /* ---- talking ---- */
@@ -557,9 +562,10 @@ static enum pp_io_next on_received(struct pp_io_op *op)
     if (op->res > 0) {
         note_movement(conn);
         take(conn, op->buf, (uint32_t)op->res);
-        if (should_pause(conn))
+        if (should_pause(conn)) {
             set_flag(conn, CONN_PAUSED);
-        set_lazy(conn);
+            set_lazy(conn);
+        }
         if (is_undisturbed(conn))
             return PP_IO_REARM;
         conn_close_if_over(conn);
@@ -779,6 +785,7 @@ static void break_dormant(struct pp_server *server)
         if (is_live(conn) && (conn->op.tag == CONN_NEW || conn->op.tag == CONN_ASKED ||
                               half_greeted || (!owes(conn) && is_silent(conn))))
             conn_break(conn);
+        set_flag(conn, CONN_DRAINS);
         set_lazy(conn);
     }
 }

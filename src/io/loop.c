@@ -159,7 +159,7 @@ static void run_in_a_row(struct pp_io_loop *loop, struct pp_io_op *op)
     loop->in_a_row = NULL;
 }
 
-/* Each of these returns how many callbacks it ran. *fd is what the last of them moved bytes on. */
+/* Each of these returns how many callbacks it ran. *fd is that of the last one. */
 static int run_small(struct pp_io_loop *loop, int *fd)
 {
     const struct pp_io_op *last = loop->done.head ? loop->done.tail : NULL;
@@ -173,8 +173,7 @@ static int run_small(struct pp_io_loop *loop, int *fd)
         count++;
         if (op == last && limit > count + CALLBACKS_AGAIN)
             limit = count + CALLBACKS_AGAIN;
-        if (moves_bytes(op))
-            *fd = op->fd;
+        *fd = op->fd;
         if (op->kind == PP_IO_RECV_FROM)
             run_in_a_row(loop, op);
         else
@@ -199,7 +198,7 @@ static __attribute__((noinline)) int run_bulk(struct pp_io_loop *loop, int64_t b
     return count;
 }
 
-/* After so many other callbacks, the last of which moved bytes on fd (-1: none did). */
+/* After so many other callbacks, the last of which was of fd (-1: of none). */
 static int64_t bulk_budget(struct pp_io_loop *loop, int count, int fd)
 {
     if (fd >= 0 && fd != loop->bulk.head->fd)
@@ -411,27 +410,24 @@ void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_queue_push(&buffers->starved, op);
 }
 
-/* Where the buffer begins that buf points into; NULL: it is none of these. A datagram does not
- * stand at the beginning of its buffer. */
-static char *buffer_of(const struct pp_io_buffers *buffers, char *buf)
+static bool has_buffer(const struct pp_io_buffers *buffers, const char *buf)
 {
-    const size_t bytes = buffers->pool.item_bytes;
-    const uintptr_t offset = (uintptr_t)buf - (uintptr_t)buffers->pool.items;
-
-    return offset < buffers->pool.capacity * bytes ? buf - offset % bytes : NULL;
+    return (uintptr_t)buf - (uintptr_t)buffers->pool.items <
+           buffers->pool.capacity * buffers->pool.item_bytes;
 }
 
+/* A datagram stands behind its sender. */
 void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 {
-    for (unsigned i = 0; i < PP_IO_CLASSES; i++) {
-        char *begin = buffer_of(&loop->buffers[i], buf);
+    struct pp_io_buffers *buffers = loop->buffers;
 
-        if (!begin)
-            continue;
-        loop->engine->buffer_put(loop, &loop->buffers[i], begin);
-        return;
+    while (!has_buffer(buffers, buf)) {
+        buffers++;
+        pp_assert(buffers < loop->buffers + PP_IO_CLASSES);
     }
-    pp_assert(!"a buffer of this loop");
+    if (buffers == &loop->buffers[PP_IO_DATAGRAM])
+        buf -= PP_IO_SENDER_BYTES;
+    loop->engine->buffer_put(loop, buffers, buf);
 }
 
 uint32_t pp_io_buffer_share(const struct pp_io_buffers *buffers, uint32_t most)
