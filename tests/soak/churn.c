@@ -62,6 +62,12 @@ struct kind {
         0, 0                                                                                       \
     }
 
+/* What is not read is sent no faster on one server than on another, however fast that takes it in. */
+#define UNREAD_PACE                                                                                \
+    {                                                                                              \
+        1000, 4000                                                                                 \
+    }
+
 static const struct kind kinds[] = {
     { "reset",
       12,
@@ -88,7 +94,7 @@ static const struct kind kinds[] = {
       HELLO_NONE,
       { 1, 3000000 },
       { 1000, 65536 },
-      NOTHING,
+      UNREAD_PACE,
       NOTHING,
       { 5, 300 },
       END_ANY,
@@ -138,7 +144,7 @@ static const struct kind kinds[] = {
       HELLO_FLOOD,
       { 100000, 4000000 },
       { 16384, 65536 },
-      NOTHING,
+      UNREAD_PACE,
       NOTHING,
       { 100, 800 },
       END_ANY,
@@ -148,7 +154,7 @@ static const struct kind kinds[] = {
       HELLO_NONE,
       { 1000000, 8000000 },
       { 16384, 65536 },
-      NOTHING,
+      UNREAD_PACE,
       NOTHING,
       { 50, 600 },
       END_ANY,
