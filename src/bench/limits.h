@@ -22,7 +22,7 @@ struct pp_server_limits {
 
 #define PP_SERVER_LIMITS                                                                           \
     {                                                                                              \
-        .spare_ns = PP_NS_PER_S, .hello_ns = 5 * PP_NS_PER_S, .newcomer_ns = 5 * PP_NS_PER_S,      \
+        .spare_ns = PP_NS_PER_S, .hello_ns = 5 * PP_NS_PER_S, .newcomer_ns = 10 * PP_NS_PER_S,      \
         .drain_ns = PP_NS_PER_S / 2                                                                \
     }
 

@@ -2,9 +2,11 @@
 behave are served."""
 
 import random
+import re
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 from clients import connect, pump, receive, reset, stuff
@@ -257,3 +259,22 @@ def test_out_of_descriptors_the_server_does_not_spin(pingpong, engine):
             sock.close()
     client, server = result.syscall_counts
     assert server < 1.5 * client + 2000, str(result)
+
+
+def test_what_a_server_tells_of_its_clients_is_a_line_a_second_at_most(pingpong):
+    """Connections fall silent and are closed all the time."""
+    begun = time.monotonic()
+    with serve(pingpong, "--idle-timeout", "100ms") as server:
+        silent = []
+        while time.monotonic() - begun < 3:
+            silent.append(connect(server))
+            time.sleep(0.02)
+        for sock in silent:
+            assert sock.recv(1) == b""
+            sock.close()
+        result = server.interrupt()
+        seconds = time.monotonic() - begun
+    lines = result.err.splitlines()
+    closed = [re.fullmatch(r"pingpong · (\d+) idle connections? closed", line) for line in lines]
+    assert all(closed) and 2 <= len(lines) <= seconds + 1, str(result)
+    assert sum(int(line[1]) for line in closed) <= len(silent), str(result)

@@ -1,8 +1,11 @@
 """The server on one host and the client on another, and what the network between them may do."""
 
+import contextlib
 import re
+import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import hosts
 import pytest
@@ -348,6 +351,67 @@ def test_an_open_loop_shows_how_long_the_link_was_down_and_ends_in_its_time(
     else:
         longest_us = quantiles(result, "from intended send")["max"]
         assert counts.lost == 0 and longest_us >= 1000 * (gap_ms - 20), str(result)
+
+
+# ---- peers that vanish ----------------------------------------------------------------------
+
+VISIT = """
+import socket, sys
+host, port, count, speaks = sys.argv[1], *map(int, sys.argv[2:])
+visitors = []
+for _ in range(count):
+    visitor = socket.create_connection((host, port), 60)
+    if speaks:
+        visitor.sendall(b"PING")
+        assert visitor.recv(4) == b"PING"
+    visitors.append(visitor)
+print(len(visitors), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def visitors(host, address, count, speak=True):
+    """So many connections from host that have been served, or not, and say nothing more."""
+    args = map(str, (PORT, count, int(speak)))
+    command = [*host.prefix, sys.executable, "-c", VISIT, address, *args]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == f"{count}\n"
+        yield
+        process.stdin.close()
+
+
+def test_the_descriptors_of_vanished_clients_come_back(pingpong, engine, near, far):
+    with serving(pingpong, far, "--engine", engine, "--idle-timeout", "1") as server:
+        before = server.descriptors()
+        with visitors(near, far.v4, 50):
+            near.link("down")
+            wait_until(lambda: server.descriptors() == before, "they do not come back")
+        result = server.interrupt()
+        assert result.status == 0, str(result)
+        told = re.findall(r"^pingpong · (\d+) idle connections? closed$", result.err, re.MULTILINE)
+        assert sum(map(int, told)) == 50, str(result)
+
+
+def test_vanished_clients_make_room_when_descriptors_run_out(pingpong, engine, near, far):
+    limited = SimpleNamespace(prefix=(*far.prefix, "prlimit", "--nofile=100:100"))
+    with serving(pingpong, limited, "--engine", engine) as server:
+        with visitors(near, far.v4, 100 - server.descriptors()):
+            near.link("down")
+            args = ("client", "127.0.0.1", "--no-hello", "--connect-timeout", "60", "-n", "100")
+            pingpong(*args, prefix=far.prefix, free_port=False).ok()
+        result = server.interrupt()
+        assert result.status == 0, str(result)
+        assert result.err.startswith("pingpong: no descriptor for another connection"), str(result)
+
+
+def test_silent_clients_make_room_when_descriptors_run_out(pingpong, engine, near, far):
+    limited = SimpleNamespace(prefix=(*far.prefix, "prlimit", "--nofile=100:100"))
+    with serving(pingpong, limited, "--engine", engine) as server:
+        with visitors(near, far.v4, 100 - server.descriptors(), speak=False):
+            measure(pingpong, near, far.v4, "-n", "100", "--connect-timeout", "60").ok()
+        assert server.interrupt().status == 0
 
 
 # ---- forgery --------------------------------------------------------------------------------
