@@ -84,7 +84,7 @@ int main(int argc, char **argv)
 
     hold_standard_streams();
     ret = run(argc, argv, &err);
-    if (ret >= 0 && fflush(stdout) != 0)
+    if (ret >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
         ret = pp_error_set(&err, PP_ERROR_RUN, -1, "cannot write to standard output");
     if (ret < 0)
         (void)fprintf(stderr, "pingpong: %s\n", err.text);

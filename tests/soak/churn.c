@@ -62,7 +62,7 @@ struct kind {
         0, 0                                                                                       \
     }
 
-/* What is not read is sent no faster on one server than on another, however fast that takes it in. */
+/* What is not read is sent no faster to one server than to another, however fast that takes it. */
 #define UNREAD_PACE                                                                                \
     {                                                                                              \
         1000, 4000                                                                                 \
