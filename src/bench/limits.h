@@ -20,14 +20,12 @@ struct pp_server_limits {
     uint64_t drain_ns;    /* connections that have not fallen silent so long after the stop, too */
 };
 
-/* clang-format off */
-#define PP_SERVER_LIMITS                   \
-    {                                      \
-        .spare_ns = PP_NS_PER_S,           \
-        .hello_ns = 5 * PP_NS_PER_S,       \
-        .newcomer_ns = 10 * PP_NS_PER_S,   \
-        .drain_ns = PP_NS_PER_S / 2,       \
-    }
-/* clang-format on */
+static inline struct pp_server_limits pp_server_limits_default(void)
+{
+    return (struct pp_server_limits){ .spare_ns = PP_NS_PER_S,
+                                      .hello_ns = 5 * PP_NS_PER_S,
+                                      .newcomer_ns = 10 * PP_NS_PER_S,
+                                      .drain_ns = PP_NS_PER_S / 2 };
+}
 
 #endif

@@ -54,7 +54,7 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job)
         .quantile_count = PP_PLAN_QUANTILES_COUNT,
         .quantiles = { PP_PLAN_QUANTILES },
         .connect_timeout_ns = 5 * PP_NS_PER_S,
-        .server_limits = PP_SERVER_LIMITS,
+        .server_limits = pp_server_limits_default(),
         .silence_ns = 10 * PP_NS_PER_S,
         .seed = 1,
         .hello = true,

@@ -32,9 +32,9 @@ static_assert(sizeof(struct pp_io_op) == 40,
 
 /* An operation that has moved so many bytes is bulk: its callback comes after all others, one a
  * look, or as many more as fit into a budget, in which each other callback counts as if it had
- * moved a KiB. A peer with small messages then waits for one piece of others' large ones, and these go on
- * beside a thousand small ones. While there was nothing but bulk in so many looks, its budget is
- * larger. */
+ * moved a KiB. A peer with small messages then waits for one piece of others' large ones, and these
+ * go on beside a thousand small ones. While there was nothing but bulk in so many looks, its budget
+ * is larger. */
 #define BULK_BYTES 4096
 #define BULK_BYTES_PER_LOOK (64 * 1024)
 #define BULK_BYTES_ALONE (512 * 1024)

@@ -39,7 +39,7 @@ static inline int setup(void **state)
         pp_pattern_open_random(&f->pattern, 1, &err) < 0)
         return -1;
     f->engine = *state;
-    f->limits = (struct pp_server_limits)PP_SERVER_LIMITS;
+    f->limits = pp_server_limits_default();
     *state = f;
     hang_guard_start();
     return 0;
