@@ -252,7 +252,7 @@ static int resolve(struct pp_io_addr *addr, const struct pp_target *target, stru
     struct question *question = NULL;
     int ret = open_question(&question, target, err);
 
-    if (ret < 0)
+    if (!question)
         return ret;
     ret = ask(question, target->port);
     if (ret < 0)

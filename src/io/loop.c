@@ -36,8 +36,8 @@ static_assert(sizeof(struct pp_io_op) == 40,
  * go on beside a thousand small ones. While there was nothing but bulk in so many looks, its budget
  * is larger. */
 #define BULK_BYTES 4096
-#define BULK_BYTES_PER_LOOK (64 * 1024)
-#define BULK_BYTES_ALONE (512 * 1024)
+#define BULK_BYTES_PER_LOOK (INT64_C(64) * 1024)
+#define BULK_BYTES_ALONE (INT64_C(512) * 1024)
 #define BULK_ALONE_LOOKS 64
 #define BULK_BYTES_PER_CALLBACK 1024
 
