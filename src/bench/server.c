@@ -65,9 +65,7 @@ struct talking {
     struct talking *older, *newer; /* among those whose hello is not whole */
     uint64_t began_ns;
     struct pp_io_op go_on_op;
-    char *buf; /* a buffer that is not taken in whole yet; NULL: none */
-    char *rest;
-    uint32_t rest_len;
+    uint32_t rest; /* bytes of requests that have come and are not taken in yet */
 };
 
 /* One client. Ten thousand idle ones should cost little, so there is no pointer to spare. */
@@ -281,8 +279,6 @@ static void talking_drop(struct conn *conn, enum conn_stage next)
 
     if (pp_talk_is_half_greeted(&talking->talk))
         half_greeted_remove(server, talking);
-    if (talking->buf)
-        pp_io_buffer_put(server->loop, talking->buf);
     pp_pool_give(&server->talkings, talking);
     conn->tail = 0;
     conn->op.tag = (uint8_t)next;
@@ -307,7 +303,7 @@ static bool owes(const struct conn *conn)
 {
     const struct talking *talking = talking_of(conn);
 
-    return talking ? talking->buf || !pp_talk_is_quiet(&talking->talk) : conn->tail != 0;
+    return talking ? talking->rest > 0 || !pp_talk_is_quiet(&talking->talk) : conn->tail != 0;
 }
 
 /* Whether it has sent all it owes, or never will: nothing is under way. */
@@ -365,7 +361,8 @@ static bool should_pause(const struct conn *conn)
 {
     const struct talking *talking = talking_of(conn);
 
-    return talking ? talking->buf || pp_talk_owes_too_much(&talking->talk) : too_much_unsent(conn);
+    return talking ? talking->rest > 0 || pp_talk_owes_too_much(&talking->talk)
+                   : too_much_unsent(conn);
 }
 
 static void resume_if_paused(struct conn *conn)
@@ -419,7 +416,7 @@ static void echo_start(struct conn *conn, char *buf, uint32_t len)
 
 /* ---- talking ---- */
 
-static void talk_go_on(struct conn *conn);
+static void talk_take(struct conn *conn, const char *data);
 
 /* A timer that has passed: the next portion is the next turn's. */
 static enum pp_io_next on_go_on(struct pp_io_op *op)
@@ -428,7 +425,7 @@ static enum pp_io_next on_go_on(struct pp_io_op *op)
     struct conn *conn = talking->conn;
 
     if (!(conn->flags & CONN_BROKEN))
-        talk_go_on(conn);
+        talk_take(conn, NULL);
     conn_close_if_over(conn);
     return PP_IO_DISARM;
 }
@@ -437,18 +434,19 @@ static void go_on_soon(struct conn *conn)
 {
     struct talking *talking = talking_of(conn);
 
-    if (talking->buf && !pp_talk_owes_too_much(&talking->talk) &&
+    if (talking->rest > 0 && !pp_talk_owes_too_much(&talking->talk) &&
         !pp_io_is_armed(&talking->go_on_op))
         pp_io_timer(server_of(conn)->loop, &talking->go_on_op, 0, on_go_on);
 }
 
-/* Takes a portion of what has come. */
-static void talk_go_on(struct conn *conn)
+/* Takes a portion of what has come, the rest of which is remembered by its length alone: so nobody
+ * keeps a buffer from the others. data is NULL where there is nothing but such a rest. */
+static void talk_take(struct conn *conn, const char *data)
 {
     struct pp_server *server = server_of(conn);
     struct talking *talking = talking_of(conn);
     const bool was_half = pp_talk_is_half_greeted(&talking->talk);
-    const int64_t used = pp_talk_take(&talking->talk, talking->rest, talking->rest_len);
+    const int64_t used = pp_talk_take(&talking->talk, data, talking->rest);
 
     if (was_half && !pp_talk_is_half_greeted(&talking->talk))
         half_greeted_remove(server, talking);
@@ -458,13 +456,8 @@ static void talk_go_on(struct conn *conn)
         conn_break(conn);
         return;
     }
-    talking->rest += used;
-    talking->rest_len -= (uint32_t)used;
-    if (talking->rest_len == 0) {
-        pp_io_buffer_put(server->loop, talking->buf);
-        talking->buf = NULL;
-        resume_if_paused(conn);
-    }
+    talking->rest -= (uint32_t)used;
+    resume_if_paused(conn);
     go_on_soon(conn);
 }
 
@@ -478,7 +471,7 @@ static void on_talk_sent(struct pp_talk *talk, int res)
         conn_break(conn);
     } else if (!(conn->flags & CONN_BROKEN)) {
         note_movement(conn);
-        if (!talk->answers && !talking->buf && !pp_talk_is_half_greeted(talk))
+        if (!talk->answers && !pp_talk_is_half_greeted(talk))
             talking_drop(conn, CONN_ASKED);
         else
             go_on_soon(conn);
@@ -511,7 +504,7 @@ static bool talk_start(struct conn *conn)
     talking->talk.on_sent = on_talk_sent;
     talking->conn = conn;
     talking->go_on_op = (struct pp_io_op){ 0 };
-    talking->buf = NULL;
+    talking->rest = 0;
     talking->began_ns = pp_clock_now_ns();
     conn->tail =
         ((uint32_t)(talking - (const struct talking *)(const void *)server->talkings.items) + 1) &
@@ -520,13 +513,11 @@ static bool talk_start(struct conn *conn)
     return true;
 }
 
-static void talk_take(struct conn *conn, char *buf, uint32_t len)
+static void talk_take_buffer(struct conn *conn, char *buf, uint32_t len)
 {
-    struct talking *talking = talking_of(conn);
-
-    talking->buf = talking->rest = buf;
-    talking->rest_len = len;
-    talk_go_on(conn);
+    talking_of(conn)->rest = len;
+    talk_take(conn, buf);
+    pp_io_buffer_put(server_of(conn)->loop, buf);
 }
 
 /* ---- what comes ---- */
@@ -550,7 +541,7 @@ static void take(struct conn *conn, char *buf, uint32_t len)
     if (conn->flags & CONN_BROKEN)
         pp_io_buffer_put(server_of(conn)->loop, buf);
     else if (conn->op.tag == CONN_TALKS)
-        talk_take(conn, buf, len);
+        talk_take_buffer(conn, buf, len);
     else
         echo_start(conn, buf, len);
 }

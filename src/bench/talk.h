@@ -39,7 +39,8 @@ struct pp_talk {
 void pp_talk_begin(struct pp_talk *talk, const struct pp_server_options *options, int fd);
 
 /* Takes in what the client sent: all of it, or as much as may be taken now. How many bytes that
- * were, or -EPROTO if they make no sense. */
+ * were, or -EPROTO if they make no sense. What is left over are requests, which are counted and not
+ * looked at: where they are taken in later, data may be NULL. */
 int64_t pp_talk_take(struct pp_talk *talk, const char *data, uint32_t len);
 
 /* Whether a hello has begun to come in, and is not whole. */

@@ -574,6 +574,26 @@ static void test_a_client_that_does_not_read_leaves_buffers_for_the_others(void 
     assert_int_equal(pp_io_loop_stats(f->loop).starved, 0);
 }
 
+/* Each has sent more requests at once than are taken in while so much is owed. */
+static void test_requests_that_wait_to_be_taken_in_leave_buffers_for_the_others(void **state)
+{
+    struct fixture *f = *state;
+    int other;
+
+    serve(f, BUFFERS + 1, 8192, 8192);
+    other = client(f);
+    for (int i = 0; i < BUFFERS; i++) {
+        struct talk t = driven_talk(f, narrow_client(f),
+                                    hello_of(pp_sizes_of(1), pp_sizes_of(1000000)), 1000);
+
+        send_until_stuck(f, &t);
+        assert_int_equal(t.requests, 0);
+    }
+    for (int i = 0; i < 10; i++)
+        is_echoed_when_driven(f, other, "PING\n");
+    assert_int_equal(pp_io_loop_stats(f->loop).starved, 0);
+}
+
 static void test_a_client_that_does_not_read_is_not_read_from(void **state)
 {
     struct fixture *f = *state;
@@ -905,6 +925,7 @@ int main(void)
         ON_EACH_ENGINE(test_a_request_in_pieces_is_answered_once_it_is_whole),
         ON_EACH_ENGINE(test_the_end_in_mid_request_is_answered_by_what_is_owed_and_the_end),
         ON_EACH_ENGINE(test_a_client_that_does_not_read_leaves_buffers_for_the_others),
+        ON_EACH_ENGINE(test_requests_that_wait_to_be_taken_in_leave_buffers_for_the_others),
         ON_EACH_ENGINE(test_a_client_that_does_not_read_is_not_read_from),
         ON_EACH_ENGINE(test_a_client_that_reads_at_last_gets_all_it_asked_for),
         ON_EACH_ENGINE(test_a_client_that_does_not_read_does_not_hold_up_stopping),
