@@ -238,11 +238,22 @@ void pp_stream_late(struct conn *c)
         pp_conn_fail(c, -ETIMEDOUT);
 }
 
+/* The reply is whole, and data is what came with it, which nobody asked for. */
+static void agree(struct conn *c, const char *data, uint32_t len)
+{
+    struct pp_hello_reply reply;
+
+    if (pp_hello_reply_read(&reply, c->hello) < 0)
+        no_pingpong(c, -EPROTO);
+    else if (pp_stream_take(c, data, len, 0) == 0)
+        start(c);
+}
+
 static enum pp_io_next on_greeted(struct pp_io_op *op)
 {
     struct conn *c = container_of(op, struct conn, recv_op);
-    struct pp_hello_reply reply;
     uint32_t part;
+    char *buf;
 
     if (c->leaving || op->res <= 0) {
         if (op->res > 0)
@@ -255,13 +266,13 @@ static enum pp_io_next on_greeted(struct pp_io_op *op)
                                                         : PP_HELLO_BYTES - c->left;
     memcpy(c->hello + c->left, op->buf, part);
     c->left += part;
-    pp_io_buffer_put(c->client->options.loop, op->buf);
-    if (c->left < PP_HELLO_BYTES)
+    if (c->left < PP_HELLO_BYTES) {
+        pp_io_buffer_put(c->client->options.loop, op->buf);
         return PP_IO_REARM;
-    if (pp_hello_reply_read(&reply, c->hello) < 0)
-        no_pingpong(c, -EPROTO);
-    else
-        start(c);
+    }
+    buf = op->buf; /* before op goes on to receive */
+    agree(c, buf + part, (uint32_t)op->res - part);
+    pp_io_buffer_put(c->client->options.loop, buf);
     pp_conn_close_if_quiet(c);
     return PP_IO_DISARM;
 }

@@ -495,6 +495,30 @@ static void test_a_plain_echo_server_cannot_give_answers_of_another_size(void **
     check_disagreement(*state, &peer, -EPROTO, "only pingpong can give responses of another size");
 }
 
+static void play_talkative(struct peer *peer, int fd)
+{
+    char data[PP_HELLO_BYTES + 2] = "";
+
+    if (!peer_read(peer, fd, NULL, PP_HELLO_BYTES))
+        return;
+    write_reply(data);
+    memcpy(data + PP_HELLO_BYTES, "+\n", 2);
+    peer_write(fd, data, sizeof data, false);
+}
+
+static void test_more_than_the_agreement_is_wrong(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_sizes(f, "10", "200");
+    prepare(f, 1, 100);
+    (void)peer_start(f, (struct peer){ .play = play_talkative, .ending = CLOSE });
+    run_to_the_end(f);
+    check_error(f, PP_ERROR_WRONG_ECHO, -EBADMSG,
+                "2 more bytes came back than were asked for: 2b 0a;");
+    assert_int_equal(counts_of(f)->sent, 0);
+}
+
 static void play_close(struct peer *peer, int fd)
 {
     (void)peer_read(peer, fd, NULL, PP_HELLO_BYTES);
@@ -571,6 +595,7 @@ int main(void)
         ON_EACH_ENGINE(test_with_a_depth_answers_have_the_sizes_agreed_on),
         ON_EACH_ENGINE(test_an_answer_of_another_size_that_is_shifted_by_a_byte_is_wrong),
         ON_EACH_ENGINE(test_a_plain_echo_server_cannot_give_answers_of_another_size),
+        ON_EACH_ENGINE(test_more_than_the_agreement_is_wrong),
         ON_EACH_ENGINE(test_a_server_that_closes_when_asked_is_an_error),
         ON_EACH_ENGINE(test_a_server_that_is_silent_when_asked_has_what_is_left_of_the_time),
         ON_EACH_ENGINE(test_a_server_is_not_asked_where_no_time_is_left),
