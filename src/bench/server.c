@@ -47,7 +47,9 @@ enum conn_flag {
     CONN_STUCK = 8,   /* had unsent echoes at the last watch, and has sent none since */
     CONN_QUIET = 16,  /* nothing has come or gone since the last watch of a stopping server */
     CONN_DRAINS = 32, /* the server has been stopped */
-    CONN_PROBED = 64  /* the kernel asks the other side whether it is still there */
+    CONN_PROBED = 64, /* the kernel asks the other side whether it is still there */
+    CONN_STILL = 128, /* nothing has come or gone since the last round: see round_begin() */
+    CONN_SILENT = 256 /* nor since the one before */
 };
 
 /* A received buffer on its way back. */
@@ -100,6 +102,7 @@ struct pp_server {
     uint64_t tick_ns;                          /* what conn->seen is counted in */
     uint32_t tick;                             /* now */
     uint64_t watched_ns, lived_ns, checked_ns; /* see live() */
+    uint64_t round_ns;                         /* when the last round began, in lived_ns */
     uint64_t stopped_ns;
     bool stopping;
     struct pp_pool echoes;
@@ -147,7 +150,7 @@ static void clear_flags(struct conn *conn, unsigned flags)
 static void note_movement(struct conn *conn)
 {
     conn->seen = server_of(conn)->tick % TICKS_MAX;
-    clear_flags(conn, CONN_QUIET);
+    clear_flags(conn, CONN_QUIET | CONN_STILL | CONN_SILENT);
 }
 
 static uint64_t silent_ns(const struct conn *conn)
@@ -162,7 +165,8 @@ static bool is_silent(const struct conn *conn)
 {
     const struct pp_server *server = server_of(conn);
 
-    return silent_ns(conn) >= server->options.limits.spare_ns + server->tick_ns;
+    return conn->flags & CONN_SILENT ||
+           silent_ns(conn) >= server->options.limits.spare_ns + server->tick_ns;
 }
 
 static bool is_undisturbed(const struct conn *conn)
@@ -719,11 +723,28 @@ static void probe_silent(struct pp_server *server)
     }
 }
 
+/* Where ticks are long, as with a limit of days, they do not tell who has been silent for long
+ * enough. While descriptors are short, who was silent for a whole round is. */
+static void round_begin(struct pp_server *server)
+{
+    if (server->lived_ns - server->round_ns <= server->options.limits.spare_ns)
+        return;
+    server->round_ns = server->lived_ns;
+    for (uint32_t i = 0; i < server->pool.used_once; i++) {
+        struct conn *conn = &server->conns[i];
+
+        if (conn->flags & CONN_STILL)
+            set_flag(conn, CONN_SILENT);
+        set_flag(conn, CONN_STILL);
+    }
+}
+
 static void on_full(void *owner)
 {
     struct pp_server *server = owner;
 
     notice(server, &server->counters.full);
+    round_begin(server);
     spare_silent(server);
     probe_silent(server);
 }

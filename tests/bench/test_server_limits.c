@@ -250,6 +250,12 @@ static void test_a_newcomer_gets_the_descriptor_of_who_never_said_anything(void 
     assert_int_equal(counts(f).turned_away, 0);
 }
 
+static void test_a_newcomer_gets_a_descriptor_also_where_silence_has_a_long_limit(void **state)
+{
+    ((struct fixture *)*state)->limits.idle_ns = 24 * 3600 * PP_NS_PER_S;
+    test_a_newcomer_gets_the_descriptor_of_who_never_said_anything(state);
+}
+
 static void test_newcomers_that_waited_in_vain_are_reset(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +412,7 @@ int main(void)
         ON_EACH_ENGINE(test_silence_of_a_stopped_server_is_not_that_of_its_clients),
         ON_EACH_ENGINE(test_half_a_hello_is_closed_in_time),
         ON_EACH_ENGINE(test_a_newcomer_gets_the_descriptor_of_who_never_said_anything),
+        ON_EACH_ENGINE(test_a_newcomer_gets_a_descriptor_also_where_silence_has_a_long_limit),
         ON_EACH_ENGINE(test_newcomers_that_waited_in_vain_are_reset),
         ON_EACH_ENGINE(test_newcomers_that_waited_are_served_once_there_is_a_descriptor),
         ON_EACH_ENGINE(test_what_was_taken_in_is_echoed_before_the_end),
