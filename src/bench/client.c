@@ -847,6 +847,7 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
                                                     : &pp_transport_stream;
     client->live = options->connections;
     client->trip_mask = ring_length(options->plan) - 1;
+    client->moved_at_look = UINT64_MAX;
     client->thoughts_max = options->connections * options->plan->depth;
     if (!allocate(client)) {
         pp_client_close(client);

@@ -137,8 +137,9 @@ uint64_t pp_client_received(const struct pp_client *client);
  * out at once. */
 uint64_t pp_client_moved(const struct pp_client *client);
 
-/* Asks the kernel whether the other ends take in what was handed to it long ago: that counts as
- * moved, too. A system call for each TCP connection. */
+/* Asks the kernel whether the other ends have taken in more since the last look, of what was handed
+ * to it long ago: that counts as moved, too, unless something else has moved since then. A system
+ * call for each TCP connection. */
 void pp_client_look(struct pp_client *client);
 
 /* What went wrong first; code 0: nothing. */

@@ -89,6 +89,7 @@ struct pp_client {
     _Atomic uint64_t received; /* counts.received, for other threads */
     _Atomic uint64_t moved;    /* bytes, see pp_client_moved() */
     uint64_t acked;            /* bytes, when the kernel was asked last */
+    uint64_t moved_at_look;    /* moved, after that; UINT64_MAX: it was not asked yet */
     uint64_t under_way;        /* messages of this phase whose answer is awaited */
     uint64_t too_late;         /* those whose answer came after the end of the phase */
     uint64_t retransmits;      /* of connections of this phase that have failed */

@@ -85,9 +85,10 @@ void pp_client_look(struct pp_client *client)
         if (c->fd >= 0 && pp_io_tcp_info(c->fd, &info) == 0)
             acked += info.acked;
     }
-    if (acked != client->acked)
+    if (acked != client->acked && pp_client_moved(client) == client->moved_at_look)
         pp_client_note_moved(client, 1);
     client->acked = acked;
+    client->moved_at_look = pp_client_moved(client);
 }
 
 static void p99_add(struct pp_spread *sum, const struct pp_hist_small *rtt)

@@ -429,8 +429,8 @@ static uint64_t patience_ns(const struct pp_plan *plan)
 }
 
 /* Gives up a stage that has no limit of time and in which nothing moves any more: a part of a large
- * message that comes or goes is enough, and if none is seen for long, the kernel is asked what it
- * has still sent. */
+ * message that comes or goes is enough, and if none is seen for a while, the kernel is asked what
+ * it has still sent. */
 static void watch_silence(struct run *run)
 {
     const bool may_last = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
@@ -440,7 +440,7 @@ static void watch_silence(struct run *run)
 
     run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + TICK_NS : 0;
     run->ticked_moved = moved;
-    if (run->quiet_ns < patience_ns(run->plan) / 2)
+    if (run->quiet_ns < patience_ns(run->plan) / 10)
         return;
     if (run->quiet_ns < patience_ns(run->plan)) {
         pp_clients_look(run->clients);

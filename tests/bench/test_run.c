@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench/interrupt.h"
+#include "bench/loops.h"
 #include "support.h"
 
 #include <limits.h>
@@ -551,6 +552,27 @@ static void test_too_low_a_limit_on_descriptors_is_found_before_the_run(void **s
     check_in_child(too_few_descriptors, f);
 }
 
+static int too_few_descriptors_for_one(struct fixture *f)
+{
+    const struct rlimit limit = { .rlim_cur = 20, .rlim_max = 20 };
+    struct pp_error err = { 0 };
+
+    EXPECT(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    f->plan.connections = 1;
+    EXPECT(pp_descriptors_raise(&f->plan, &err) == -EMFILE);
+    EXPECT(strstr(err.text, "1 connection needs ") && !strstr(err.text, "-c"));
+    err = (struct pp_error){ 0 };
+    f->plan.job = PP_JOB_SERVE;
+    EXPECT(pp_descriptors_raise(&f->plan, &err) == -EMFILE);
+    EXPECT(strstr(err.text, "a server needs ") && !strstr(err.text, "-c"));
+    return 0;
+}
+
+static void test_what_has_no_fewer_connections_is_not_told_to_ask_for_fewer(void **state)
+{
+    check_in_child(too_few_descriptors_for_one, *state);
+}
+
 static int low_soft_limit(struct fixture *f)
 {
     struct rlimit limit;
@@ -689,6 +711,9 @@ static void test_a_message_that_goes_out_piece_by_piece_is_no_silence(void **sta
     assert_true(f->progresses >= PIECES);
 }
 
+/* How often progress is shown while a silence lasts for as long as it may. */
+#define SILENT_TICKS 10
+
 static void check_silence(struct fixture *f, struct slow_peer *peer)
 {
     slow_peer_open(peer, f);
@@ -696,6 +721,7 @@ static void check_silence(struct fixture *f, struct slow_peer *peer)
     slow_peer_close(peer);
     assert_non_null(strstr(f->err.text, "no round trip was completed for 1 s, nor any part"));
     assert_int_equal(f->result.in_flight, 1);
+    assert_in_range(f->progresses, SILENT_TICKS, SILENT_TICKS + 4); /* two were for the pieces */
 }
 
 static void test_an_answer_of_which_no_more_comes_is_a_silence(void **state)
@@ -856,6 +882,7 @@ int main(void)
         TEST_ALL(test_when_the_second_threads_engine_breaks_down_the_first_ends_too),
         TEST_ALL(test_the_intervals_before_a_breakdown_hold_all_that_was_measured),
         TEST(test_too_low_a_limit_on_descriptors_is_found_before_the_run),
+        TEST(test_what_has_no_fewer_connections_is_not_told_to_ask_for_fewer),
         TEST(test_a_low_soft_limit_on_descriptors_is_raised),
     };
 
