@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -110,6 +111,24 @@ static uint64_t descriptors_needed(const struct pp_plan *plan)
     return ends * plan->connections + threads * DESCRIPTORS_PER_THREAD + SPARE_DESCRIPTORS;
 }
 
+static int too_few_descriptors(const struct pp_plan *plan, uint64_t needed, uint64_t limit,
+                               struct pp_error *err)
+{
+    const bool one = plan->connections == 1;
+
+    if (plan->job == PP_JOB_SERVE)
+        return pp_error_set(err, PP_ERROR_RUN, -EMFILE,
+                            "a server needs %" PRIu64 " descriptors and one for each client, and "
+                            "the limit is %" PRIu64 ": raise it (ulimit -Hn)",
+                            needed, limit);
+    return pp_error_set(err, PP_ERROR_RUN, -EMFILE,
+                        "%u connection%s %" PRIu64 " descriptors%s, and the limit is %" PRIu64
+                        ": raise it (ulimit -Hn)%s",
+                        plan->connections, one ? " needs" : "s need", needed,
+                        plan->job == PP_JOB_RUN ? ", both ends counted" : "", limit,
+                        one ? "" : " or ask for fewer with -c");
+}
+
 int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err)
 {
     const uint64_t needed = descriptors_needed(plan);
@@ -122,13 +141,7 @@ int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < needed)
-        return pp_error_set(
-            err, PP_ERROR_RUN, -EMFILE,
-            "%u connections need %llu descriptors%s, and the limit is %llu: raise it (ulimit -Hn) "
-            "or ask for fewer with -c",
-            plan->connections, (unsigned long long)needed,
-            plan->job == PP_JOB_RUN ? ", both ends counted" : "",
-            (unsigned long long)limit.rlim_cur);
+        return too_few_descriptors(plan, needed, limit.rlim_cur, err);
     return (int)(limit.rlim_cur < PP_IO_FDS_MAX ? limit.rlim_cur : PP_IO_FDS_MAX);
 }
 

@@ -35,18 +35,23 @@ void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT };
     const uint64_t idle = now->idle - before->idle;
     const uint64_t turned_away = now->turned_away - before->turned_away;
+    const char *begin = "pingpong: ";
     char text[PP_FORMAT_BYTES];
 
-    if (now->full != before->full)
-        pp_line_field(&line, "pingpong: no descriptor for another connection: it waits; raise the "
-                             "limit with ulimit -n");
-    else
-        pp_line_field(&line, "pingpong");
-    if (turned_away)
-        pp_line_field(&line, "%s connection%s turned away", pp_format_count(text, turned_away),
-                      pp_text_plural(turned_away));
+    if (now->full != before->full) {
+        pp_line_field(&line,
+                      "%sno descriptor for another connection: it waits; raise the limit "
+                      "(ulimit -n) or close idle ones (--idle-timeout)",
+                      begin);
+        begin = "";
+    }
+    if (turned_away) {
+        pp_line_field(&line, "%s%s connection%s turned away", begin,
+                      pp_format_count(text, turned_away), pp_text_plural(turned_away));
+        begin = "";
+    }
     if (idle)
-        pp_line_field(&line, "%s idle connection%s closed", pp_format_count(text, idle),
+        pp_line_field(&line, "%s%s idle connection%s closed", begin, pp_format_count(text, idle),
                       pp_text_plural(idle));
     pp_line_end(&line);
 }

@@ -648,6 +648,35 @@ static void test_why_an_engine_was_not_used_is_folded_between_words(void **state
               "  containers do; run");
 }
 
+/* ---- a server by itself ---- */
+
+static void check_notice(struct pp_server_counts before, struct pp_server_counts now,
+                         const char *line)
+{
+    char got[TEXT_BYTES] = "";
+    FILE *out = fmemopen(got, sizeof got, "w");
+
+    assert_non_null(out);
+    pp_text_serve_notice(out, &before, &now);
+    assert_int_equal(fclose(out), 0);
+    assert_string_equal(got, line);
+}
+
+static void test_a_notice_says_what_happened_since_the_last_one(void **state)
+{
+    const struct pp_server_counts before = { .idle = 5, .full = 6, .turned_away = 7 };
+
+    (void)state;
+    check_notice(before, (struct pp_server_counts){ .idle = 6, .full = 6, .turned_away = 7 },
+                 "pingpong: 1 idle connection closed\n");
+    check_notice(before, (struct pp_server_counts){ .idle = 7, .full = 6, .turned_away = 1007 },
+                 "pingpong: 1,000 connections turned away \u00b7 2 idle connections closed\n");
+    check_notice(before, (struct pp_server_counts){ .idle = 7, .full = 9, .turned_away = 7 },
+                 "pingpong: no descriptor for another connection: it waits; raise the limit "
+                 "(ulimit -n) or close idle ones (--idle-timeout) \u00b7 2 idle connections "
+                 "closed\n");
+}
+
 #define TEST(test) cmocka_unit_test_setup(test, setup)
 
 int main(void)
@@ -690,6 +719,7 @@ int main(void)
         TEST(test_no_line_of_the_head_is_wider_than_the_terminal),
         TEST(test_no_line_of_the_figures_is_wider_than_the_terminal),
         TEST(test_why_an_engine_was_not_used_is_folded_between_words),
+        TEST(test_a_notice_says_what_happened_since_the_last_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
