@@ -185,17 +185,19 @@ static void put_addresses(FILE *out)
                 out);
 }
 
-static void put_exit_status(FILE *out)
+static void put_exit_status(FILE *out, bool serves)
 {
-    (void)fputs("# EXIT STATUS\n\n"
-                "*0*: ok ++\n"
-                "*1*: the run failed; one line says what was wrong and what to do ++\n"
-                "*2*: the command line makes no sense ++\n"
-                "*3*: with *--strict*, an INVALID result, such as a rate that was not held ++\n"
-                "*4*: an engine or a feature that was asked for cannot be had here ++\n"
-                "*5*: an answer was wrong ++\n"
-                "*129*, *130*, *131*, *143*: interrupted; what was measured is printed\n\n",
-                out);
+    (void)fprintf(out,
+                  "# EXIT STATUS\n\n"
+                  "*0*: ok ++\n"
+                  "*1*: the run failed; one line says what was wrong and what to do ++\n"
+                  "*2*: the command line makes no sense ++\n"
+                  "*3*: with *--strict*, an INVALID result, such as a rate that was not held ++\n"
+                  "*4*: an engine or a feature that was asked for cannot be had here ++\n"
+                  "*5*: an answer was wrong ++\n"
+                  "*129*, *130*, *131*, *143*: interrupted%s\n\n",
+                  serves ? " before it listens; after that, a signal ends it with 0"
+                         : "; what was measured is printed");
 }
 
 static void put_head(FILE *out, const char *name, const char *what)
@@ -269,7 +271,7 @@ static void put_command_page(FILE *out, const struct pp_cli_command *command, co
     if (strstr(command->usage, "ADDRESS"))
         put_addresses(out);
     put_options(out, 1U << command->job);
-    put_exit_status(out);
+    put_exit_status(out, command->job == PP_JOB_SERVE);
     put_examples(out, examples[command->job]);
     put_see_also(out, name);
 }
@@ -344,7 +346,7 @@ static void put_program_page(FILE *out, const char *name)
     put_description(out);
     put_commands(out);
     put_addresses(out);
-    put_exit_status(out);
+    put_exit_status(out, false);
     put_surroundings(out);
     put_examples(out, program_examples);
     put_see_also(out, name);

@@ -834,8 +834,8 @@ const struct pp_cli_option pp_cli_options[] = {
     { 0, "idle-timeout", NULL, "TIME", PP_CLI_TRANSPORT, SERVE,
       "a time up to a year, such as 60 (seconds), 500ms or 10m; 0 for none",
       "close connections on which nothing has come or gone\n"
-      "for so long, in seconds; 0 never does (those that\n"
-      "say nothing at first, or do not read: 2m)",
+      "for so long, in seconds; 0 never does (2m, for those\n"
+      "that say nothing at first, or do not read)",
       set_idle_timeout },
 
     { 0, "send", NULL, "TEXT", PP_CLI_FOREIGN, CLIENT, TEXT,

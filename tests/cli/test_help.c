@@ -237,6 +237,15 @@ static void test_every_exit_status_is_explained(void **state)
     }
 }
 
+static void test_a_server_that_a_signal_ends_is_no_failure(void **state)
+{
+    static const char before[] = "interrupted (before it listens; later it ends with 0)";
+
+    (void)state;
+    assert_non_null(strstr(help(PP_CLI_SERVE), before));
+    assert_null(strstr(help(PP_CLI_CLIENT), before));
+}
+
 static void test_what_an_option_takes_completes_its_error(void **state)
 {
     (void)state;
@@ -264,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_the_help_of_a_command_begins_with_its_usage_and_what_it_does),
         cmocka_unit_test(test_every_example_parses),
         cmocka_unit_test(test_every_exit_status_is_explained),
+        cmocka_unit_test(test_a_server_that_a_signal_ends_is_no_failure),
         cmocka_unit_test(test_what_an_option_takes_completes_its_error),
     };
 
