@@ -262,8 +262,9 @@ static int open_named(struct pp_outfile *file, mode_t mode)
 
         make_temporary_name(file, file->temporary);
         fd = openat(file->folder, file->temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, mode);
-        if (fd >= 0 && fstat(fd, &status) == 0) {
-            pp_leftover_note(file->folder, file->temporary, &status);
+        if (fd >= 0) {
+            if (fstat(fd, &status) == 0)
+                pp_leftover_note(file->folder, file->temporary, &status);
             return fd;
         }
         if (errno != EEXIST)

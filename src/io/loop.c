@@ -70,6 +70,8 @@ bool pp_io_queue_remove(struct pp_io_queue *queue, struct pp_io_op *op)
     return false;
 }
 
+static_assert(PP_IO_SEND_BACK - PP_IO_RECV == 4, "receives and sends stand side by side");
+
 static bool moves_bytes(const struct pp_io_op *op)
 {
     return op->kind >= PP_IO_RECV && op->kind <= PP_IO_SEND_BACK;

@@ -36,9 +36,9 @@ struct pp_io_loop {
     struct pp_io_queue bulk; /* the same, those that moved many bytes: they come after the others */
     struct pp_io_op *timers; /* by deadline, soonest first */
     struct pp_io_queue postponed;
-    const struct pp_io_op *in_a_row; /* its next datagram is called back for at once: */
-    unsigned mixed_looks;            /* bulk has not been alone in the last looks */
-    bool comes_again;                /* there is one */
+    const struct pp_io_op *in_a_row; /* called back at once if it completes again; NULL: none */
+    unsigned mixed_looks;            /* after so many more with nothing but bulk, it is alone */
+    bool comes_again;                /* in_a_row has completed again */
     uint64_t retry_ns;               /* when they are tried again */
     uint32_t armed; /* operations whose callback is still to come, wake_op included */
     struct pp_io_waiter waiter;
