@@ -275,6 +275,6 @@ def test_what_a_server_tells_of_its_clients_is_a_line_a_second_at_most(pingpong)
         result = server.interrupt()
         seconds = time.monotonic() - begun
     lines = result.err.splitlines()
-    closed = [re.fullmatch(r"pingpong · (\d+) idle connections? closed", line) for line in lines]
+    closed = [re.fullmatch(r"pingpong: (\d+) idle connections? closed", line) for line in lines]
     assert all(closed) and 2 <= len(lines) <= seconds + 1, str(result)
     assert sum(int(line[1]) for line in closed) <= len(silent), str(result)

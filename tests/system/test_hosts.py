@@ -390,7 +390,7 @@ def test_the_descriptors_of_vanished_clients_come_back(pingpong, engine, near, f
             wait_until(lambda: server.descriptors() == before, "they do not come back")
         result = server.interrupt()
         assert result.status == 0, str(result)
-        told = re.findall(r"^pingpong · (\d+) idle connections? closed$", result.err, re.MULTILINE)
+        told = re.findall(r"^pingpong: (\d+) idle connections? closed$", result.err, re.MULTILINE)
         assert sum(map(int, told)) == 50, str(result)
 
 
