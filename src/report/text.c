@@ -252,7 +252,7 @@ static void silent_line(FILE *out, const struct pp_report_style *style)
     struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
 
     pp_line_field(&line, "  server n/a:");
-    pp_line_words(&line, "it did not answer when asked again, or it says what cannot be");
+    pp_line_words(&line, "it did not answer again, has begun anew, or says what cannot be");
     pp_line_end(&line);
 }
 

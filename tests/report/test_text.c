@@ -328,7 +328,7 @@ static void test_a_server_that_did_not_answer_again_has_no_costs_and_a_reason(vo
 
     check_has(pp_text_end, &plain, result,
               "  server              n/a   n/a     n/a           n/a               n/a\n"
-              "  server n/a: it did not answer when asked again, or it says what cannot be\n");
+              "  server n/a: it did not answer again, has begun anew, or says what cannot be\n");
     check_lacks(pp_text_end, &verbose, result, "server  CPU");
 }
 

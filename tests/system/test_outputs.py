@@ -222,7 +222,7 @@ def test_the_costs_of_a_server_that_answers_so_are_unknown_in_all_formats(
     with (peers.DatagramServer if udp else peers.Server)(script) as server:
         run = pingpong("client", server.target, *args, *(["-u"] * udp), free_port=False).ok()
     assert set(run.table("cost a round trip", "server").values()) == {None}
-    run.find(r"^  server n/a: it did not answer when asked again, or it says what cannot be$")
+    run.find(r"^  server n/a: it did not answer again, has begun anew, or says what cannot be$")
     assert "server  CPU" not in run.out
     result = checked((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert result["server"]["kind"] == "pingpong" and result["costs"]["server"] is None
