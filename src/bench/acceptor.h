@@ -30,6 +30,12 @@ struct pp_acceptor {
 /* The first members are the caller's to set; listen_fd, a listening socket, is taken over. */
 void pp_acceptor_start(struct pp_acceptor *acceptor);
 
+/* Whether newcomers wait for a descriptor, as far as is known. */
+static inline bool pp_acceptor_is_full(const struct pp_acceptor *acceptor)
+{
+    return acceptor->full_since_ns > 0 && acceptor->op.kind == PP_IO_TIMER;
+}
+
 /* Accepts no more, and closes listen_fd. On the loop's thread. */
 void pp_acceptor_stop(struct pp_acceptor *acceptor);
 

@@ -15,6 +15,10 @@ struct pp_server_limits {
      * are closed, or asked whether they are still there. */
     uint64_t spare_ns;
 
+    /* How long clients may be silent before the kernel asks whether they are still there, and how
+     * long what was sent to them may be unacknowledged, in seconds: see pp_io_socket_keepalive(). */
+    int keepalive_s, unacked_s;
+
     uint64_t hello_ns;    /* a hello that has begun must be whole by then, or it is closed */
     uint64_t newcomer_ns; /* when descriptors have been short for so long, newcomers are reset */
     uint64_t drain_ns;    /* connections that have not fallen silent so long after the stop, too */
@@ -23,6 +27,8 @@ struct pp_server_limits {
 static inline struct pp_server_limits pp_server_limits_default(void)
 {
     return (struct pp_server_limits){ .spare_ns = PP_NS_PER_S,
+                                      .keepalive_s = 15,
+                                      .unacked_s = 120,
                                       .hello_ns = 5 * PP_NS_PER_S,
                                       .newcomer_ns = 10 * PP_NS_PER_S,
                                       .drain_ns = PP_NS_PER_S / 2 };

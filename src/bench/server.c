@@ -105,6 +105,7 @@ struct pp_server {
     uint64_t round_ns;                         /* when the last round began, in lived_ns */
     uint64_t stopped_ns;
     bool stopping;
+    bool probes; /* some connections are CONN_PROBED */
     struct pp_pool echoes;
     struct pp_pool talkings;
     struct talking *oldest, *newest; /* whose hello is not whole */
@@ -719,7 +720,24 @@ static void probe_silent(struct pp_server *server)
             continue;
         pp_io_socket_keepalive(conn->op.fd, 1, 4);
         set_flag(conn, CONN_PROBED);
+        server->probes = true;
         left--;
+    }
+}
+
+/* Those who were still there are trusted as before. */
+static void stop_probing(struct pp_server *server)
+{
+    const struct pp_server_limits *limits = &server->options.limits;
+
+    server->probes = false;
+    for (uint32_t i = 0; i < server->pool.used_once; i++) {
+        struct conn *conn = &server->conns[i];
+
+        if (!is_live(conn) || !(conn->flags & CONN_PROBED))
+            continue;
+        pp_io_socket_keepalive(conn->op.fd, limits->keepalive_s, limits->unacked_s);
+        clear_flags(conn, CONN_PROBED);
     }
 }
 
@@ -830,6 +848,8 @@ static enum pp_io_next on_watch(struct pp_io_op *op)
     break_half_greeted(server, now_ns);
     live(server, now_ns);
     check_idle(server);
+    if (server->probes && !pp_acceptor_is_full(&server->acceptor))
+        stop_probing(server);
     op->deadline_ns = now_ns + watch_ns(server);
     return PP_IO_REARM;
 }

@@ -77,11 +77,6 @@ static void on_notice(void *owner)
 
 /* ---- opening ---- */
 
-/* A server by itself finds out by asking whether silent clients are still there: how long they may
- * be silent before, and how long what was sent to them may be unacknowledged. */
-#define KEEPALIVE_IDLE_S 15
-#define KEEPALIVE_UNACKED_S 120
-
 static bool serves_streams(const struct pp_plan *plan)
 {
     return !plan->socket.dgram;
@@ -107,6 +102,7 @@ static const int *packet_cpus(const struct pp_plan *plan)
 
 static int open_sockets(struct pp_servers *servers, bool dgram, int *fds, struct pp_error *err)
 {
+    const struct pp_server_limits *limits = &servers->plan->server_limits;
     struct pp_io_socket_options socket = servers->plan->socket;
     int ret;
 
@@ -119,7 +115,7 @@ static int open_sockets(struct pp_servers *servers, bool dgram, int *fds, struct
     servers->owns_path = servers->owns_path || ret == 0;
     for (unsigned i = 0; i < servers->count && ret == 0 && !dgram; i++)
         if (servers->plan->job == PP_JOB_SERVE)
-            pp_io_socket_keepalive(fds[i], KEEPALIVE_IDLE_S, KEEPALIVE_UNACKED_S);
+            pp_io_socket_keepalive(fds[i], limits->keepalive_s, limits->unacked_s);
     return ret;
 }
 

@@ -256,6 +256,36 @@ static void test_a_newcomer_gets_a_descriptor_also_where_silence_has_a_long_limi
     test_a_newcomer_gets_the_descriptor_of_who_never_said_anything(state);
 }
 
+/* How many seconds what is sent to fd's end at the server may be unacknowledged. */
+static int unacked_s(int fd)
+{
+    unsigned ms = 0;
+    socklen_t len = sizeof ms;
+
+    assert_int_equal(getsockopt(end_at_server(fd), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len), 0);
+    return (int)ms / 1000;
+}
+
+static void test_who_is_silent_is_asked_while_descriptors_are_short_and_no_longer(void **state)
+{
+    struct fixture *f = *state;
+    int spoken, newcomer;
+
+    f->limits.spare_ns = SHORT_NS;
+    serve_with_few_descriptors(f);
+    spoken = spoken_client(f);
+    newcomer = client_socket(f);
+    use_up_descriptors(f);
+    client_connect(f, newcomer);
+    while (unacked_s(spoken) != 4)
+        assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    give_back_descriptors(f, FEW / 4);
+    is_echoed_when_driven(f, newcomer, "PING\n");
+    while (unacked_s(spoken) != f->limits.unacked_s)
+        assert_int_equal(pp_io_loop_poll(f->loop), 0);
+    is_echoed_when_driven(f, spoken, "PING\n");
+}
+
 static void test_newcomers_that_waited_in_vain_are_reset(void **state)
 {
     struct fixture *f = *state;
@@ -413,6 +443,7 @@ int main(void)
         ON_EACH_ENGINE(test_half_a_hello_is_closed_in_time),
         ON_EACH_ENGINE(test_a_newcomer_gets_the_descriptor_of_who_never_said_anything),
         ON_EACH_ENGINE(test_a_newcomer_gets_a_descriptor_also_where_silence_has_a_long_limit),
+        ON_EACH_ENGINE(test_who_is_silent_is_asked_while_descriptors_are_short_and_no_longer),
         ON_EACH_ENGINE(test_newcomers_that_waited_in_vain_are_reset),
         ON_EACH_ENGINE(test_newcomers_that_waited_are_served_once_there_is_a_descriptor),
         ON_EACH_ENGINE(test_what_was_taken_in_is_echoed_before_the_end),
