@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 
-#include <fcntl.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 /* How long no connection is accepted after descriptors or memory ran out: asking again at once
@@ -12,9 +12,10 @@
 
 static enum pp_io_next on_accepted(struct pp_io_op *op);
 
+/* Any descriptor will do. For this one there need be no file, only room. */
 static int reserve_open(void)
 {
-    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return eventfd(0, EFD_CLOEXEC);
 }
 
 static enum pp_io_next on_listener_closed(struct pp_io_op *op)
