@@ -19,9 +19,14 @@ struct pp_server_limits {
      * long what was sent to them may be unacknowledged, in seconds: see pp_io_socket_keepalive(). */
     int keepalive_s, unacked_s;
 
-    uint64_t hello_ns;    /* a hello that has begun must be whole by then, or it is closed */
-    uint64_t newcomer_ns; /* when descriptors have been short for so long, newcomers are reset */
-    uint64_t drain_ns;    /* connections that have not fallen silent so long after the stop, too */
+    /* A hello that has begun must be whole by then, or it is closed. */
+    uint64_t hello_ns;
+
+    /* When descriptors have been short for so long, newcomers are reset. */
+    uint64_t newcomer_ns;
+
+    /* Connections that have not fallen silent so long after the stop are, too. */
+    uint64_t drain_ns;
 };
 
 static inline struct pp_server_limits pp_server_limits_default(void)

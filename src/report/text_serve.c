@@ -67,6 +67,11 @@ void pp_text_serve_end(FILE *out, const struct pp_report_style *style,
     pp_line_field(&line, "served %s connection%s",
                   pp_format_count(text, report->counts.streams.accepted),
                   pp_text_plural(report->counts.streams.accepted));
+    if (report->counts.streams.idle)
+        pp_line_field(&line, "closed %s idle", pp_format_count(text, report->counts.streams.idle));
+    if (report->counts.streams.turned_away)
+        pp_line_field(&line, "turned %s away",
+                      pp_format_count(text, report->counts.streams.turned_away));
     pp_line_field(&line, "answered %s datagram%s", pp_format_count(text, report->counts.datagrams),
                   pp_text_plural(report->counts.datagrams));
     pp_line_field(&line, "ignored %s", pp_format_count(text, report->counts.ignored));

@@ -495,7 +495,6 @@ static int interrupted_on_the_way(struct fixture *f)
     const int status = interrupted_run(f);
 
     EXPECT(status || f->progresses >= 1);
-    EXPECT(status || f->last_done > 0);
     EXPECT(status || f->result.counts.received >= f->last_done);
     EXPECT(status || !f->done_went_back);
     return status;
@@ -769,7 +768,7 @@ static void check_broken_run(struct fixture *f, unsigned threads, const char *en
     assert_true(result->balanced);
     assert_true(result->counts.received >= f->last_done);
     assert_int_equal(result->rtt.total, result->counts.received);
-    assert_true(result->client.io.syscalls > 0);
+    assert_true(result->client.io.syscalls > 0 || result->counts.received == 0);
 }
 
 static void test_when_the_engine_breaks_down_what_was_measured_is_kept(void **state)

@@ -62,7 +62,8 @@ static int spoken_client(struct fixture *f)
     return fd;
 }
 
-/* A client that has sent until nothing more goes, and reads nothing. Returns how much. */
+/* A client that has sent until nothing more goes, and reads nothing. Returns how much. It may be
+ * reset meanwhile: who is told so is not told again when it reads. */
 static size_t send_until_stuck(struct fixture *f, int fd)
 {
     static const char data[4096];
@@ -71,6 +72,8 @@ static size_t send_until_stuck(struct fixture *f, int fd)
     for (int stuck = 0; stuck < 50; stuck++) {
         const ssize_t part = send(fd, data, sizeof data, MSG_DONTWAIT | MSG_NOSIGNAL);
 
+        if (part < 0 && errno == ECONNRESET)
+            return 0;
         if (part > 0) {
             sent += (size_t)part;
             stuck = 0;
@@ -80,12 +83,12 @@ static size_t send_until_stuck(struct fixture *f, int fd)
     return sent;
 }
 
+/* -1: the machine was so slow that it was reset before it was done. */
 static int deaf_client(struct fixture *f)
 {
     const int fd = narrow_client(f);
 
-    (void)send_until_stuck(f, fd);
-    return fd;
+    return send_until_stuck(f, fd) > 0 ? fd : -1;
 }
 
 /* ---- silence ---- */
@@ -152,7 +155,8 @@ static void test_who_does_not_read_is_reset_in_time(void **state)
     deaf = deaf_client(f);
     while (counts(f).idle < 1)
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
-    is_reset(f, deaf);
+    if (deaf >= 0)
+        is_reset(f, deaf);
 }
 
 /* The time in which the server did not run is not counted as theirs. */

@@ -389,9 +389,8 @@ def test_the_descriptors_of_vanished_clients_come_back(pingpong, engine, near, f
             near.link("down")
             wait_until(lambda: server.descriptors() == before, "they do not come back")
         result = server.interrupt()
-        assert result.status == 0, str(result)
-        told = re.findall(r"^pingpong: (\d+) idle connections? closed$", result.err, re.MULTILINE)
-        assert sum(map(int, told)) == 50, str(result)
+        assert result.status == 0 and "closed" in result.err, str(result)
+        result.find(r"^served 50 connections · closed 50 idle ·")
 
 
 def test_vanished_clients_make_room_when_descriptors_run_out(pingpong, engine, near, far):
