@@ -15,8 +15,9 @@ struct pp_server_limits {
      * are closed, or asked whether they are still there. */
     uint64_t spare_ns;
 
-    /* How long clients may be silent before the kernel asks whether they are still there, and how
-     * long what was sent to them may be unacknowledged, in seconds: see pp_io_socket_keepalive(). */
+    /* In seconds, as for pp_io_socket_keepalive(): how long clients may be silent before the kernel
+     * asks whether they are still there, and how long what was sent to them may be
+     * unacknowledged. */
     int keepalive_s, unacked_s;
 
     /* A hello that has begun must be whole by then, or it is closed. */
