@@ -402,18 +402,6 @@ static void test_when_descriptors_run_out_clients_are_accepted_later(void **stat
     hear(fd, "PING\n");
 }
 
-/* An accept that is under way goes by the limit of when it began. */
-static void use_up_descriptors(struct fixture *f)
-{
-    int fd;
-
-    while ((fd = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0) {
-        assert_true(f->client_count < CLIENTS_MAX);
-        f->clients[f->client_count++] = fd;
-    }
-    assert_int_equal(errno, EMFILE);
-}
-
 static void test_when_descriptors_run_out_old_clients_go_on(void **state)
 {
     struct fixture *f = *state;

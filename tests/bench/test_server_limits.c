@@ -216,17 +216,6 @@ static void serve_with_few_descriptors(struct fixture *f)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static void use_up_descriptors(struct fixture *f)
-{
-    int fd;
-
-    while ((fd = fcntl(0, F_DUPFD_CLOEXEC, 0)) >= 0) {
-        assert_true(f->client_count < CLIENTS_MAX);
-        f->clients[f->client_count++] = fd;
-    }
-    assert_int_equal(errno, EMFILE);
-}
-
 /* Those that were used up last are free again. */
 static void give_back_descriptors(struct fixture *f, int count)
 {
