@@ -17,8 +17,9 @@ some time in a run. Their kernel still holds their connections: whoever waits fo
 to go away, waits for ever. The other half goes on.
 
 Memory: what pools have handed out once is resident from then on. So churns that are larger than the
-one to come go first, for as long as the memory grows, and what is resident after that is the mark to
-come back to. A few seconds cannot tell a pool that fills from a leak: memory is judged after minutes.
+one to come go first, for as long as the memory grows, then a tenth of the churn itself, with clients
+and all, and what is resident after that is the mark to come back to. A few seconds cannot tell a
+pool that fills from a leak: memory is judged after minutes.
 """
 
 import argparse
@@ -378,7 +379,7 @@ class Soak:
                     return
                 before = server.rss_kib()
 
-    def churn(self, server):
+    def churn(self, server, seconds):
         """The windows of the client, what the churn has done, and the memory meanwhile."""
         both = {False: [], True: []}
         rss, most_threads = [], [0]
@@ -386,14 +387,14 @@ class Soak:
         def look():
             rss.append((time.monotonic(), server.rss_kib()))
             most_threads[0] = max(most_threads[0], server.threads())
-            vanishers.tend(min(VANISH_S, self.args.seconds / 3))
+            vanishers.tend(min(VANISH_S, seconds / 3))
 
         with Churn(self.place, server.port, self.seed()) as churn, Vanishers(
             self.place, server.port, self.seed()
         ) as vanishers:
             begin = time.monotonic()
             udp = False
-            while time.monotonic() - begin < self.args.seconds:
+            while time.monotonic() - begin < seconds:
                 both[udp].append(measure(self.place, server.port, udp, self.window_s, look))
                 udp = not udp
             done = churn.stop()
@@ -460,9 +461,10 @@ class Soak:
             measure(self.place, server.port, True, 0.5)
             idle = server.descriptors(), server.threads()
             self.saturate(server)
+            self.churn(server, self.args.seconds / 10)
             wait_for(lambda: (server.descriptors(), server.threads()) == idle, self.rest_s)
             marks = (*idle, server.rss_kib())
-            churned, done, vanished, rss, most_threads = self.churn(server)
+            churned, done, vanished, rss, most_threads = self.churn(server, self.args.seconds)
             self.check(None, "visits elsewhere", pace_text(elsewhere))
             self.check(None, "visits", f"{pace_text(done)}, and {vanished:,} vanished")
             self.rest(server, marks)
