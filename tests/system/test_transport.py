@@ -371,6 +371,21 @@ def test_a_unix_socket_that_nobody_has_made_is_named_with_the_way_out(pingpong, 
     assert result.failed(1, f"{tmp_path}/none", "pingpong serve unix:/path").out == ""
 
 
+def test_a_file_that_is_no_socket_is_named_as_such_to_a_client(pingpong, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    result = pingpong("client", f"unix:{path}", "-n", 1, free_port=False)
+    assert result.failed(1, str(path), "no socket: pick another").out == ""
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("job", ["run", "serve", "client"])
+def test_a_unix_path_that_is_too_long_is_named_with_how_long_it_may_be(pingpong, tmp_path, job):
+    path = str(tmp_path / "x").ljust(108, "x")
+    args = ("-n", 1, "-H", f"unix:{path}") if job == "run" else (job, f"unix:{path}")
+    assert pingpong(*args, free_port=False).failed(2, path[:40], "at most 107 bytes", "has 108").out == ""
+
+
 # ---- connecting -----------------------------------------------------------------------------
 
 
