@@ -1,7 +1,5 @@
 #include "bench/latency.h"
 
-#include "measure/stat.h"
-
 #include <stddef.h>
 
 /* Less than twice as much is not worth a line. */
@@ -9,15 +7,9 @@
 
 void pp_quantile_of(struct pp_quantile *quantile, const struct pp_hist *hist, double q)
 {
-    uint64_t low, high;
-
     *quantile = (struct pp_quantile){ .q = q, .supported = pp_hist_supports(hist, q) };
-    if (!quantile->supported)
-        return;
-    pp_stat_quantile_ranks(hist->total, q, &low, &high);
-    quantile->ns = pp_hist_quantile_ns(hist, q);
-    quantile->low_ns = pp_hist_at_rank_ns(hist, low);
-    quantile->high_ns = pp_hist_at_rank_ns(hist, high);
+    if (quantile->supported)
+        quantile->ns = pp_hist_quantile_ns(hist, q);
 }
 
 void pp_latency_of(struct pp_latency *latency, const struct pp_hist *hist,

@@ -9,10 +9,9 @@
 #include <stdint.h>
 
 struct pp_quantile {
-    double q;                 /* 0 to 1 */
-    bool supported;           /* samples enough lie beyond it; otherwise the rest says nothing */
-    uint64_t ns;              /* the value */
-    uint64_t low_ns, high_ns; /* between these it lies with 95 %, within this run */
+    double q;       /* 0 to 1 */
+    bool supported; /* samples enough lie beyond it; otherwise ns says nothing */
+    uint64_t ns;
 };
 
 struct pp_latency {

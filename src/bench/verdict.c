@@ -202,7 +202,9 @@ static void judge_samples(struct pp_verdict *verdict, const struct pp_result *re
             pp_format_count(text, latency->samples));
     if (latency->saturated > 0)
         add(verdict, PP_REASON_OUT_OF_RANGE, PP_SUSPECT,
-            "round trips that took more than 60 s, and are counted as 60 s: %s",
+            "round trips of more than 60 s, which are not told apart: %s; a percentile among them "
+            "is "
+            "given as the maximum",
             pp_format_count(text, latency->saturated));
 }
 

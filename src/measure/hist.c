@@ -146,17 +146,17 @@ static uint32_t index_of_rank(const struct pp_hist *hist, uint64_t rank)
     }
 }
 
-uint64_t pp_hist_at_rank_ns(const struct pp_hist *hist, uint64_t rank)
-{
-    return least(pp_hist_highest_ns(index_of_rank(hist, rank)), hist->max_ns);
-}
-
 uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q)
 {
+    uint64_t rank;
+
     pp_assert(q > 0 && q <= 1);
     if (hist->total == 0)
         return 0;
-    return pp_hist_at_rank_ns(hist, quantile_rank(hist->total, q));
+    rank = quantile_rank(hist->total, q);
+    if (rank > hist->total - hist->saturated)
+        return hist->max_ns;
+    return least(pp_hist_highest_ns(index_of_rank(hist, rank)), hist->max_ns);
 }
 
 /* Asked of whole samples, because 1 - 0.9999 in floating point would ask for 100,001 of them. */
@@ -200,11 +200,15 @@ static uint32_t small_index_of_rank(const struct pp_hist_small *hist, uint64_t r
 
 uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q)
 {
+    uint32_t index;
+
     pp_assert(q > 0 && q <= 1);
     if (hist->total == 0)
         return 0;
-    return least(small_highest_ns(small_index_of_rank(hist, quantile_rank(hist->total, q))),
-                 hist->max_ns);
+    index = small_index_of_rank(hist, quantile_rank(hist->total, q));
+    if (index == pp_hist_small_index(PP_HIST_HIGHEST_NS))
+        return hist->max_ns;
+    return least(small_highest_ns(index), hist->max_ns);
 }
 
 bool pp_hist_small_supports(const struct pp_hist_small *hist, double q)

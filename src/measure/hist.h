@@ -1,7 +1,7 @@
 /* A latency histogram with the geometry of HdrHistogram: 3 significant digits, from 1 ns to 60 s.
  * Values up to 2,047 have a bucket each; above, each doubling has 1,024 equal buckets, so a value
  * read back is never off by more than 1 part in 1,000. Values above the range are counted as
- * saturated and stand in the histogram as its highest value; they are never wrapped.
+ * saturated and stand in the highest bucket; they are never wrapped.
  * Source: http://hdrhistogram.org, "HdrHistogram: a high dynamic range histogram" (G. Tene). */
 #ifndef PP_MEASURE_HIST_H
 #define PP_MEASURE_HIST_H
@@ -73,12 +73,9 @@ uint64_t pp_hist_highest_ns(uint32_t index);
 
 /* The value at or below which a share q (0 < q <= 1) of the samples lies, as HdrHistogram defines
  * it: the highest value of the bucket that holds sample number ceil(q * total). Never above the
- * exact maximum. 0 without samples. */
+ * exact maximum, and that itself where the sample is saturated: no more is known of those. 0
+ * without samples. */
 uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q);
-
-/* The highest value of the bucket that holds sample number rank, 1 to total, in rising order. Never
- * above the exact maximum. */
-uint64_t pp_hist_at_rank_ns(const struct pp_hist *hist, uint64_t rank);
 
 /* Whether enough samples lie beyond q to print it: total * (1 - q) >= 10. */
 bool pp_hist_supports(const struct pp_hist *hist, double q);
@@ -127,8 +124,8 @@ static inline void pp_hist_small_record(struct pp_hist_small *hist, uint64_t val
 
 /* As pp_hist_quantile_ns(): the highest value of the bucket that holds sample number
  * ceil(q * total), never above the exact maximum. At least that sample, and above it by less than
- * 1/16 (6.25 %) of it, or by less than 8 ns, whichever is more. Samples above 60 s are read as the
- * highest value of the last bucket, 60.1 s. */
+ * 1/16 (6.25 %) of it, or by less than 8 ns, whichever is more. In the last bucket, which holds all
+ * that is above 60 s, it is the exact maximum. */
 uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q);
 
 /* As pp_hist_supports(). */

@@ -21,23 +21,6 @@ struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n)
     return (struct pp_interval){ hits == 0 ? 0 : middle - half, hits == n ? 1 : middle + half };
 }
 
-static uint64_t rank_clamp(double rank, uint64_t n)
-{
-    if (!(rank >= 1))
-        return 1;
-    return rank < (double)n ? (uint64_t)rank : n;
-}
-
-void pp_stat_quantile_ranks(uint64_t n, double q, uint64_t *lower, uint64_t *upper)
-{
-    const double middle = (double)n * q;
-    const double half = Z_95 * sqrt(middle * (1 - q));
-
-    pp_assert(n > 0 && q >= 0 && q <= 1);
-    *lower = rank_clamp(floor(middle - half), n);
-    *upper = rank_clamp(ceil(middle + 1 + half), n);
-}
-
 /* ---- trend ---- */
 
 /* Shell sort with Ciura's gaps: qsort(3) may allocate. */

@@ -12,13 +12,6 @@ struct pp_interval {
  * doi 10.1080/01621459.1927.10502953). Without a sample it says nothing: 0 to 1. */
 struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n);
 
-/* The ranks, 1 to n, between which the quantile q of the whole lies with 95 %, when n samples are
- * sorted in rising order: floor(n q - 1.96 sqrt(n q (1 - q))) and ceil(n q + 1 + the same root),
- * the normal approximation of the binomial distribution (Le Boudec, Performance Evaluation of
- * Computer and Communication Systems, 2010, on quantiles), as far as there are such. It holds for
- * independent samples, and so within one run at best. n > 0; 0 <= q <= 1. */
-void pp_stat_quantile_ranks(uint64_t n, double q, uint64_t *lower, uint64_t *upper);
-
 #define PP_TREND_VALUES_MAX 64
 
 /* A rise from nothing, or to more than a hundred times as much, is told as this. */

@@ -236,11 +236,8 @@ static json_t *quantiles(const struct pp_latency *latency)
 
     for (unsigned i = 0; array && i < latency->count; i++) {
         const struct pp_quantile *quantile = &latency->quantiles[i];
-        const bool known = quantile->supported;
-        json_t *object = json_pack("{s:f, s:o, s:o, s:o}", "percentile", quantile->q * 100, "ns",
-                                   pp_json_ns(quantile->ns, known), "low_ns",
-                                   pp_json_ns(quantile->low_ns, known), "high_ns",
-                                   pp_json_ns(quantile->high_ns, known));
+        json_t *object = json_pack("{s:f, s:o}", "percentile", quantile->q * 100, "ns",
+                                   pp_json_ns(quantile->ns, quantile->supported));
 
         if (json_array_append_new(array, object) < 0) {
             json_decref(array);

@@ -308,7 +308,8 @@ static void test_a_round_trip_of_more_than_a_minute_is_suspect(void **state)
     struct pp_result *result = *state;
 
     result->rtt_latency.saturated = 2;
-    check(result, PP_REASON_OUT_OF_RANGE, PP_SUSPECT, "more than 60 s, and are counted as 60 s: 2");
+    check(result, PP_REASON_OUT_OF_RANGE, PP_SUSPECT,
+          "more than 60 s, which are not told apart: 2");
 }
 
 static void test_a_rate_that_changed_is_suspect_if_chance_does_not_explain_it(void **state)

@@ -310,8 +310,26 @@ static void test_values_beyond_the_range_are_saturated_and_never_wrapped(void **
     assert_true(hist.min_ns == PP_HIST_HIGHEST_NS);
     assert_true(hist.max_ns == UINT64_C(1) << 63);
     assert_true(hist.sum_ns == (UINT64_C(1) << 63) + 2 * PP_HIST_HIGHEST_NS + 1);
-    assert_int_equal(pp_hist_index(pp_hist_quantile_ns(&hist, 1)),
-                     pp_hist_index(PP_HIST_HIGHEST_NS));
+}
+
+/* Nothing is known of them but that the longest is the maximum. */
+static void test_quantiles_beyond_the_range_are_the_maximum_and_never_below_the_minimum(
+    void **state)
+{
+    struct pp_hist hist;
+
+    (void)state;
+    pp_hist_reset(&hist);
+    pp_hist_record(&hist, 2 * PP_HIST_HIGHEST_NS);
+    pp_hist_record(&hist, 3 * PP_HIST_HIGHEST_NS);
+    assert_true(pp_hist_quantile_ns(&hist, 0.5) == 3 * PP_HIST_HIGHEST_NS);
+    assert_true(pp_hist_quantile_ns(&hist, 1) == 3 * PP_HIST_HIGHEST_NS);
+    for (int i = 0; i < 8; i++)
+        pp_hist_record(&hist, PP_HIST_HIGHEST_NS);
+    assert_int_equal(pp_hist_index(PP_HIST_HIGHEST_NS), pp_hist_index(59999999999));
+    assert_in_range(pp_hist_quantile_ns(&hist, 0.8), PP_HIST_HIGHEST_NS,
+                    PP_HIST_HIGHEST_NS + PP_HIST_HIGHEST_NS / 1000);
+    assert_true(pp_hist_quantile_ns(&hist, 0.9) == 3 * PP_HIST_HIGHEST_NS);
 }
 
 static void test_merging_equals_recording_everything_into_one(void **state)
@@ -401,6 +419,8 @@ int main(void)
         cmocka_unit_test(test_mean_minimum_and_maximum_are_exact),
         cmocka_unit_test(test_a_sample_of_zero_is_a_sample),
         cmocka_unit_test(test_values_beyond_the_range_are_saturated_and_never_wrapped),
+        cmocka_unit_test(
+            test_quantiles_beyond_the_range_are_the_maximum_and_never_below_the_minimum),
         cmocka_unit_test(test_merging_equals_recording_everything_into_one),
         cmocka_unit_test(test_merging_an_empty_histogram_changes_nothing),
         cmocka_unit_test(test_a_quantile_is_supported_from_10_samples_beyond_it),

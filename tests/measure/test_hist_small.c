@@ -18,7 +18,7 @@ static uint64_t highest_ns(uint64_t value_ns)
     struct pp_hist_small hist = { .total = 0 };
 
     pp_hist_small_record(&hist, value_ns);
-    hist.max_ns = UINT64_MAX; /* so that it is not what is returned */
+    hist.max_ns = PP_HIST_HIGHEST_NS; /* so that it is not what is returned, but in the last one */
     return pp_hist_small_quantile_ns(&hist, 1);
 }
 
@@ -140,7 +140,8 @@ static void test_values_beyond_the_range_are_in_the_last_bucket(void **state)
     pp_hist_small_record(&hist, PP_HIST_HIGHEST_NS);
     assert_int_equal(hist.counts[pp_hist_small_index(PP_HIST_HIGHEST_NS)], 2);
     assert_true(hist.max_ns == UINT64_MAX);
-    assert_true(pp_hist_small_quantile_ns(&hist, 1) == UINT64_C(60129542143));
+    assert_true(pp_hist_small_quantile_ns(&hist, 0.5) == UINT64_MAX);
+    assert_true(pp_hist_small_quantile_ns(&hist, 1) == UINT64_MAX);
 }
 
 static void test_a_full_bucket_takes_no_more_and_quantiles_go_on(void **state)

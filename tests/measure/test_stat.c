@@ -132,92 +132,6 @@ static void test_without_a_sample_anything_is_possible(void **state)
     assert_true(got.low == 0 && got.high == 1);
 }
 
-/* ---- ranks of a quantile ---- */
-
-/* J.-Y. Le Boudec, Performance Evaluation of Computer and Communication Systems (2010), table A.1,
- * for the median: exact there up to n = 70, and by the approximation above. */
-static void test_the_medians_ranks_are_those_of_the_literature(void **state)
-{
-    static const struct {
-        uint64_t n, lower, upper;
-    } table[] = { { 71, 27, 45 }, { 100, 40, 61 } };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(table); i++) {
-        uint64_t lower;
-        uint64_t upper;
-
-        pp_stat_quantile_ranks(table[i].n, 0.5, &lower, &upper);
-        assert_int_equal(lower, table[i].lower);
-        assert_int_equal(upper, table[i].upper);
-    }
-}
-
-/* The chance that at least lower and fewer than upper of n samples lie below the quantile. */
-static double coverage(uint64_t n, double q, uint64_t lower, uint64_t upper)
-{
-    const double count = (double)n;
-    double sum = 0;
-
-    for (uint64_t k = lower; k < upper; k++) {
-        const double hits = (double)k;
-
-        sum += exp(lgamma(count + 1) - lgamma(hits + 1) - lgamma(count - hits + 1) + hits * log(q) +
-                   (count - hits) * log(1 - q));
-    }
-    return sum;
-}
-
-/* What the ranks mean, by the binomial distribution itself, with 10 samples on each side. */
-static void test_the_ranks_hold_the_quantile_nineteen_times_in_twenty(void **state)
-{
-    static const double quantiles[] = { 0.01, 0.1, 0.5, 0.9, 0.99, 0.999 };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(quantiles); i++) {
-        const double q = quantiles[i];
-        const double tail = q < 0.5 ? q : 1 - q;
-
-        for (double n = ceil(10 / tail); n < 20000; n *= 1.07) {
-            uint64_t lower;
-            uint64_t upper;
-
-            pp_stat_quantile_ranks((uint64_t)n, q, &lower, &upper);
-            assert_true(coverage((uint64_t)n, q, lower, upper) > 0.945);
-            assert_true(coverage((uint64_t)n, q, lower, upper) < 0.995);
-        }
-    }
-}
-
-static void test_ranks_stay_within_the_samples(void **state)
-{
-    (void)state;
-    for (uint64_t n = 1; n < 300; n++) {
-        for (double q = 0; q <= 1; q += 0.125) {
-            uint64_t lower;
-            uint64_t upper;
-
-            pp_stat_quantile_ranks(n, q, &lower, &upper);
-            assert_true(1 <= lower && lower <= upper && upper <= n);
-            assert_true((double)lower <= fmax(1, (double)n * q));
-            assert_true((double)upper >= fmin((double)n, (double)n * q));
-        }
-    }
-}
-
-static void test_ranks_of_very_many_samples_do_not_wrap(void **state)
-{
-    uint64_t lower;
-    uint64_t upper;
-
-    (void)state;
-    pp_stat_quantile_ranks(UINT64_MAX, 1, &lower, &upper);
-    assert_true(upper == UINT64_MAX && lower == UINT64_MAX);
-    pp_stat_quantile_ranks(1000000000000, 0.5, &lower, &upper);
-    assert_true(lower == 500000000000 - 979982);
-    assert_true(upper == 500000000000 + 979983);
-}
-
 /* ---- trend ---- */
 
 static struct pp_trend trend_of(unsigned count, double (*value)(unsigned i))
@@ -472,10 +386,6 @@ int main(void)
         cmocka_unit_test(test_none_and_all_touch_the_end_exactly),
         cmocka_unit_test(test_more_samples_of_the_same_share_say_more),
         cmocka_unit_test(test_without_a_sample_anything_is_possible),
-        cmocka_unit_test(test_the_medians_ranks_are_those_of_the_literature),
-        cmocka_unit_test(test_the_ranks_hold_the_quantile_nineteen_times_in_twenty),
-        cmocka_unit_test(test_ranks_stay_within_the_samples),
-        cmocka_unit_test(test_ranks_of_very_many_samples_do_not_wrap),
         cmocka_unit_test(test_a_trend_is_what_the_formulas_give_by_hand),
         cmocka_unit_test(test_the_slope_is_the_one_of_a_line_through_its_points),
         cmocka_unit_test(test_equal_values_have_no_trend),

@@ -58,7 +58,6 @@ def assert_latency(latency):
     """Percentiles rise, and lie where they can."""
     found = [p for p in latency["percentiles"] if p["ns"] is not None]
     for percentile in found:
-        assert percentile["low_ns"] <= percentile["ns"] <= percentile["high_ns"]
         assert latency["min_ns"] <= percentile["ns"] <= latency["max_ns"]
         assert latency["samples"] * (100 - percentile["percentile"]) >= 999
     values = [p["ns"] for p in sorted(found, key=lambda p: p["percentile"])]

@@ -581,7 +581,7 @@ def test_the_schema_refuses_what_a_result_must_not_be(pingpong):
         {**result, "duration_ns": 1.5},
         {**result, "verdict": {**result["verdict"], "level": "GOOD"}},
         {**result, "counts": {**result["counts"], "lost": -1}},
-        {**result, "format_version": 2},
+        {**result, "format_version": 3},
     ]
     for number, value in enumerate(broken):
         with pytest.raises(AssertionError):
