@@ -391,6 +391,10 @@ static void record(struct conn *c, const struct trip *trip, uint64_t now_ns)
     if (open_loop)
         pp_hist_record(client->options.response, response_ns);
     pp_hist_small_record(&client->conn_rtts[c - client->conns], response_ns);
+    atomic_store_explicit(&client->latency_ns,
+                          atomic_load_explicit(&client->latency_ns, memory_order_relaxed) +
+                              response_ns,
+                          memory_order_relaxed);
     if (response_ns >= client->counts.worst_ns) {
         client->counts.worst_ns = response_ns;
         client->counts.worst_at_ns = now_ns;
@@ -619,6 +623,7 @@ static void begin_counting(struct pp_client *client)
 
     client->counts = (struct pp_client_counts){ .failed_connections = failed };
     atomic_store_explicit(&client->received, 0, memory_order_relaxed);
+    atomic_store_explicit(&client->latency_ns, 0, memory_order_relaxed);
     client->under_way = 0;
     client->too_late = 0;
     client->quota = 0;
@@ -881,6 +886,11 @@ void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct
 uint64_t pp_client_received(const struct pp_client *client)
 {
     return atomic_load_explicit(&client->received, memory_order_relaxed);
+}
+
+uint64_t pp_client_latency_ns(const struct pp_client *client)
+{
+    return atomic_load_explicit(&client->latency_ns, memory_order_relaxed);
 }
 
 uint64_t pp_client_moved(const struct pp_client *client)

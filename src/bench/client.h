@@ -133,6 +133,9 @@ void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *su
 /* From any thread: how many answers this phase has brought so far. */
 uint64_t pp_client_received(const struct pp_client *client);
 
+/* The sum of what these took, counted as the result's main figures are. On any thread. */
+uint64_t pp_client_latency_ns(const struct pp_client *client);
+
 /* From any thread: changes whenever something came, or a part of a message went out that did not go
  * out at once. */
 uint64_t pp_client_moved(const struct pp_client *client);

@@ -329,6 +329,15 @@ uint64_t pp_clients_received(const struct pp_clients *clients)
     return received;
 }
 
+uint64_t pp_clients_latency_ns(const struct pp_clients *clients)
+{
+    uint64_t latency_ns = 0;
+
+    for (unsigned i = 0; i < clients->count; i++)
+        latency_ns += pp_client_latency_ns(clients->threads[i].client);
+    return latency_ns;
+}
+
 uint64_t pp_clients_moved(const struct pp_clients *clients)
 {
     uint64_t moved = 0;

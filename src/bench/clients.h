@@ -55,6 +55,9 @@ struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, s
 /* How many answers the phase has brought so far. */
 uint64_t pp_clients_received(const struct pp_clients *clients);
 
+/* What they took together; as the clients go on meanwhile, it may be that of a few more or less. */
+uint64_t pp_clients_latency_ns(const struct pp_clients *clients);
+
 /* Changes whenever one of them has moved a byte: see pp_client_moved(). */
 uint64_t pp_clients_moved(const struct pp_clients *clients);
 

@@ -86,13 +86,14 @@ struct pp_client {
     const struct pp_plan *plan;
     const struct pp_transport *transport;
     struct pp_client_counts counts;
-    _Atomic uint64_t received; /* counts.received, for other threads */
-    _Atomic uint64_t moved;    /* bytes, see pp_client_moved() */
-    uint64_t acked;            /* bytes, when the kernel was asked last */
-    uint64_t moved_at_look;    /* moved, after that; UINT64_MAX: it was not asked yet */
-    uint64_t under_way;        /* messages of this phase whose answer is awaited */
-    uint64_t too_late;         /* those whose answer came after the end of the phase */
-    uint64_t retransmits;      /* of connections of this phase that have failed */
+    _Atomic uint64_t received;   /* counts.received, for other threads */
+    _Atomic uint64_t latency_ns; /* the sum of what these took, for other threads */
+    _Atomic uint64_t moved;      /* bytes, see pp_client_moved() */
+    uint64_t acked;              /* bytes, when the kernel was asked last */
+    uint64_t moved_at_look;      /* moved, after that; UINT64_MAX: it was not asked yet */
+    uint64_t under_way;          /* messages of this phase whose answer is awaited */
+    uint64_t too_late;           /* those whose answer came after the end of the phase */
+    uint64_t retransmits;        /* of connections of this phase that have failed */
     enum phase_state state;
     struct pp_phase phase;
     uint64_t end_ns;    /* of the phase; UINT64_MAX: by the budget alone */

@@ -9,6 +9,7 @@
 #include "bench/latency.h"
 #include "bench/loops.h"
 #include "bench/plan.h"
+#include "bench/slices.h"
 #include "bench/verdict.h"
 #include "io/io.h"
 #include "measure/disturbance.h"
@@ -76,7 +77,7 @@ struct pp_result {
     struct pp_route route; /* interface "": none is known, or none is used */
     uint64_t clock_reading_ns;
     struct pp_disturbance disturbance;
-    struct pp_trend trend; /* of the rate */
+    struct pp_steadiness steadiness;
     struct pp_verdict verdict;
 };
 

@@ -16,7 +16,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TICK_NS (100 * PP_NS_PER_MS)
+/* How often it is looked at how far the clients are; all but the slices waits for some ticks. */
+#define TICK_NS (25 * PP_NS_PER_MS)
+#define TICKS_OF_WATCH 4
+#define WATCH_NS (TICKS_OF_WATCH * TICK_NS)
 
 #define TEXT_BYTES 256
 
@@ -63,6 +66,7 @@ struct run {
     uint64_t started_ns; /* the measurement */
     uint64_t ticked_moved;
     uint64_t quiet_ns;
+    unsigned ticks;
     struct pp_slices slices;
     struct pp_disturbance_reading before;
     struct pp_hist *scratch; /* for the end */
@@ -438,7 +442,7 @@ static void watch_silence(struct run *run)
     const uint64_t moved = pp_clients_moved(run->clients);
     char text[TEXT_BYTES];
 
-    run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + TICK_NS : 0;
+    run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + WATCH_NS : 0;
     run->ticked_moved = moved;
     if (run->quiet_ns < patience_ns(run->plan) / 10)
         return;
@@ -453,22 +457,39 @@ static void watch_silence(struct run *run)
     fail(run, -ETIMEDOUT, text);
 }
 
+/* What comes after the time is over, in the drain, belongs to no slice. */
+static void note_slice(struct run *run)
+{
+    const struct pp_slices_mark mark = { .at_ns = pp_clock_now_ns(),
+                                         .trips = pp_clients_received(run->clients),
+                                         .latency_ns = pp_clients_latency_ns(run->clients) };
+
+    if (!run->plan->time_ns || mark.at_ns - run->started_ns <= run->plan->time_ns)
+        pp_slices_note(&run->slices, &mark);
+}
+
+static void show_progress(struct run *run)
+{
+    const uint64_t received = pp_clients_received(run->clients);
+    const uint64_t elapsed_ns = pp_clock_now_ns() - run->started_ns;
+
+    run->hooks->on_progress(run->hooks->context, received,
+                            share_done(run->plan, received, elapsed_ns), elapsed_ns);
+}
+
 static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
-    const uint64_t received = pp_clients_received(run->clients);
-    uint64_t elapsed_ns;
+    const bool watches = ++run->ticks % TICKS_OF_WATCH == 0;
 
     if (op->res < 0 || run->stage == STAGE_LEAVE)
         return PP_IO_DISARM;
-    if (run->stage == STAGE_MEASURE) {
-        elapsed_ns = pp_clock_now_ns() - run->started_ns;
-        if (!run->plan->time_ns || elapsed_ns <= run->plan->time_ns)
-            pp_slices_note(&run->slices, received);
-        run->hooks->on_progress(run->hooks->context, received,
-                                share_done(run->plan, received, elapsed_ns), elapsed_ns);
-    }
-    watch_silence(run);
+    if (run->stage == STAGE_MEASURE)
+        note_slice(run);
+    if (run->stage == STAGE_MEASURE && watches)
+        show_progress(run);
+    if (watches)
+        watch_silence(run);
     op->deadline_ns = next_on_grid(op->deadline_ns, TICK_NS);
     return PP_IO_REARM;
 }
@@ -648,7 +669,8 @@ static void fill_counts(struct run *run)
     result->jain = pp_stat_jain(result->spread.connections, result->spread.sum,
                                 result->spread.sum_squares);
     result->tcp = pp_clients_tcp(run->clients);
-    result->trend = pp_slices_trend(&run->slices);
+    result->steadiness = pp_slices_steadiness(
+        &run->slices, run->plan->rate > 0 || run->plan->think_ns > 0, run->started_ns);
 }
 
 static void fill_latencies(struct run *run)

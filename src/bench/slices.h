@@ -1,26 +1,45 @@
-/* The course of a measurement: how many round trips each of a few equal slices of it brought. */
+/* The course of a measurement: how fast a few slices of it were, and how slow their answers. */
 #ifndef PP_BENCH_SLICES_H
 #define PP_BENCH_SLICES_H
 
-#include "measure/stat.h"
+#include "measure/course.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
+/* How far all clients have come. */
+struct pp_slices_mark {
+    uint64_t at_ns;
+    uint64_t trips;      /* round trips so far */
+    uint64_t latency_ns; /* the sum of what they took, as the main figures count it */
+};
+
 struct pp_slices {
-    unsigned count; /* readings kept: each is the total so far */
+    unsigned count; /* of marks: a slice lies between two */
     unsigned every; /* this many ticks make a slice */
     unsigned tick;
-    uint64_t totals[PP_TREND_VALUES_MAX + 1];
+    struct pp_slices_mark marks[PP_COURSE_VALUES_MAX + 1];
+};
+
+/* Whether a run was one and the same from its beginning to its end. */
+struct pp_steadiness {
+    bool of_latency;         /* the mean latency was looked at, and not the rate */
+    struct pp_course course; /* of round trips/s, or of ns */
+    uint64_t at_ns;          /* when the course's step was */
+    uint64_t slice_ns;       /* the mean length of a slice; 0: there is none */
 };
 
 void pp_slices_begin(struct pp_slices *slices);
 
-/* To be called at equal distances: total round trips so far. When there are too many slices, two
- * become one. */
-void pp_slices_note(struct pp_slices *slices, uint64_t total);
+/* To be called at about equal distances; what came before the first call does not count. When there
+ * are too many slices, two become one. */
+void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark);
 
-/* Whether the rate rose or fell over the measurement; its z is 0 where there are too few slices to
- * tell. */
-struct pp_trend pp_slices_trend(const struct pp_slices *slices);
+/* Of the mean latency, or of the rate. In a closed loop either says the same (Little's law: the
+ * rate is the messages under way, divided by the mean latency); the schedule of an open loop holds
+ * its rate, whatever becomes of latencies. Slices are joined until they have some round trips each;
+ * if that leaves too few, the course is unknown. at_ns is since start_ns. */
+struct pp_steadiness pp_slices_steadiness(struct pp_slices *slices, bool of_latency,
+                                          uint64_t start_ns);
 
 #endif

@@ -5,15 +5,9 @@
 #include "bench/result.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-/* The rate rose or fell by more than this from the beginning to the end, and by chance it would
- * have done so less than once in a thousand times. */
-#define DRIFT_CHANGE 0.10
-#define DRIFT_Z 3.29
 
 /* What was under way at the end is no sample, and may be what would have been the worst of them. It
  * is not of interest below the first. What has waited so many times as long as the slowest answer
@@ -56,7 +50,7 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_FEW_SAMPLES] = { "few_samples",
                                 "measure for longer (-n, -t), or ask for lower --percentiles" },
     [PP_REASON_OUT_OF_RANGE] = { "out_of_range", "see what holds answers back for a minute" },
-    [PP_REASON_DRIFT] = { "drift", "a longer warm-up (-w), and nothing else on the machine" },
+    [PP_REASON_UNSTEADY] = { "unsteady", "a longer warm-up (-w), and nothing else on the machine" },
     [PP_REASON_OTHERS_BUSY] = { "others_busy", "stop what else runs there, or other CPUs (-A)" },
     [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
     [PP_REASON_FREQUENCY] = { "frequency",
@@ -215,15 +209,38 @@ static bool is_alone_on_its_cpus(const struct pp_result *result)
            (!result->plan.target.path[0] && strcmp(result->route.interface, "lo") != 0);
 }
 
+/* What the course was of, in the units of the figures that are shown. */
+static const char *level_text(char text[PP_FORMAT_BYTES], const struct pp_steadiness *steadiness,
+                              double value)
+{
+    return steadiness->of_latency ? pp_format_us(text, value) : pp_format_decimal(text, value, 0);
+}
+
+static void judge_course(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_steadiness *steadiness = &result->steadiness;
+    const struct pp_course *course = &steadiness->course;
+    const char *what = steadiness->of_latency ? "the mean latency" : "the rate";
+    const char *unit = steadiness->of_latency ? "\u00b5s" : "roundtrips/s";
+    char from[PP_FORMAT_BYTES], to[PP_FORMAT_BYTES], at[PP_FORMAT_BYTES];
+
+    (void)level_text(from, steadiness, course->from);
+    (void)level_text(to, steadiness, course->to);
+    if (course->shape == PP_COURSE_STEP)
+        add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s went from %s to %s %s about %s s in", what,
+            from, to, unit, pp_format_decimal(at, (double)steadiness->at_ns / 1e9, 1));
+    else if (course->shape == PP_COURSE_LEVELS)
+        add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s went to and fro between %s and %s %s",
+            what, from, to, unit);
+    else if (course->shape == PP_COURSE_LINE)
+        add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s %s from %s to %s %s", what,
+            course->to > course->from ? "rose" : "fell", from, to, unit);
+}
+
 static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result *result)
 {
-    const struct pp_trend *trend = &result->trend;
     const struct pp_disturbance *disturbance = &result->disturbance;
 
-    if (fabs(trend->z) > DRIFT_Z && fabs(trend->change) > DRIFT_CHANGE)
-        add(verdict, PP_REASON_DRIFT, PP_SUSPECT,
-            "the rate %s by %.0f %% from the beginning to the end",
-            trend->change > 0 ? "rose" : "fell", fabs(trend->change) * 100);
     if (disturbance->others_known && disturbance->others_share > OTHERS_SHARE &&
         is_alone_on_its_cpus(result))
         add(verdict, PP_REASON_OTHERS_BUSY, PP_SUSPECT,
@@ -259,6 +276,7 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_completeness(verdict, result);
     judge_client(verdict, result);
     judge_samples(verdict, result);
+    judge_course(verdict, result);
     judge_steadiness(verdict, result);
     judge_hidden(verdict, result);
 }

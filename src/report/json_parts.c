@@ -210,13 +210,27 @@ json_t *pp_json_route(const struct pp_result *result)
                      route->speed_mbit ? json_integer(route->speed_mbit) : json_null());
 }
 
+/* from, to and at_ns are null where the course has none. */
+static json_t *course(const struct pp_steadiness *steadiness)
+{
+    const struct pp_course *course_ = &steadiness->course;
+    const bool moves = course_->shape > PP_COURSE_STEADY;
+
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "of",
+                     steadiness->of_latency ? "latency_ns" : "round_trips_per_s", "shape",
+                     pp_course_name(course_->shape), "from",
+                     moves ? json_real(course_->from) : json_null(), "to",
+                     moves ? json_real(course_->to) : json_null(), "at_ns",
+                     pp_json_ns(steadiness->at_ns, course_->shape == PP_COURSE_STEP), "slice_ns",
+                     (json_int_t)steadiness->slice_ns);
+}
+
 json_t *pp_json_disturbance(const struct pp_result *result)
 {
     const struct pp_disturbance *disturbance = &result->disturbance;
-    const struct pp_trend *trend = &result->trend;
 
     return json_pack(
-        "{s:o, s:o, s:f, s:I, s:I, s:o, s:o, s:f, s:f}", "others_share",
+        "{s:o, s:o, s:f, s:I, s:I, s:o, s:o, s:o}", "others_share",
         disturbance->others_known ? json_real(disturbance->others_share) : json_null(),
         "steal_share", disturbance->steal_known ? json_real(disturbance->steal_share) : json_null(),
         "frequency_change", disturbance->frequency_change, "suspended_ns",
@@ -224,8 +238,8 @@ json_t *pp_json_disturbance(const struct pp_result *result)
         (json_int_t)disturbance->wall_step_ns, "load_average_before",
         disturbance->load_before < 0 ? json_null() : json_real(disturbance->load_before),
         "load_average_after",
-        disturbance->load_after < 0 ? json_null() : json_real(disturbance->load_after),
-        "drift_change", trend->change, "drift_z", trend->z);
+        disturbance->load_after < 0 ? json_null() : json_real(disturbance->load_after), "course",
+        course(&result->steadiness));
 }
 
 /* ---- figures ---- */

@@ -358,7 +358,8 @@ static void disturbance_line(FILE *out, const struct pp_report_style *style,
     if (disturbance->load_after >= 0)
         pp_line_field(&line, "load average %.2f to %.2f", disturbance->load_before,
                       disturbance->load_after);
-    pp_line_field(&line, "rate drift %+.1f %%", result->trend.change * 100);
+    pp_line_field(&line, "%s %s", result->steadiness.of_latency ? "mean latency" : "rate",
+                  pp_course_name(result->steadiness.course.shape));
     pp_line_field(&line, "a clock reading %s ns", pp_format_count(text, result->clock_reading_ns));
     pp_line_end(&line);
 }

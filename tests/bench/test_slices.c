@@ -1,6 +1,8 @@
 /* The course of a measurement, in slices that become fewer as it goes on. */
 #include "bench/slices.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,12 +12,37 @@
 #include <cmocka.h> /* needs the headers above */
 
 #define LONG_RUN 5000
+#define START_NS (5 * PP_NS_PER_S)
+#define TICK_NS (25 * PP_NS_PER_MS)
+#define TRIP_NS 20000
+
+/* What a tick brings. */
+struct pace {
+    uint64_t trips;
+    uint64_t trip_ns;
+};
+
+/* The pace is first, and then from tick number change on. */
+static void note(struct pp_slices *slices, unsigned ticks, struct pace first, unsigned change,
+                 struct pace then)
+{
+    struct pp_slices_mark mark = { .at_ns = START_NS };
+
+    pp_slices_begin(slices);
+    pp_slices_note(slices, &mark);
+    for (unsigned i = 0; i < ticks; i++) {
+        const struct pace pace = i < change ? first : then;
+
+        mark.at_ns += TICK_NS;
+        mark.trips += pace.trips + i % 2;
+        mark.latency_ns += (pace.trips + i % 2) * pace.trip_ns;
+        pp_slices_note(slices, &mark);
+    }
+}
 
 static void note_steady(struct pp_slices *slices, unsigned ticks, uint64_t each)
 {
-    pp_slices_begin(slices);
-    for (unsigned i = 1; i <= ticks; i++)
-        pp_slices_note(slices, i * each);
+    note(slices, ticks, (struct pace){ each, TRIP_NS }, ticks, (struct pace){ 0, 0 });
 }
 
 static void test_each_tick_is_a_slice_while_there_is_room(void **state)
@@ -23,11 +50,11 @@ static void test_each_tick_is_a_slice_while_there_is_room(void **state)
     struct pp_slices slices;
 
     (void)state;
-    note_steady(&slices, PP_TREND_VALUES_MAX, 7);
+    note_steady(&slices, PP_COURSE_VALUES_MAX, 1000);
     assert_int_equal(slices.every, 1);
-    assert_int_equal(slices.count, PP_TREND_VALUES_MAX + 1);
+    assert_int_equal(slices.count, PP_COURSE_VALUES_MAX + 1);
     for (unsigned i = 0; i < slices.count; i++)
-        assert_int_equal(slices.totals[i], 7 * i);
+        assert_int_equal(slices.marks[i].at_ns, START_NS + i * TICK_NS);
 }
 
 static void test_one_tick_more_halves_the_slices(void **state)
@@ -35,90 +62,123 @@ static void test_one_tick_more_halves_the_slices(void **state)
     struct pp_slices slices;
 
     (void)state;
-    note_steady(&slices, PP_TREND_VALUES_MAX + 1, 7);
+    note_steady(&slices, PP_COURSE_VALUES_MAX + 1, 1000);
     assert_int_equal(slices.every, 2);
-    assert_int_equal(slices.count, PP_TREND_VALUES_MAX / 2 + 1);
-    pp_slices_note(&slices, 7 * (PP_TREND_VALUES_MAX + 2));
-    assert_int_equal(slices.count, PP_TREND_VALUES_MAX / 2 + 2);
+    assert_int_equal(slices.count, PP_COURSE_VALUES_MAX / 2 + 1);
+    note_steady(&slices, PP_COURSE_VALUES_MAX + 2, 1000);
+    assert_int_equal(slices.count, PP_COURSE_VALUES_MAX / 2 + 2);
 }
 
-/* However long it takes, each reading is where its slice ends. */
+/* However long it takes, each mark is where its slice ends. */
 static void test_slices_stay_equal_however_long_it_takes(void **state)
 {
     struct pp_slices slices;
 
     (void)state;
     pp_slices_begin(&slices);
-    for (unsigned tick = 1; tick <= LONG_RUN; tick++) {
-        pp_slices_note(&slices, 3 * tick);
-        assert_true(slices.count <= PP_TREND_VALUES_MAX + 1);
+    for (unsigned tick = 0; tick <= LONG_RUN; tick++) {
+        pp_slices_note(&slices, &(struct pp_slices_mark){ .at_ns = tick, .trips = 3 * tick });
+        assert_true(slices.count <= PP_COURSE_VALUES_MAX + 1);
         for (unsigned i = 0; i < slices.count; i++)
-            assert_int_equal(slices.totals[i], 3 * i * slices.every);
+            assert_int_equal(slices.marks[i].at_ns, i * slices.every);
         assert_true(tick - (slices.count - 1) * slices.every < slices.every);
     }
-    assert_true(slices.count > PP_TREND_VALUES_MAX / 2);
+    assert_true(slices.count > PP_COURSE_VALUES_MAX / 2);
 }
 
-static void test_a_steady_rate_has_no_trend(void **state)
+static enum pp_course_shape shape_of(struct pp_slices *slices, bool of_latency)
+{
+    return pp_slices_steadiness(slices, of_latency, START_NS).course.shape;
+}
+
+static void test_a_steady_run_is_steady_and_a_short_one_unknown(void **state)
 {
     (void)state;
     for (unsigned ticks = 0; ticks < 300; ticks++) {
+        const enum pp_course_shape want = ticks < PP_COURSE_VALUES_MIN ? PP_COURSE_UNKNOWN
+                                                                       : PP_COURSE_STEADY;
         struct pp_slices slices;
-        struct pp_trend trend;
 
         note_steady(&slices, ticks, 1000);
-        trend = pp_slices_trend(&slices);
-        assert_true(trend.z == 0 && trend.change == 0);
+        assert_int_equal(shape_of(&slices, false), want);
+        assert_int_equal(shape_of(&slices, true), want);
     }
 }
 
-/* Round trips of one tick after the other that change by so many. */
-static struct pp_trend trend_of(unsigned ticks, double first, double more)
+static void test_a_rate_that_halves_is_told_in_its_units(void **state)
 {
     struct pp_slices slices;
-    double total = 0;
-
-    pp_slices_begin(&slices);
-    for (unsigned i = 0; i < ticks; i++) {
-        total += first + more * i;
-        pp_slices_note(&slices, (uint64_t)total);
-    }
-    return pp_slices_trend(&slices);
-}
-
-static void test_fewer_than_ten_slices_tell_nothing(void **state)
-{
-    (void)state;
-    assert_true(trend_of(9, 1000, 100).z == 0);
-    assert_true(trend_of(10, 1000, 100).z > 3.29);
-}
-
-/* From 1,000 a tick to 1,500 or to 500. */
-static void test_a_rate_that_rises_or_falls_has_a_trend_of_that_size(void **state)
-{
-    static const unsigned ticks[] = { 20, 64, 65, 100, 129, 1000 };
+    struct pp_steadiness steadiness;
 
     (void)state;
-    for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++) {
-        const struct pp_trend up = trend_of(ticks[i], 1000, 500.0 / ticks[i]);
-        const struct pp_trend down = trend_of(ticks[i], 1000, -500.0 / ticks[i]);
-
-        assert_true(up.z > 3.29 && fabs(up.change - 0.5) < 0.05);
-        assert_true(down.z < -3.29 && fabs(down.change + 0.5) < 0.05);
-    }
+    note(&slices, 80, (struct pace){ 1000, TRIP_NS }, 60, (struct pace){ 500, TRIP_NS });
+    steadiness = pp_slices_steadiness(&slices, false, START_NS);
+    assert_false(steadiness.of_latency);
+    assert_int_equal(steadiness.course.shape, PP_COURSE_STEP);
+    assert_true(fabs(steadiness.course.from - 40000) < 400);
+    assert_true(fabs(steadiness.course.to - 20000) < 400);
+    assert_int_equal(steadiness.at_ns, 1500 * PP_NS_PER_MS);
+    assert_int_equal(steadiness.slice_ns, 2 * TICK_NS);
 }
 
-/* One slice that stood still is a stall, and no drift. */
-static void test_a_stall_is_no_trend(void **state)
+/* In an open loop the rate stays what it is. */
+static void test_latencies_that_rise_are_seen_where_the_rate_stays(void **state)
 {
     struct pp_slices slices;
-    uint64_t total = 0;
+    struct pp_steadiness steadiness;
+
+    (void)state;
+    note(&slices, 80, (struct pace){ 900, 50000 }, 60, (struct pace){ 900, 450000 });
+    assert_int_equal(shape_of(&slices, false), PP_COURSE_STEADY);
+    steadiness = pp_slices_steadiness(&slices, true, START_NS);
+    assert_true(steadiness.of_latency);
+    assert_int_equal(steadiness.course.shape, PP_COURSE_STEP);
+    assert_true(fabs(steadiness.course.from - 50000) < 1);
+    assert_true(fabs(steadiness.course.to - 450000) < 1);
+}
+
+/* A tick that is late makes a slice longer, and the next one shorter; some do not come at all. */
+static void test_ticks_need_not_come_at_equal_distances(void **state)
+{
+    struct pp_slices slices;
 
     (void)state;
     pp_slices_begin(&slices);
-    for (unsigned i = 0; i < 40; i++)
-        pp_slices_note(&slices, total += i == 30 ? 0 : 1000 + i % 3);
-    assert_true(fabs(pp_slices_trend(&slices).z) < 3.29);
+    for (unsigned i = 0; i < 60; i++) {
+        const uint64_t at_ns = i * TICK_NS + (i % 3) * TICK_NS / 3;
+
+        if (i % 7 != 3)
+            pp_slices_note(&slices, &(struct pp_slices_mark){ .at_ns = START_NS + at_ns,
+                                                              .trips = at_ns / 1000,
+                                                              .latency_ns = at_ns });
+    }
+    assert_int_equal(shape_of(&slices, false), PP_COURSE_STEADY);
+    assert_int_equal(shape_of(&slices, true), PP_COURSE_STEADY);
+}
+
+/* One round trip in each second tick is a rate that is even, and two levels it is not. */
+static void test_slices_of_few_round_trips_are_joined(void **state)
+{
+    struct pp_slices slices;
+
+    (void)state;
+    note_steady(&slices, 64, 0);
+    assert_int_equal(shape_of(&slices, false), PP_COURSE_UNKNOWN);
+    note_steady(&slices, 64, 2);
+    assert_int_equal(shape_of(&slices, false), PP_COURSE_STEADY);
+    assert_int_equal(slices.count, 33);
+}
+
+static void test_without_answers_there_is_no_latency(void **state)
+{
+    struct pp_slices slices;
+
+    (void)state;
+    note(&slices, 60, (struct pace){ 1000, TRIP_NS }, 40, (struct pace){ 0, 0 });
+    for (unsigned i = 41; i < slices.count; i++)
+        slices.marks[i].trips = slices.marks[40].trips;
+    assert_int_equal(shape_of(&slices, true), PP_COURSE_STEADY);
+    assert_int_equal(shape_of(&slices, false), PP_COURSE_STEP);
 }
 
 int main(void)
@@ -127,10 +187,12 @@ int main(void)
         cmocka_unit_test(test_each_tick_is_a_slice_while_there_is_room),
         cmocka_unit_test(test_one_tick_more_halves_the_slices),
         cmocka_unit_test(test_slices_stay_equal_however_long_it_takes),
-        cmocka_unit_test(test_a_steady_rate_has_no_trend),
-        cmocka_unit_test(test_fewer_than_ten_slices_tell_nothing),
-        cmocka_unit_test(test_a_rate_that_rises_or_falls_has_a_trend_of_that_size),
-        cmocka_unit_test(test_a_stall_is_no_trend),
+        cmocka_unit_test(test_a_steady_run_is_steady_and_a_short_one_unknown),
+        cmocka_unit_test(test_a_rate_that_halves_is_told_in_its_units),
+        cmocka_unit_test(test_latencies_that_rise_are_seen_where_the_rate_stays),
+        cmocka_unit_test(test_ticks_need_not_come_at_equal_distances),
+        cmocka_unit_test(test_slices_of_few_round_trips_are_joined),
+        cmocka_unit_test(test_without_answers_there_is_no_latency),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

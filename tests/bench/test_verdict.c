@@ -312,20 +312,26 @@ static void test_a_round_trip_of_more_than_a_minute_is_suspect(void **state)
           "more than 60 s, which are not told apart: 2");
 }
 
-static void test_a_rate_that_changed_is_suspect_if_chance_does_not_explain_it(void **state)
+static void test_a_run_that_is_not_one_and_the_same_is_suspect(void **state)
 {
     struct pp_result *result = *state;
+    struct pp_steadiness *steadiness = &result->steadiness;
 
-    result->trend = (struct pp_trend){ .z = 3.28, .change = 0.5 };
+    steadiness->course = (struct pp_course){ .shape = PP_COURSE_STEADY };
     check_valid(result);
-    result->trend = (struct pp_trend){ .z = 9, .change = 0.099 };
-    check_valid(result);
-    result->trend = (struct pp_trend){ .z = -9, .change = -0.099 };
-    check_valid(result);
-    result->trend = (struct pp_trend){ .z = 3.3, .change = 0.11 };
-    check(result, PP_REASON_DRIFT, PP_SUSPECT, "rose by 11 %");
-    result->trend = (struct pp_trend){ .z = -3.3, .change = -0.25 };
-    check(result, PP_REASON_DRIFT, PP_SUSPECT, "fell by 25 %");
+    steadiness->course = (struct pp_course){ PP_COURSE_STEP, 123456.7, 1000, 30 };
+    steadiness->at_ns = 1500 * PP_NS_PER_MS;
+    check(result, PP_REASON_UNSTEADY, PP_SUSPECT,
+          "the rate went from 123,457 to 1,000 roundtrips/s about 1.5 s in");
+    steadiness->course = (struct pp_course){ PP_COURSE_LEVELS, 500, 1000, 0 };
+    check(result, PP_REASON_UNSTEADY, PP_SUSPECT,
+          "the rate went to and fro between 500 and 1,000 roundtrips/s");
+    steadiness->course = (struct pp_course){ PP_COURSE_LINE, 1000, 500, 0 };
+    check(result, PP_REASON_UNSTEADY, PP_SUSPECT, "the rate fell from 1,000 to 500 roundtrips/s");
+    steadiness->of_latency = true;
+    steadiness->course = (struct pp_course){ PP_COURSE_LINE, 31400, 2000000, 0 };
+    check(result, PP_REASON_UNSTEADY, PP_SUSPECT,
+          "the mean latency rose from 31.4 to 2,000 \u00b5s");
 }
 
 static void test_more_than_a_hundredth_of_the_time_taken_away_is_suspect(void **state)
@@ -423,7 +429,7 @@ static void spoil(struct pp_result *result)
     result->disturbance.others_share = 1;
     result->disturbance.steal_share = 1;
     result->disturbance.frequency_change = 1;
-    result->trend = (struct pp_trend){ .z = 4, .change = 1 };
+    result->steadiness.course.shape = PP_COURSE_LEVELS;
     result->hidden.matters = true;
 }
 
@@ -524,7 +530,7 @@ int main(void)
         TEST(test_one_percentile_without_support_is_suspect),
         TEST(test_an_open_loop_is_judged_by_its_responses),
         TEST(test_a_round_trip_of_more_than_a_minute_is_suspect),
-        TEST(test_a_rate_that_changed_is_suspect_if_chance_does_not_explain_it),
+        TEST(test_a_run_that_is_not_one_and_the_same_is_suspect),
         TEST(test_more_than_a_hundredth_of_the_time_taken_away_is_suspect),
         TEST(test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect),
         TEST(test_a_server_on_the_same_machine_is_not_held_against_its_client),

@@ -322,7 +322,12 @@ static void fill_open(struct golden *golden)
     result->disturbance = (struct pp_disturbance){
         .frequency_change = 0.25, .wall_step_ns = -2000000, .load_before = -1, .load_after = -1
     };
-    result->trend = (struct pp_trend){ .z = -4.5, .change = -0.2 };
+    result->steadiness = (struct pp_steadiness){
+        .of_latency = true,
+        .course = { .shape = PP_COURSE_STEP, .from = 41000.5, .to = 98000, .at = 30 },
+        .at_ns = 30000000,
+        .slice_ns = 1000000,
+    };
     add_reason(&result->verdict, PP_REASON_RATE_MISSED, PP_INVALID,
                "RATE NOT HELD: 50000 messages/s were asked for, and at the end the schedule was "
                "12.3 ms behind");

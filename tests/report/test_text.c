@@ -358,7 +358,7 @@ static struct pp_result *suspected(void **state)
     result->verdict.level = PP_SUSPECT;
     result->verdict.count = 2;
     result->verdict.reasons[0] =
-        (struct pp_reason){ .id = PP_REASON_DRIFT, .level = PP_SUSPECT, .text = "it fell" };
+        (struct pp_reason){ .id = PP_REASON_UNSTEADY, .level = PP_SUSPECT, .text = "it fell" };
     result->verdict.reasons[1] =
         (struct pp_reason){ .id = PP_REASON_STALL_HIDDEN, .level = PP_VALID, .text = "it hides" };
     return result;
@@ -484,7 +484,7 @@ static void test_verbose_is_all_there_is(void **state)
               "server  CPU 0 ms user + 29 ms system \u00b7 0 turns \u00b7 3,996 system calls "
               "\u00b7 12 waits for a buffer \u00b7 1 queue overflows \u00b7 0 yield guard trips\n"
               "meanwhile  busiest client thread 0 % \u00b7 load average 0.00 to 0.00 \u00b7 rate "
-              "drift +0.0 % \u00b7 a clock reading 0 ns\n"
+              "unknown \u00b7 a clock reading 0 ns\n"
               "sent 1999 = received 1999 + lost 0 + errors 0 + in flight 0\n");
 }
 
