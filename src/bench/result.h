@@ -71,6 +71,7 @@ struct pp_result {
     struct pp_hist rtt;      /* full round trips, in nanoseconds, from the actual send */
     struct pp_hist response; /* the same from the intended send; open loop only */
     struct pp_latency rtt_latency, response_latency;
+    struct pp_stalls stalls;
     struct pp_hidden hidden; /* closed loop only */
 
     struct pp_machine machine;

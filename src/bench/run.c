@@ -683,6 +683,7 @@ static void fill_latencies(struct run *run)
         (void)pp_clients_take(run->clients, true, &result->rtt, &result->response);
     pp_latency_of(&result->rtt_latency, &result->rtt, run->plan);
     pp_latency_of(&result->response_latency, &result->response, run->plan);
+    pp_stalls_of(&result->stalls, &result->rtt, run->plan->think_ns);
     if (!(run->plan->rate > 0))
         pp_hidden_of(&result->hidden, &result->rtt_latency, &result->rtt, run->plan->think_ns,
                      run->scratch);

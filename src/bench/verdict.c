@@ -22,6 +22,10 @@
 #define OTHERS_SHARE 0.10
 #define FREQUENCY_CHANGE 0.10
 
+/* Segments sent again by the client, for each round trip: with one in a thousand p99.9 is made of
+ * them. */
+#define RETRANSMITS_SHARE 0.001
+
 /* A reading of the clock costs 20 ns where it needs no system call. */
 #define CLOCK_SLOW_NS 1000
 
@@ -55,7 +59,9 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
     [PP_REASON_FREQUENCY] = { "frequency",
                               "the governor performance, turbo off, a longer warm-up (-w)" },
-    [PP_REASON_STALL_HIDDEN] = { "stall_hidden", "an open loop (-R) shows it" },
+    [PP_REASON_STALL_HIDDEN] = { "stall_hidden",
+                                 "an open loop (-R) shows them; see what stands still" },
+    [PP_REASON_RETRANSMITS] = { "retransmits", "a path that loses nothing, or UDP (-u)" },
 };
 
 /* Behind those of its level, and before all lesser ones. */
@@ -254,15 +260,40 @@ static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result 
             disturbance->frequency_change * 100);
 }
 
-/* A closed loop is no fault; that it hides something must be said. */
-static void judge_hidden(struct pp_verdict *verdict, const struct pp_result *result)
+/* In an open loop they show, as all that was due meanwhile has waited. */
+static void judge_stalls(struct pp_verdict *verdict, const struct pp_result *result)
 {
-    const struct pp_hidden *hidden = &result->hidden;
+    const struct pp_latency *latency = &result->rtt_latency;
+    const struct pp_stalls *stalls = &result->stalls;
+    const unsigned lowest = pp_hidden_lowest(&result->hidden, latency);
+    char trips[PP_FORMAT_BYTES], limit[PP_FORMAT_BYTES], q[PP_FORMAT_BYTES];
+    char corrected[PP_FORMAT_BYTES], shown[PP_FORMAT_BYTES],
+        pace[sizeof verdict->reasons->text] = "";
 
-    if (hidden->matters)
-        add(verdict, PP_REASON_STALL_HIDDEN, PP_VALID,
-            "a closed loop hides stalls: at an even pace p%.12g would be about %.3g ms, not %.3g",
-            hidden->q * 100, (double)hidden->corrected_ns / 1e6, (double)hidden->shown_ns / 1e6);
+    if (!result->hidden.matters)
+        return;
+    if (lowest < latency->count)
+        (void)snprintf(pace, sizeof pace, ": at an even pace p%s would be about %s \u00b5s, not %s",
+                       pp_format_percentile(q, latency->quantiles[lowest].q),
+                       pp_format_us(corrected, (double)result->hidden.corrected_ns[lowest]),
+                       pp_format_us(shown, (double)latency->quantiles[lowest].ns));
+    add(verdict, PP_REASON_STALL_HIDDEN, PP_SUSPECT,
+        "%.0f %% of the time went into stalls, %s of more than %s \u00b5s%s",
+        stalls->time_share * 100, pp_format_count(trips, stalls->trips),
+        pp_format_us(limit, (double)stalls->longer_than_ns), pace);
+}
+
+/* A segment that is sent again makes its round trip as long as TCP waits for it. */
+static void judge_retransmits(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const double retransmits = (double)result->tcp.retransmits;
+    char again[PP_FORMAT_BYTES], trips[PP_FORMAT_BYTES];
+
+    if (retransmits > RETRANSMITS_SHARE * (double)result->counts.received)
+        add(verdict, PP_REASON_RETRANSMITS, PP_SUSPECT,
+            "TCP sent %s segments again, in %s round trips: latencies hold the path's losses",
+            pp_format_count(again, result->tcp.retransmits),
+            pp_format_count(trips, result->counts.received));
 }
 
 void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
@@ -278,7 +309,8 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_samples(verdict, result);
     judge_course(verdict, result);
     judge_steadiness(verdict, result);
-    judge_hidden(verdict, result);
+    judge_stalls(verdict, result);
+    judge_retransmits(verdict, result);
 }
 
 const char *pp_verdict_level_name(enum pp_verdict_level level)

@@ -28,6 +28,7 @@ enum pp_reason_id {
     PP_REASON_STEAL,
     PP_REASON_FREQUENCY,
     PP_REASON_STALL_HIDDEN,
+    PP_REASON_RETRANSMITS,
     PP_REASONS /* how many there are */
 };
 

@@ -72,6 +72,21 @@ uint64_t pp_hist_highest_ns(uint32_t index)
     return pp_hist_lowest_ns(index) + (UINT64_C(1) << index_doublings(index)) - 1;
 }
 
+struct pp_hist_tail pp_hist_above(const struct pp_hist *hist, uint64_t limit_ns)
+{
+    const uint32_t last = pp_hist_index(least(limit_ns, PP_HIST_HIGHEST_NS));
+    struct pp_hist_tail tail = { .samples = hist->total, .sum_ns = (double)hist->sum_ns };
+
+    for (uint32_t i = 0; i <= last; i++) {
+        tail.samples -= hist->counts[i];
+        tail.sum_ns -= (double)hist->counts[i] *
+                       (double)(pp_hist_lowest_ns(i) + pp_hist_highest_ns(i)) / 2;
+    }
+    if (tail.samples == 0 || tail.sum_ns < 0)
+        tail.sum_ns = 0;
+    return tail;
+}
+
 /* ---- correction ---- */
 
 /* The sum of so many values, step_ns apart, of which last_ns is the highest. Of 6 * 10^10 values up

@@ -71,6 +71,15 @@ double pp_hist_mean_ns(const struct pp_hist *hist);
 uint64_t pp_hist_lowest_ns(uint32_t index);
 uint64_t pp_hist_highest_ns(uint32_t index);
 
+/* What lies above the bucket of limit_ns: how many samples, and their sum, which is the exact one
+ * of all less the middles of the buckets up to there. */
+struct pp_hist_tail {
+    uint64_t samples;
+    double sum_ns;
+};
+
+struct pp_hist_tail pp_hist_above(const struct pp_hist *hist, uint64_t limit_ns);
+
 /* The value at or below which a share q (0 < q <= 1) of the samples lies, as HdrHistogram defines
  * it: the highest value of the bucket that holds sample number ceil(q * total). Never above the
  * exact maximum, and that itself where the sample is saturated: no more is known of those. 0

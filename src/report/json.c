@@ -133,16 +133,43 @@ static json_t *loss(const struct pp_result *result)
                      "high", result->loss_interval.high);
 }
 
+static json_t *corrected(const struct pp_result *result)
+{
+    const struct pp_latency *latency = &result->rtt_latency;
+    json_t *array = json_array();
+
+    for (unsigned i = 0; array && i < latency->count; i++) {
+        const struct pp_quantile *quantile = &latency->quantiles[i];
+        json_t *object = json_pack("{s:f, s:o, s:o}", "percentile", quantile->q * 100, "shown_ns",
+                                   pp_json_ns(quantile->ns, quantile->supported), "corrected_ns",
+                                   pp_json_ns(result->hidden.corrected_ns[i], quantile->supported));
+
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static json_t *hidden(const struct pp_result *result)
 {
-    const struct pp_hidden *hidden_ = &result->hidden;
-
-    if (!hidden_->interval_ns)
+    if (!result->hidden.interval_ns)
         return json_null();
-    return json_pack("{s:f, s:I, s:I, s:I, s:b}", "percentile", hidden_->q * 100, "shown_ns",
-                     (json_int_t)hidden_->shown_ns, "corrected_ns",
-                     (json_int_t)hidden_->corrected_ns, "expected_interval_ns",
-                     (json_int_t)hidden_->interval_ns, "matters", (int)hidden_->matters);
+    return json_pack("{s:I, s:b, s:I, s:o}", "expected_interval_ns",
+                     (json_int_t)result->hidden.interval_ns, "matters", (int)result->hidden.matters,
+                     "corrected_mean_ns", (json_int_t)(result->hidden.mean_ns + 0.5), "percentiles",
+                     corrected(result));
+}
+
+static json_t *stalls(const struct pp_result *result)
+{
+    const struct pp_stalls *stalls_ = &result->stalls;
+
+    if (!stalls_->longer_than_ns)
+        return json_null();
+    return json_pack("{s:I, s:I, s:f}", "longer_than_ns", (json_int_t)stalls_->longer_than_ns,
+                     "round_trips", (json_int_t)stalls_->trips, "time_share", stalls_->time_share);
 }
 
 static json_t *worst(const struct pp_result *result)
@@ -187,15 +214,15 @@ static json_t *figures(const struct pp_result *result)
 {
     const bool open_loop = result->plan.rate > 0;
 
-    return json_pack("{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                     "round_trips", (json_int_t)result->counts.received, "round_trips_per_s",
-                     rate_of(result->counts.received, result->duration_ns), "duration_ns",
-                     (json_int_t)result->duration_ns, "counts", counts_of(result), "balanced",
-                     (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency),
-                     "response",
-                     open_loop ? pp_json_latency(&result->response_latency) : json_null(), "worst",
-                     worst(result), "hidden_stalls", hidden(result), "loss", loss(result),
-                     "connections", spread(result), "costs", costs(result), "tcp", tcp(result));
+    return json_pack(
+        "{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "round_trips",
+        (json_int_t)result->counts.received, "round_trips_per_s",
+        rate_of(result->counts.received, result->duration_ns), "duration_ns",
+        (json_int_t)result->duration_ns, "counts", counts_of(result), "balanced",
+        (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency), "response",
+        open_loop ? pp_json_latency(&result->response_latency) : json_null(), "worst",
+        worst(result), "stalls", stalls(result), "hidden_stalls", hidden(result), "loss",
+        loss(result), "connections", spread(result), "costs", costs(result), "tcp", tcp(result));
 }
 
 static json_t *head(const struct pp_result *result)

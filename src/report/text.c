@@ -143,6 +143,17 @@ static void latency_row(struct pp_table *table, const char *label, const struct 
     us_cell(cells[column], (double)latency->max_ns, true);
 }
 
+/* What a closed loop would show, had it sent messages while it waited, too. */
+static void pace_row(struct pp_table *table, const struct pp_result *result)
+{
+    struct pp_latency paced = result->rtt_latency;
+
+    paced.mean_ns = result->hidden.mean_ns;
+    for (unsigned i = 0; i < paced.count; i++)
+        paced.quantiles[i].ns = result->hidden.corrected_ns[i];
+    latency_row(table, "  at an even pace, about", &paced);
+}
+
 static void latency_heads(struct pp_table *table, const struct pp_latency *latency)
 {
     char percentile[PP_FORMAT_BYTES];
@@ -171,8 +182,10 @@ static void latency_table(FILE *out, const struct pp_report_style *style,
         latency_row(&table, "  from intended send", &result->response_latency);
         latency_row(&table, "  from actual send", &result->rtt_latency);
     } else {
-        latency_row(&table, "", &result->rtt_latency);
+        latency_row(&table, result->hidden.matters ? "  measured" : "", &result->rtt_latency);
     }
+    if (result->hidden.matters)
+        pace_row(&table, result);
     pp_table_write(&table, out, style->columns);
     (void)fprintf(
         out, "  max %s s after the start\n",

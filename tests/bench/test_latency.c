@@ -3,7 +3,9 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/random.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -160,20 +162,35 @@ static void find_hidden(struct fixture *f, uint64_t think_ns)
     pp_hidden_of(&f->hidden, &f->latency, &f->hist, think_ns, &f->scratch);
 }
 
+static uint64_t corrected_ns(const struct fixture *f, double q)
+{
+    for (unsigned i = 0; i < f->latency.count; i++)
+        if (f->latency.quantiles[i].q == q)
+            return f->hidden.corrected_ns[i];
+    fail();
+    return 0;
+}
+
 /* 20,000 round trips of 20 us, and one for which the server stood still for 100 ms: at an even pace
- * 4,999 more would have waited, of 25,000 in all, so that a thousandth waited 99.5 ms or more. */
-static void test_a_stall_that_a_closed_loop_hides_is_found(void **state)
+ * 4,999 more would have waited, of 25,000 in all: a fifth, so that p90 is half of that and p99
+ * waited for 95 ms or more. */
+static void test_every_quantile_is_corrected_for_a_stall(void **state)
 {
     struct fixture *f = *state;
 
+    SHOW(f, 0.5, 0.999, 0.9, 0.99, 0.9999);
     record(f, 20000, 20000);
     record(f, 1, 100 * PP_NS_PER_MS);
     find_hidden(f, 0);
     assert_true(f->hidden.matters);
-    assert_true(f->hidden.q == 0.999);
-    assert_in_range(f->hidden.shown_ns, 20000, 20020);
     assert_in_range(f->hidden.interval_ns, 20000, 20020);
-    assert_in_range(f->hidden.corrected_ns, 99 * PP_NS_PER_MS, 100 * PP_NS_PER_MS);
+    assert_in_range(corrected_ns(f, 0.5), 20000, 20020);
+    assert_in_range(corrected_ns(f, 0.9), 49 * PP_NS_PER_MS, 51 * PP_NS_PER_MS);
+    assert_in_range(corrected_ns(f, 0.99), 94 * PP_NS_PER_MS, 96 * PP_NS_PER_MS);
+    assert_in_range(corrected_ns(f, 0.999), 99 * PP_NS_PER_MS, 100 * PP_NS_PER_MS);
+    assert_int_equal(corrected_ns(f, 0.9999), 0);                       /* too few samples */
+    assert_true(fabs(f->hidden.mean_ns / (10016 * 1000.0) - 1) < 0.01); /* 250 s of 25,000 */
+    assert_int_equal(pp_hidden_lowest(&f->hidden, &f->latency), 2);
 }
 
 static void test_without_a_stall_nothing_is_hidden(void **state)
@@ -184,12 +201,15 @@ static void test_without_a_stall_nothing_is_hidden(void **state)
     record(f, 200, 35000);
     find_hidden(f, 0);
     assert_false(f->hidden.matters);
-    assert_int_equal(f->hidden.corrected_ns, f->hidden.shown_ns);
+    for (unsigned i = 0; i < f->latency.count; i++)
+        if (f->latency.quantiles[i].supported)
+            assert_int_equal(f->hidden.corrected_ns[i], f->latency.quantiles[i].ns);
+    assert_int_equal(pp_hidden_lowest(&f->hidden, &f->latency), f->latency.count);
 }
 
 /* 445 of 20 us, 10 of 30 us, and 45 of 55 us, beside which an even pace puts as many of 35 us: the
  * 450th of 500 is one of 30 us, and the 491st of 545 one of 35 us. */
-static void test_less_than_twice_as_much_does_not_matter(void **state)
+static void test_less_than_twice_as_much_is_not_named(void **state)
 {
     struct fixture *f = *state;
 
@@ -198,38 +218,120 @@ static void test_less_than_twice_as_much_does_not_matter(void **state)
     record(f, 10, 30000);
     record(f, 45, 55000);
     find_hidden(f, 0);
-    assert_in_range(f->hidden.shown_ns, 30000, 30020);
-    assert_in_range(f->hidden.corrected_ns, 34900, 35060);
-    assert_false(f->hidden.matters);
+    assert_in_range(corrected_ns(f, 0.9), 34900, 35060);
+    assert_int_equal(pp_hidden_lowest(&f->hidden, &f->latency), 1);
 }
 
-/* It is the highest quantile that has samples enough, whatever the order. */
-static void test_what_is_hidden_is_told_of_the_highest_quantile_that_is_supported(void **state)
-{
-    struct fixture *f = *state;
+/* ---- stalls ---- */
 
-    SHOW(f, 0.9999, 0.9995, 0.5); /* too few samples for the first */
-    record(f, 20000, 20000);
-    record(f, 1, 100 * PP_NS_PER_MS);
-    find_hidden(f, 0);
-    assert_true(f->hidden.q == 0.9995);
-    assert_true(f->hidden.matters);
+static struct pp_stalls stalls_of(struct fixture *f, uint64_t think_ns)
+{
+    struct pp_stalls stalls;
+
+    pp_stalls_of(&stalls, &f->hist, think_ns);
+    return stalls;
 }
 
-static void test_what_is_hidden_does_not_depend_on_what_is_shown(void **state)
+/* 900 of 20 us and 2 of 41 ms: 82 ms of 100 ms. */
+static void test_the_time_that_stalls_took_is_exact(void **state)
 {
     struct fixture *f = *state;
+    struct pp_stalls stalls;
 
-    SHOW(f, 0.5);
-    record(f, 20000, 20000);
-    record(f, 1, 100 * PP_NS_PER_MS);
-    find_hidden(f, 0);
-    assert_true(f->hidden.q == 0.999);
-    assert_true(f->hidden.matters);
+    record(f, 900, 20000);
+    record(f, 2, 41 * PP_NS_PER_MS);
+    stalls = stalls_of(f, 0);
+    assert_in_range(stalls.longer_than_ns, 2000000, 2001600);
+    assert_int_equal(stalls.trips, 2);
+    assert_true(stalls.time_share > 0.8195 && stalls.time_share < 0.8205);
+    assert_true(stalls.matter);
+    stalls = stalls_of(f, 9 * PP_NS_PER_MS); /* time to think is time, too: 8,218 ms in all */
+    assert_true(stalls.time_share > 0.0099 && stalls.time_share < 0.0101);
+    assert_false(stalls.matter);
+}
+
+static void test_without_samples_there_is_no_stall(void **state)
+{
+    const struct pp_stalls stalls = stalls_of(*state, 5);
+
+    assert_true(stalls.longer_than_ns == 0 && stalls.trips == 0 && stalls.time_share == 0);
+    assert_false(stalls.matter);
+}
+
+/* Beyond the range, too, each counts with what it took. */
+static void test_stalls_of_more_than_a_minute_take_their_time(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_stalls stalls;
+
+    record(f, 2000, 60 * PP_NS_PER_MS); /* 120 s */
+    record(f, 1, 480 * PP_NS_PER_S);
+    stalls = stalls_of(f, 0);
+    assert_int_equal(stalls.trips, 1);
+    assert_true(stalls.time_share > 0.799 && stalls.time_share < 0.801);
+}
+
+static double normal(struct pp_random *random)
+{
+    return sqrt(-2 * log(pp_random_unit(random))) * cos(6.28318530718 * pp_random_unit(random));
+}
+
+/* A service whose times are lognormal, around 50 us. */
+static struct pp_stalls lognormal(struct fixture *f, double sigma)
+{
+    struct pp_random random = { 1 };
+
     pp_hist_reset(&f->hist);
-    record(f, 20, 20000);
-    find_hidden(f, 0);
-    assert_true(f->hidden.q == 0.5);
+    for (unsigned i = 0; i < 200000; i++)
+        pp_hist_record(&f->hist, (uint64_t)(50000 * exp(sigma * normal(&random))));
+    return stalls_of(f, 0);
+}
+
+static struct pp_stalls exponential(struct fixture *f)
+{
+    struct pp_random random = { 2 };
+
+    pp_hist_reset(&f->hist);
+    for (unsigned i = 0; i < 200000; i++)
+        pp_hist_record(&f->hist, (uint64_t)(-50000 * log(pp_random_unit(&random))));
+    return stalls_of(f, 0);
+}
+
+/* So many of ten thousand take so many times as long as the others. */
+static struct pp_stalls bimodal(struct fixture *f, unsigned slow, unsigned times)
+{
+    pp_hist_reset(&f->hist);
+    record(f, 10000 - slow, 100000);
+    record(f, slow, 100000 * times);
+    return stalls_of(f, 0);
+}
+
+static void test_an_uneven_service_does_not_stall(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(exponential(f).matter);
+    assert_false(lognormal(f, 1).matter);
+    assert_false(lognormal(f, 1.5).matter); /* p99 is 33 times the median */
+    assert_false(bimodal(f, 1000, 10).matter);
+    assert_false(bimodal(f, 100, 50).matter);
+    assert_false(bimodal(f, 200, 1000).matter); /* p99 shows it */
+}
+
+static void test_what_stops_or_loses_stalls(void **state)
+{
+    struct fixture *f = *state;
+
+    /* a server that is frozen for 50 of each 66 ms, and takes 31 us otherwise */
+    pp_hist_reset(&f->hist);
+    record(f, 30 * 516, 31000);
+    record(f, 30, 50 * PP_NS_PER_MS);
+    assert_true(stalls_of(f, 0).matter);
+    assert_true(stalls_of(f, 0).time_share > 0.75);
+
+    assert_true(bimodal(f, 50, 2000).matter); /* 0.5 % wait for TCP's 200 ms */
+    assert_true(bimodal(f, 1, 2000).matter);  /* 0.01 % */
+    assert_false(bimodal(f, 1, 1000).matter); /* a twelfth of the time */
 }
 
 static void test_the_highest_quantile_is_that_of_those_shown(void **state)
@@ -250,27 +352,27 @@ static void test_time_to_think_is_part_of_the_pace(void **state)
 {
     struct fixture *f = *state;
 
+    SHOW(f, 0.999);
     record(f, 20000, 20000);
     record(f, 1, 100 * PP_NS_PER_MS);
     find_hidden(f, PP_NS_PER_MS);
     assert_in_range(f->hidden.interval_ns, 1020000, 1020020);
-    assert_true(f->hidden.matters);
-    assert_in_range(f->hidden.corrected_ns, 75 * PP_NS_PER_MS, 82 * PP_NS_PER_MS);
+    assert_in_range(corrected_ns(f, 0.999), 75 * PP_NS_PER_MS, 82 * PP_NS_PER_MS);
+    assert_false(f->hidden.matters); /* 100 ms of 20 s */
 }
 
 static void test_what_the_scratch_held_before_is_of_no_effect(void **state)
 {
     struct fixture *f = *state;
-    uint64_t corrected_ns;
+    uint64_t before_ns;
 
     record(f, 20000, 20000);
     find_hidden(f, 0);
-    corrected_ns = f->hidden.corrected_ns;
+    before_ns = f->hidden.corrected_ns[0];
     for (unsigned i = 0; i < 1000; i++)
         pp_hist_record(&f->scratch, PP_NS_PER_S);
     find_hidden(f, 0);
-    assert_int_equal(f->hidden.corrected_ns, corrected_ns);
-    assert_false(f->hidden.matters);
+    assert_int_equal(f->hidden.corrected_ns[0], before_ns);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -283,11 +385,14 @@ int main(void)
         TEST(test_a_latency_has_the_quantiles_of_the_plan),
         TEST(test_what_is_not_a_quantile_is_exact),
         TEST(test_without_samples_nothing_is_claimed),
-        TEST(test_a_stall_that_a_closed_loop_hides_is_found),
+        TEST(test_every_quantile_is_corrected_for_a_stall),
         TEST(test_without_a_stall_nothing_is_hidden),
-        TEST(test_less_than_twice_as_much_does_not_matter),
-        TEST(test_what_is_hidden_is_told_of_the_highest_quantile_that_is_supported),
-        TEST(test_what_is_hidden_does_not_depend_on_what_is_shown),
+        TEST(test_less_than_twice_as_much_is_not_named),
+        TEST(test_the_time_that_stalls_took_is_exact),
+        TEST(test_without_samples_there_is_no_stall),
+        TEST(test_stalls_of_more_than_a_minute_take_their_time),
+        TEST(test_an_uneven_service_does_not_stall),
+        TEST(test_what_stops_or_loses_stalls),
         TEST(test_the_highest_quantile_is_that_of_those_shown),
         TEST(test_time_to_think_is_part_of_the_pace),
         TEST(test_what_the_scratch_held_before_is_of_no_effect),

@@ -382,20 +382,37 @@ static void test_a_frequency_that_changed_by_more_than_a_tenth_is_suspect(void *
     check(result, PP_REASON_FREQUENCY, PP_SUSPECT, "20 % different");
 }
 
-/* ---- VALID, with a word ---- */
+/* ---- stalls ---- */
 
-static void test_a_hidden_stall_is_named_and_no_fault(void **state)
+static void test_stalls_that_a_closed_loop_hides_are_suspect(void **state)
 {
     struct pp_result *result = *state;
 
-    result->hidden = (struct pp_hidden){
-        .q = 0.999, .shown_ns = 90000, .corrected_ns = 97 * PP_NS_PER_MS, .interval_ns = 20000
-    };
+    result->rtt_latency.count = 2;
+    result->rtt_latency.quantiles[0] = (struct pp_quantile){ 0.999, true, 67400 };
+    result->rtt_latency.quantiles[1] = (struct pp_quantile){ 0.9999, true, 70000 };
+    result->stalls = (struct pp_stalls){ 3100000, 1234, 0.756, true };
+    result->hidden = (struct pp_hidden){ .interval_ns = 31000,
+                                         .corrected_ns = { 45 * PP_NS_PER_MS, PP_NS_PER_S } };
     check_valid(result);
     result->hidden.matters = true;
-    check(result, PP_REASON_STALL_HIDDEN, PP_VALID, "p99.9 would be about 97 ms, not 0.09");
-    result->hidden.q = 0.9999999;
-    check(result, PP_REASON_STALL_HIDDEN, PP_VALID, "p99.99999 would be about 97 ms, not 0.09");
+    check(result, PP_REASON_STALL_HIDDEN, PP_SUSPECT,
+          "76 % of the time went into stalls, 1,234 of more than 3,100 \u00b5s: at an even pace "
+          "p99.9 would be about 45,000 \u00b5s, not 67.4");
+    result->hidden.corrected_ns[0] = result->hidden.corrected_ns[1] = 70000;
+    check(result, PP_REASON_STALL_HIDDEN, PP_SUSPECT, "1,234 of more than 3,100 \u00b5s");
+}
+
+static void test_segments_sent_again_are_suspect_from_one_in_a_thousand_on(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->counts.received = 20000;
+    result->tcp.retransmits = 20;
+    check_valid(result);
+    result->tcp.retransmits = 21;
+    check(result, PP_REASON_RETRANSMITS, PP_SUSPECT,
+          "TCP sent 21 segments again, in 20,000 round trips");
 }
 
 /* ---- several ---- */
@@ -431,6 +448,7 @@ static void spoil(struct pp_result *result)
     result->disturbance.frequency_change = 1;
     result->steadiness.course.shape = PP_COURSE_LEVELS;
     result->hidden.matters = true;
+    result->tcp.retransmits = UINT64_MAX;
 }
 
 static void test_all_reasons_fit_once_each_and_in_their_order(void **state)
@@ -473,7 +491,10 @@ static void test_the_largest_figures_fit_into_the_texts(void **state)
     result->in_flight = result->counts.unanswered_ns = UINT64_MAX;
     result->counts.failed_connections = UINT32_MAX;
     result->response_latency.samples = result->response_latency.saturated = UINT64_MAX;
-    result->hidden.corrected_ns = result->hidden.shown_ns = UINT64_MAX;
+    result->stalls.longer_than_ns = result->stalls.trips = UINT64_MAX;
+    result->hidden.corrected_ns[0] = UINT64_MAX;
+    result->rtt_latency.quantiles[0].ns = UINT64_MAX / 2;
+    result->rtt_latency.quantiles[0].supported = true;
     verdict = judged(result);
     for (unsigned i = 0; i < verdict.count; i++)
         assert_true(strlen(verdict.reasons[i].text) < sizeof verdict.reasons[i].text - 1);
@@ -535,7 +556,8 @@ int main(void)
         TEST(test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect),
         TEST(test_a_server_on_the_same_machine_is_not_held_against_its_client),
         TEST(test_a_frequency_that_changed_by_more_than_a_tenth_is_suspect),
-        TEST(test_a_hidden_stall_is_named_and_no_fault),
+        TEST(test_stalls_that_a_closed_loop_hides_are_suspect),
+        TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
         TEST(test_all_reasons_fit_once_each_and_in_their_order),
         TEST(test_a_worse_reason_never_stands_behind_a_lesser_one),

@@ -205,11 +205,11 @@ static void fill_closed(struct golden *golden)
     fill_closed_costs(result);
     result->disturbance =
         (struct pp_disturbance){ .steal_known = true, .load_before = 0.21, .load_after = 0.25 };
-    result->hidden = (struct pp_hidden){
-        .matters = true, .q = 0.99, .shown_ns = 102000, .corrected_ns = 250000, .interval_ns = 11000
-    };
-    add_reason(&result->verdict, PP_REASON_STALL_HIDDEN, PP_VALID,
-               "a closed loop hides stalls: at an even pace p99 would be about 0.25 ms, not 0.102");
+    result->stalls = (struct pp_stalls){ 1100000, 3, 0.25, true };
+    result->hidden = (struct pp_hidden){ true, 11000, 650000, { 11000, 2500000, 25000000 } };
+    add_reason(&result->verdict, PP_REASON_STALL_HIDDEN, PP_SUSPECT,
+               "25 % of the time went into stalls, 3 of more than 1,100 \u00b5s: at an even pace "
+               "p90 would be about 2,500 \u00b5s, not 93.9");
 }
 
 /* ---- an open loop over UDP to another pingpong, which a signal ended ---- */

@@ -374,7 +374,8 @@ static void test_a_reason_stands_before_the_rate_with_its_cure(void **state)
 static void test_a_note_stands_below_the_latencies_and_is_no_fault(void **state)
 {
     check_has(pp_text_end, &plain, suspected(state),
-              "after the start\nnote: it hides \u2192 an open loop (-R) shows it\ncost");
+              "after the start\nnote: it hides \u2192 an open loop (-R) shows them; see what "
+              "stands still\ncost");
     check_lacks(pp_text_end, &quiet, suspected(state), "it hides");
 }
 

@@ -322,17 +322,18 @@ def test_a_client_that_is_the_bottleneck_is_suspect(pingpong, engine, tmp_path, 
     is_suspect(result, "client_saturated", r"busy for (9\d|100) %")
 
 
-# ---- a note -------------------------------------------------------------------------------------
+# ---- stalls -------------------------------------------------------------------------------------
 
 
 def test_a_stall_that_a_closed_loop_hides_is_named(pingpong, engine, tmp_path):
-    with peers.Server(every(1000, lambda: time.sleep(0.1))) as server:
-        args = ("-n", "1500", "--percentiles", "50,99", "--engine", engine)
-        result = measured_client(pingpong, tmp_path, server, *args)
-    text = result.has_reason("stall_hidden", "VALID")
-    assert re.match(r"a closed loop hides stalls: at an even pace p99 would be ", text), text
+    def measure():
+        with peers.Server(every(1000, lambda: time.sleep(0.1))) as server:
+            args = ("-n", "1500", "--percentiles", "50,99", "--engine", engine)
+            return measured_client(pingpong, tmp_path, server, *args)
+
+    result = measured_quietly(lambda result: "stall_hidden" in result.reasons, measure)
+    is_suspect(result, "stall_hidden", r"^\d+ % of the time went into stalls, \d+ of more than ")
     assert result["hidden_stalls"]["matters"], str(result)
-    assert "stall_hidden" not in result.faults, str(result)
 
 
 # ---- what stands elsewhere ----------------------------------------------------------------------
