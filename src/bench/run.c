@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "bench/clients.h"
 #include "bench/control.h"
@@ -440,7 +441,7 @@ static void watch_silence(struct run *run)
     const bool may_last = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
                           (run->stage == STAGE_WARM_UP && !run->plan->warmup_ns);
     const uint64_t moved = pp_clients_moved(run->clients);
-    char text[TEXT_BYTES];
+    char text[TEXT_BYTES], seconds[PP_FORMAT_BYTES];
 
     run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + WATCH_NS : 0;
     run->ticked_moved = moved;
@@ -451,9 +452,9 @@ static void watch_silence(struct run *run)
         return;
     }
     (void)snprintf(text, sizeof text,
-                   "no round trip was completed for %g s, nor any part of one; does the server "
+                   "no round trip was completed for %s s, nor any part of one; does the server "
                    "hang, or is something on the way dropping packets?",
-                   (double)run->plan->silence_ns / 1e9);
+                   pp_format_decimal(seconds, (double)run->plan->silence_ns / 1e9, 0));
     fail(run, -ETIMEDOUT, text);
 }
 

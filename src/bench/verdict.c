@@ -4,7 +4,6 @@
 #include "base/format.h"
 #include "bench/result.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -99,10 +98,10 @@ static void judge_rate(struct pp_verdict *verdict, const struct pp_result *resul
 
     if (result->rate_missed)
         add(verdict, PP_REASON_RATE_MISSED, PP_INVALID,
-            "RATE NOT HELD: %s messages/s were asked for, and at the end the schedule was %s ms "
-            "behind",
+            "RATE NOT HELD: %s messages/s were asked for, and at the end the schedule was %s "
+            "\u00b5s behind",
             pp_format_decimal(rate, result->plan.rate, 0),
-            pp_format_decimal(lag, (double)result->counts.lag_ns / 1e6, 1));
+            pp_format_us(lag, (double)result->counts.lag_ns));
 }
 
 static void judge_errors(struct pp_verdict *verdict, const struct pp_result *result)
@@ -147,25 +146,28 @@ static void judge_unanswered(struct pp_verdict *verdict, const struct pp_result 
 
     if (level > PP_VALID)
         add(verdict, PP_REASON_UNANSWERED, level,
-            "messages unanswered at the end: %s, the oldest for %s ms; the slowest answer took %s "
-            "ms",
+            "messages unanswered at the end: %s, the oldest for %s \u00b5s; the slowest answer "
+            "took "
+            "%s \u00b5s",
             pp_format_count(count, result->in_flight),
-            pp_format_decimal(waited, (double)result->counts.unanswered_ns / 1e6, 2),
-            pp_format_decimal(slowest, (double)result->counts.worst_ns / 1e6, 2));
+            pp_format_us(waited, (double)result->counts.unanswered_ns),
+            pp_format_us(slowest, (double)result->counts.worst_ns));
 }
 
 static void judge_clock(struct pp_verdict *verdict, const struct pp_result *result)
 {
+    char text[PP_FORMAT_BYTES];
+
     if (result->counts.backwards > 0)
-        add(verdict, PP_REASON_CLOCK, PP_INVALID, "%" PRIu64 " times the clock went backwards",
-            result->counts.backwards);
+        add(verdict, PP_REASON_CLOCK, PP_INVALID, "%s times the clock went backwards",
+            pp_format_count(text, result->counts.backwards));
     else if (result->disturbance.suspended_ns > 0)
-        add(verdict, PP_REASON_CLOCK, PP_INVALID, "the machine slept for %.1f s meanwhile",
-            (double)result->disturbance.suspended_ns / 1e9);
+        add(verdict, PP_REASON_CLOCK, PP_INVALID, "the machine slept for %s s meanwhile",
+            pp_format_decimal(text, (double)result->disturbance.suspended_ns / 1e9, 1));
     else if (result->clock_reading_ns > CLOCK_SLOW_NS)
         add(verdict, PP_REASON_CLOCK, PP_SUSPECT,
-            "one reading of the clock takes %.1f \u00b5s, and there is one for each message",
-            (double)result->clock_reading_ns / 1e3);
+            "one reading of the clock takes %s \u00b5s, and there is one for each message",
+            pp_format_us(text, (double)result->clock_reading_ns));
 }
 
 static void judge_completeness(struct pp_verdict *verdict, const struct pp_result *result)
@@ -202,9 +204,8 @@ static void judge_samples(struct pp_verdict *verdict, const struct pp_result *re
             pp_format_count(text, latency->samples));
     if (latency->saturated > 0)
         add(verdict, PP_REASON_OUT_OF_RANGE, PP_SUSPECT,
-            "round trips of more than 60 s, which are not told apart: %s; a percentile among them "
-            "is "
-            "given as the maximum",
+            "round trips of more than 60 s, which are not told apart: %s; a percentile among "
+            "them is given as the maximum",
             pp_format_count(text, latency->saturated));
 }
 

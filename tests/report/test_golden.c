@@ -329,8 +329,8 @@ static void fill_open(struct golden *golden)
         .slice_ns = 1000000,
     };
     add_reason(&result->verdict, PP_REASON_RATE_MISSED, PP_INVALID,
-               "RATE NOT HELD: 50000 messages/s were asked for, and at the end the schedule was "
-               "12.3 ms behind");
+               "RATE NOT HELD: 50,000 messages/s were asked for, and at the end the schedule was "
+               "12,300 \u00b5s behind");
     add_reason(&result->verdict, PP_REASON_LOSS, PP_SUSPECT,
                "4 of 2004 messages were lost: latencies are of those answered");
     (void)pp_error_set(&golden->error, PP_ERROR_RUN, -EIO, "a \"line\" about what went wrong");
