@@ -18,8 +18,19 @@ static void merge_pairs(struct pp_slices *slices)
     slices->every *= 2;
 }
 
+/* A thread that has not begun yet still has the count of the phase before. */
+static bool has_gone_back(const struct pp_slices *slices, const struct pp_slices_mark *mark)
+{
+    const struct pp_slices_mark *last = slices->marks + slices->count;
+
+    return slices->count > 0 &&
+           (mark->trips < last[-1].trips || mark->latency_ns < last[-1].latency_ns);
+}
+
 void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark)
 {
+    if (has_gone_back(slices, mark))
+        pp_slices_begin(slices);
     if (slices->tick++ % slices->every != 0)
         return;
     if (slices->count == PP_COURSE_VALUES_MAX + 1)

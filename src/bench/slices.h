@@ -31,8 +31,9 @@ struct pp_steadiness {
 
 void pp_slices_begin(struct pp_slices *slices);
 
-/* To be called at about equal distances; what came before the first call does not count. When there
- * are too many slices, two become one. */
+/* To be called at about equal distances; what came before the first call does not count, nor what
+ * came before one at which there is less than there was. When there are too many slices, two become
+ * one. */
 void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark);
 
 /* Of the mean latency, or of the rate. In a closed loop either says the same (Little's law: the

@@ -169,6 +169,23 @@ static void test_slices_of_few_round_trips_are_joined(void **state)
     assert_int_equal(slices.count, 33);
 }
 
+/* Until all threads have begun. */
+static void test_counts_of_the_phase_before_are_dropped(void **state)
+{
+    struct pp_slices slices;
+
+    (void)state;
+    pp_slices_begin(&slices);
+    pp_slices_note(&slices, &(struct pp_slices_mark){ 1, 5000, 700 });
+    pp_slices_note(&slices, &(struct pp_slices_mark){ 2, 5100, 800 });
+    pp_slices_note(&slices, &(struct pp_slices_mark){ 3, 200, 900 });
+    assert_int_equal(slices.count, 1);
+    assert_int_equal(slices.marks[0].at_ns, 3);
+    pp_slices_note(&slices, &(struct pp_slices_mark){ 4, 300, 899 });
+    assert_int_equal(slices.count, 1);
+    assert_int_equal(slices.marks[0].at_ns, 4);
+}
+
 static void test_without_answers_there_is_no_latency(void **state)
 {
     struct pp_slices slices;
@@ -192,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_latencies_that_rise_are_seen_where_the_rate_stays),
         cmocka_unit_test(test_ticks_need_not_come_at_equal_distances),
         cmocka_unit_test(test_slices_of_few_round_trips_are_joined),
+        cmocka_unit_test(test_counts_of_the_phase_before_are_dropped),
         cmocka_unit_test(test_without_answers_there_is_no_latency),
     };
 
