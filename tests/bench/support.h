@@ -4,6 +4,7 @@
 #ifndef PP_TESTS_BENCH_SUPPORT_H
 #define PP_TESTS_BENCH_SUPPORT_H
 
+#include "base/clock.h"
 #include "io/io.h"
 
 #include <arpa/inet.h>
@@ -67,6 +68,12 @@ static inline bool hang_guard_stop(void)
     if (!in_time)
         print_error("it hung: nothing had ended it after %d s\n", HANG_S);
     return in_time;
+}
+
+/* When a test gives up to wait for what it drives itself: before the guard comes. */
+static inline uint64_t give_up_ns(void)
+{
+    return pp_clock_now_ns() + HANG_S / 2 * PP_NS_PER_S;
 }
 
 /* ---- engines ---- */
