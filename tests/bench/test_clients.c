@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "support.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
 #define CONNECTIONS_MAX 16
@@ -50,6 +51,7 @@ struct fixture {
     int breaks_busy; /* the same, once each connection has made BUSY_ROUNDS round trips */
     bool interrupts_busy;
     atomic_uint busy_peers;
+    atomic_bool broke_busy; /* the engine of breaks_busy is no more */
     bool politely;
     int connected, finished, disconnected; /* calls */
     bool elsewhere;                        /* one of them came on another thread */
@@ -60,8 +62,10 @@ struct fixture {
 
 static void on_all_busy(struct fixture *f)
 {
-    if (f->breaks_busy != NONE)
+    if (f->breaks_busy != NONE) {
         break_engine((unsigned)f->breaks_busy);
+        f->broke_busy = true;
+    }
     if (f->interrupts_busy)
         pp_clients_interrupt(f->clients);
 }
@@ -618,6 +622,8 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
     pp_clients_connect(f->clients);
     ret = pp_io_loop_run(f->loop);
     assert_true(ret < 0);
+    while (!f->broke_busy) /* what it has put there is about to be closed */
+        (void)sched_yield();
     pp_clients_abandon(f->clients, ret);
     assert_int_equal(pp_clients_join(f->clients), 0);
     assert_int_equal(f->finished, 0);
