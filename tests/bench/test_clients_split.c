@@ -50,21 +50,22 @@ struct fixture {
 
 /* However slow the takers are on a busy machine, the phase does not end before they were there. The
  * first echoes do not wait: there is something to take. */
-static void await_takes(const struct fixture *f, unsigned echoed)
+static void await_takes(const struct fixture *f, size_t come)
 {
-    while (echoed > ECHOES_AT_ONCE && atomic_load(&f->takes) < f->takes_awaited)
+    while (come > ECHOES_AT_ONCE * f->plan.send.bytes && atomic_load(&f->takes) < f->takes_awaited)
         (void)usleep(100);
 }
 
 static void *echo_main(void *argument)
 {
     const struct echo *echo = argument;
-    unsigned echoed = 0;
+    size_t come = 0;
     char data[4096];
     ssize_t got;
 
     while ((got = recv(echo->fd, data, sizeof data, 0)) > 0) {
-        await_takes(echo->fixture, ++echoed);
+        come += (size_t)got; /* on a busy machine several messages at once */
+        await_takes(echo->fixture, come);
         (void)send(echo->fd, data, (size_t)got, MSG_NOSIGNAL);
     }
     (void)close(echo->fd);
