@@ -6,6 +6,7 @@
 #include "bench/limits.h"
 #include "bench/pace.h"
 #include "bench/sizes.h"
+#include "bench/verdict.h"
 #include "io/io.h"
 
 #include <stdbool.h>
@@ -99,9 +100,10 @@ struct pp_plan {
     uint64_t connect_timeout_ns;
     uint64_t silence_ns; /* without a limit of time a silence this long ends it; not an option */
     uint64_t seed;
-    bool hello;           /* ask the server who it is */
-    bool strict;          /* a result that is not valid is a failure */
-    uint64_t interval_ns; /* how often to report meanwhile; 0: never */
+    bool hello;                   /* ask the server who it is */
+    enum pp_verdict_level strict; /* a result of this level is a failure; PP_VALID: none is */
+    uint64_t interval_ns;         /* how often to report meanwhile; 0: never */
+    bool quantiles_given;         /* they were asked for */
     unsigned quantile_count;
     double quantiles[PP_PLAN_QUANTILES_MAX]; /* of the latencies, to report: 0 to 1 */
 

@@ -198,9 +198,9 @@ static void judge_samples(struct pp_verdict *verdict, const struct pp_result *re
     const struct pp_latency *latency = pp_result_latency(result);
     char text[PP_FORMAT_BYTES];
 
-    if (latency->samples > 0 && !pp_latency_is_supported(latency))
+    if (result->plan.quantiles_given && latency->samples > 0 && !pp_latency_is_supported(latency))
         add(verdict, PP_REASON_FEW_SAMPLES, PP_SUSPECT,
-            "too few samples (%s) for the percentiles shown as n/a",
+            "too few samples (%s) for percentiles that were asked for",
             pp_format_count(text, latency->samples));
     if (latency->saturated > 0)
         add(verdict, PP_REASON_OUT_OF_RANGE, PP_SUSPECT,

@@ -79,14 +79,31 @@ static void find_name(struct pp_cli_arg *arg, unsigned jobs)
     }
 }
 
+/* Whether text is one of "these|words]". */
+static bool is_word_of(const char *words, const char *text)
+{
+    const size_t bytes = strlen(text);
+
+    while (*words && *words != ']') {
+        const size_t word_bytes = strcspn(words, "|]");
+
+        if (word_bytes == bytes && memcmp(words, text, bytes) == 0)
+            return true;
+        words += word_bytes + (words[word_bytes] == '|');
+    }
+    return false;
+}
+
 /* Whether text is meant to be the value that option may have: what is meant for something else,
  * such as an address, must not be swallowed. */
 static bool is_optional_value(const struct pp_cli_option *option, const char *text)
 {
     const char *suffix = strchr(option->value, '.');
-    const size_t suffix_bytes = strcspn(suffix, "]");
+    const size_t suffix_bytes = suffix ? strcspn(suffix, "]") : 0;
     const size_t bytes = strlen(text);
 
+    if (!suffix)
+        return is_word_of(option->value + 1, text);
     return strcmp(text, "-") == 0 ||
            (bytes > suffix_bytes && text[0] != '-' &&
             memcmp(text + bytes - suffix_bytes, suffix, suffix_bytes) == 0);

@@ -192,7 +192,8 @@ static void put_exit_status(FILE *out, bool serves)
                   "*0*: ok ++\n"
                   "*1*: the run failed; one line says what was wrong and what to do ++\n"
                   "*2*: the command line makes no sense ++\n"
-                  "*3*: with *--strict*, an INVALID result, such as a rate that was not held ++\n"
+                  "*3*: with *--strict*, an INVALID result, such as a rate that was not held; "
+                  "with *--strict=suspect*, a SUSPECT one, too ++\n"
                   "*4*: an engine or a feature that was asked for cannot be had here ++\n"
                   "*5*: an answer was wrong ++\n"
                   "*129*, *130*, *131*, *143*: interrupted%s\n\n",

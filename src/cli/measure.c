@@ -61,14 +61,16 @@ static void warn_of_verdict(const struct pp_verdict *verdict)
 /* Who ends a run early asks for what there is so far, and not for a judgement of it. */
 static int judge(const struct pp_result *result, struct pp_error *err)
 {
-    if (!result->plan.strict || result->signal || result->verdict.level < PP_INVALID)
+    const enum pp_verdict_level level = result->verdict.level;
+
+    if (result->plan.strict == PP_VALID || result->signal || level < result->plan.strict)
         return 0;
     if (result->rate_missed)
         return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
                             "the rate was not held, and --strict asks for it");
-    return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
-                        "the result is INVALID (%s), and --strict asks for a valid one",
-                        pp_reason_name(result->verdict.reasons[0].id));
+    return pp_error_set(
+        err, PP_ERROR_GATE, -ERANGE, "the result is %s (%s), and --strict asks for a valid one",
+        pp_verdict_level_name(level), pp_reason_name(result->verdict.reasons[0].id));
 }
 
 /* What was measured is written whatever went wrong then. */

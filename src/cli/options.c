@@ -210,9 +210,13 @@ static int set_connect_timeout(struct pp_cli *cli, const char *value, struct pp_
 
 static int set_strict(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
-    (void)value;
     (void)err;
-    cli->plan.strict = true;
+    if (!value || strcmp(value, "invalid") == 0)
+        cli->plan.strict = PP_INVALID;
+    else if (strcmp(value, "suspect") == 0)
+        cli->plan.strict = PP_SUSPECT;
+    else
+        return -EINVAL;
     return 0;
 }
 
@@ -680,6 +684,7 @@ static int set_percentiles(struct pp_cli *cli, const char *value, struct pp_erro
             break;
     }
     plan->quantile_count = count;
+    plan->quantiles_given = true;
     return 0;
 }
 
@@ -791,9 +796,10 @@ const struct pp_cli_option pp_cli_options[] = {
     { 0, "connect-timeout", NULL, "TIME", PP_CLI_LOAD, RUN | CLIENT,
       "a time from 1ms to an hour, such as 5 (seconds) or 500ms",
       "give up connecting after so long, in seconds (5)", set_connect_timeout },
-    { 0, "strict", NULL, NULL, PP_CLI_LOAD, RUN | CLIENT, NULL,
+    { 0, "strict", NULL, "[invalid|suspect]", PP_CLI_LOAD, RUN | CLIENT, "invalid or suspect",
       "a result whose verdict is INVALID, such as a --rate\n"
-      "that was not held, is a failure: status 3",
+      "that was not held, is a failure: status 3; with\n"
+      "suspect, one that is SUSPECT is, too",
       set_strict },
 
     { 'H', "host", NULL, "HOST", PP_CLI_TRANSPORT, ALL,

@@ -27,7 +27,7 @@ struct pp_cli_option {
     const char *aliases; /* "this,that"; NULL: none */
     const char *value;   /* what the value is called, or "one|of|these"; NULL: takes none.
                             "[FILE.json]": may have one; the next word is taken for it if it ends so
-                            or is "-" */
+                            or is "-". "[one|other]": the same, if it is one of these */
     enum pp_cli_group group;
     unsigned jobs;     /* that take it: a set */
     const char *takes; /* completes "--name takes ..." */

@@ -135,13 +135,15 @@ json_t *pp_json_options(const struct pp_plan *plan)
 {
     char target[PP_TARGET_TEXT_BYTES];
 
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:o}", "command",
-                     plan->job == PP_JOB_RUN ? "run" : "client", "target",
-                     pp_json_text(pp_target_format(&plan->target, target)), "load", load(plan),
-                     "exchange", exchange(plan), "sockets", sockets(plan), "engine",
-                     plan->client_engine, "server_engine", plan->server_engine, "wait",
-                     waiting(plan), "placement", placement(plan), "strict", (int)plan->strict,
-                     "interval_ns", pp_json_ns(plan->interval_ns, plan->interval_ns > 0));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:b, s:o, s:o}", "command",
+        plan->job == PP_JOB_RUN ? "run" : "client", "target",
+        pp_json_text(pp_target_format(&plan->target, target)), "load", load(plan), "exchange",
+        exchange(plan), "sockets", sockets(plan), "engine", plan->client_engine, "server_engine",
+        plan->server_engine, "wait", waiting(plan), "placement", placement(plan), "strict",
+        (int)(plan->strict != PP_VALID), "strict_level",
+        plan->strict == PP_VALID ? json_null() : json_string(pp_verdict_level_name(plan->strict)),
+        "interval_ns", pp_json_ns(plan->interval_ns, plan->interval_ns > 0));
 }
 
 /* ---- the host ---- */

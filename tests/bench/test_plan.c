@@ -344,7 +344,7 @@ static void test_what_is_said_of_a_rate_needs_one(void **state)
     (void)state;
     REFUSED(PP_JOB_RUN, "--arrivals needs a --rate", plan.arrivals = PP_ARRIVALS_POISSON);
     ACCEPTED(PP_JOB_RUN, plan.arrivals = PP_ARRIVALS_POISSON, plan.rate = 1);
-    ACCEPTED(PP_JOB_RUN, plan.strict = true);
+    ACCEPTED(PP_JOB_RUN, plan.strict = PP_INVALID);
 }
 
 static void test_a_warm_up_a_hundred_times_as_long_is_refused(void **state)

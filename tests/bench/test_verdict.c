@@ -286,6 +286,8 @@ static void test_one_percentile_without_support_is_suspect(void **state)
     result->rtt_latency.quantiles[2] = (struct pp_quantile){ .q = 0.5, .supported = true };
     check_valid(result);
     result->rtt_latency.quantiles[1].supported = false;
+    check_valid(result); /* nobody asked */
+    result->plan.quantiles_given = true;
     check(result, PP_REASON_FEW_SAMPLES, PP_SUSPECT, "too few samples (10,000)");
 }
 
@@ -294,10 +296,11 @@ static void test_an_open_loop_is_judged_by_its_responses(void **state)
 {
     struct pp_result *result = *state;
 
+    result->plan.quantiles_given = true;
     result->response_latency.quantiles[0].supported = false;
     check_valid(result);
     result->plan.rate = 1000;
-    check(result, PP_REASON_FEW_SAMPLES, PP_SUSPECT, "n/a");
+    check(result, PP_REASON_FEW_SAMPLES, PP_SUSPECT, "asked for");
     result->response_latency.quantiles[0].supported = true;
     result->rtt_latency.quantiles[0].supported = false;
     check_valid(result);
@@ -433,6 +436,7 @@ static void test_the_level_is_that_of_the_worst_reason(void **state)
 static void spoil(struct pp_result *result)
 {
     result->plan.rate = 1000;
+    result->plan.quantiles_given = true;
     result->rate_missed = true;
     result->balanced = false;
     result->counts = (struct pp_client_counts){

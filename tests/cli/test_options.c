@@ -80,6 +80,7 @@ static void check_same_load(const struct pp_plan *got, const struct pp_plan *wan
     SAME(hello);
     SAME(strict);
     SAME(interval_ns);
+    SAME(quantiles_given);
     SAME(quantile_count);
     for (unsigned i = 0; i < want->quantile_count; i++)
         assert_true(got->quantiles[i] == want->quantiles[i]);
@@ -366,8 +367,14 @@ static void test_arrivals_belong_to_a_rate_and_strict_to_any_load(void **state)
     check(LINE("--arrivals", "poisson", "-R100"), &want);
     check_refused(LINE("--arrivals=poisson"), "--arrivals", "--rate");
     want = defaults(PP_JOB_RUN);
-    want.plan.strict = true;
+    want.plan.strict = PP_INVALID;
     check(LINE("--strict"), &want);
+    check(LINE("--strict", "invalid"), &want);
+    check(LINE("--strict=suspect", "--strict"), &want);
+    want.plan.strict = PP_SUSPECT;
+    check(LINE("--strict=suspect"), &want);
+    check(LINE("--strict", "suspect"), &want);
+    check_refused(LINE("--strict=valid"), "--strict", "invalid or suspect");
 }
 
 static void test_crr_and_think_change_what_follows_a_pong(void **state)
