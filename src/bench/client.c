@@ -659,9 +659,9 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
     if (plan->socket.dgram || plan->crr)
         pp_io_timer(loop, &client->watch_op, pp_clock_now_ns() + watch_period_ns(client), on_watch);
     if (plan->rate > 0)
-        pp_pace_begin(&client->pace, plan->arrivals,
-                      plan->rate * client->options.connections / plan->connections, phase->start_ns,
-                      client->options.share, client->options.shares,
+        pp_pace_begin(&client->pace, plan->arrivals, plan->rate, phase->start_ns,
+                      (struct pp_pace_deal){ client->options.share, client->options.shares,
+                                             plan->connections },
                       plan->seed + client->options.share);
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];

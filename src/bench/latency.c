@@ -7,6 +7,7 @@
  * time that at an even pace one message in ten would meet one, and p99 does not show them. A
  * service that is merely uneven stays below, even if its p99 is 33 times the median (lognormal). */
 #define STALL_FACTOR 100
+#define STALLS_MIN_NS (10 * (double)PP_NS_PER_MS) /* less is one turn of others on the CPU */
 #define STALLS_TIME 0.10
 #define STALLS_TRIPS 0.01
 
@@ -65,7 +66,7 @@ void pp_stalls_of(struct pp_stalls *stalls, const struct pp_hist *hist, uint64_t
     tail = pp_hist_above(hist, stalls->longer_than_ns);
     stalls->trips = tail.samples;
     stalls->time_share = tail.sum_ns / time_ns;
-    stalls->matter = stalls->time_share >= STALLS_TIME &&
+    stalls->matter = tail.sum_ns >= STALLS_MIN_NS && stalls->time_share >= STALLS_TIME &&
                      (double)stalls->trips < STALLS_TRIPS * (double)hist->total;
 }
 

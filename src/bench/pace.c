@@ -32,32 +32,48 @@ static void set_next(struct pp_pace *pace)
     pace->next_ns = pace->start_ns + elapsed_ns;
 }
 
-void pp_pace_begin(struct pp_pace *pace, enum pp_arrivals arrivals, double rate, uint64_t start_ns,
-                   unsigned share, unsigned shares, uint64_t seed)
+static uint32_t slots_of(const struct pp_pace_deal *deal)
 {
-    long double interval_ns;
-    uint64_t whole_ns;
+    return deal->slots / deal->shares + (deal->share < deal->slots % deal->shares);
+}
 
-    pp_assert(rate >= PP_PACE_RATE_MIN && share < shares);
-    interval_ns = (long double)NS_PER_S / rate;
-    whole_ns = (uint64_t)interval_ns;
+void pp_pace_begin(struct pp_pace *pace, enum pp_arrivals arrivals, double rate, uint64_t start_ns,
+                   struct pp_pace_deal deal, uint64_t seed)
+{
+    const long double interval_ns = (long double)NS_PER_S / rate;
+    const uint64_t whole_ns = (uint64_t)interval_ns;
+
+    pp_assert(rate >= PP_PACE_RATE_MIN && deal.share < deal.shares && deal.shares <= deal.slots);
     *pace = (struct pp_pace){
         .arrivals = arrivals,
+        .deal = deal,
+        .slot = deal.share,
         .interval_ns = NS_PER_S / rate,
         .interval_whole_ns = whole_ns,
         .interval_fraction = (uint64_t)((interval_ns - (long double)whole_ns) * 0x1p64L),
         .start_ns = start_ns,
         .random = { .state = seed },
     };
-    if (arrivals == PP_ARRIVALS_FIXED)
-        pace->start_ns += (uint64_t)llrintl(interval_ns * share / shares);
-    else
-        pace->random.state = pp_random_next(&pace->random) + share;
+    if (arrivals == PP_ARRIVALS_FIXED) {
+        pace->number = deal.share;
+    } else {
+        pace->interval_ns *= (double)deal.slots / slots_of(&deal);
+        pace->random.state = pp_random_next(&pace->random) + deal.share;
+    }
     set_next(pace);
 }
 
 void pp_pace_step(struct pp_pace *pace)
 {
-    pace->number++;
+    const struct pp_pace_deal *deal = &pace->deal;
+    uint32_t further = 1;
+
+    if (pace->arrivals == PP_ARRIVALS_FIXED) {
+        const uint32_t left = deal->slots - pace->slot;
+
+        further = left > deal->shares ? deal->shares : left + deal->share;
+        pace->slot = left > deal->shares ? pace->slot + further : deal->share;
+    }
+    pace->number += further;
     set_next(pace);
 }

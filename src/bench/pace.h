@@ -14,24 +14,32 @@ enum pp_arrivals {
     PP_ARRIVALS_POISSON /* exponentially distributed times: independent senders */
 };
 
+/* Who sends what of one schedule: message n has slot n mod slots, and slot s is of share s mod
+ * shares. With a slot for each connection, a thread's share is as large as that of its connections,
+ * and the threads take turns. share < shares <= slots. */
+struct pp_pace_deal {
+    uint32_t share, shares, slots;
+};
+
 struct pp_pace {
     enum pp_arrivals arrivals;
-    double interval_ns; /* the mean */
+    struct pp_pace_deal deal;
+    uint32_t slot;      /* of the next message */
+    double interval_ns; /* fixed: of all messages; Poisson: of this share's, the mean */
     uint64_t interval_whole_ns;
     uint64_t interval_fraction; /* the rest of interval_ns, in 2^-64 ns */
     uint64_t start_ns;          /* fixed: when message 0 is due */
     uint64_t next_ns;           /* when the next message is due */
-    uint64_t number;            /* of the next message, from 0 */
+    uint64_t number;            /* of the next message, from 0; fixed: among those of all shares */
     double elapsed_ns;          /* Poisson: of next_ns, since start_ns */
     struct pp_random random;
 };
 
-/* rate messages a second from start_ns on. Fixed: the first is due at once; share/shares of an
- * interval is added, so that several threads' messages do not coincide. Poisson: the first is due
- * after a random time, and each share draws other times from the same seed. rate is that of one
- * share. */
+/* One share of rate messages a second from start_ns on. Fixed: the shares' messages together are at
+ * equal distances, and the first is due at once. Poisson: each share draws its own times from the
+ * same seed; together they are a Poisson process of that rate. */
 void pp_pace_begin(struct pp_pace *pace, enum pp_arrivals arrivals, double rate, uint64_t start_ns,
-                   unsigned share, unsigned shares, uint64_t seed);
+                   struct pp_pace_deal deal, uint64_t seed);
 
 /* Moves on to the next message. Fixed: next_ns is never off by more than 1 ns, also after 10^12. */
 void pp_pace_step(struct pp_pace *pace);

@@ -650,6 +650,19 @@ static bool missed_rate(const struct pp_result *result)
     return result->plan.rate > 0 && result->counts.lag_ns > (share_ns > LAG_NS ? share_ns : LAG_NS);
 }
 
+/* Messages at equal distances take as many of these as there are messages: the last one's belongs
+ * to the time, or n of them in n - 1 distances would be more than was asked for. */
+static uint64_t duration_ns(const struct run *run, const struct pp_client_counts *counts)
+{
+    const struct pp_plan *plan = run->plan;
+    const uint64_t length_ns = counts->last_ns - counts->first_ns;
+    double scheduled_ns = 0;
+
+    if (plan->rate > 0 && plan->arrivals == PP_ARRIVALS_FIXED && counts->sent == plan->count)
+        scheduled_ns = (double)plan->count * 1e9 / plan->rate;
+    return (double)length_ns < scheduled_ns ? (uint64_t)scheduled_ns : length_ns;
+}
+
 static void fill_counts(struct run *run)
 {
     const struct pp_client_counts counts = pp_clients_counts(run->clients);
@@ -658,7 +671,7 @@ static void fill_counts(struct run *run)
     result->counts = counts;
     result->in_flight = pp_clients_in_flight(run->clients);
     result->balanced = in_flight_of(&counts) == result->in_flight;
-    result->duration_ns = counts.last_ns - counts.first_ns;
+    result->duration_ns = duration_ns(run, &counts);
     result->partial = result->signal || has_error(run) || run->ended_early ||
                       (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
     result->rate_missed = missed_rate(result);

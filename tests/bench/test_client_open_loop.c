@@ -65,7 +65,8 @@ static void test_random_arrivals_follow_their_seed(void **state)
     prepare_stage(f, (struct stage){ .count = 50 });
     echo_peers(f, 1);
     run_to_the_end(f);
-    pp_pace_begin(&pace, PP_ARRIVALS_POISSON, RATE, f->outcomes[0].start_ns, 0, 1, 42);
+    pp_pace_begin(&pace, PP_ARRIVALS_POISSON, RATE, f->outcomes[0].start_ns,
+                  (struct pp_pace_deal){ 0, 1, 1 }, 42);
     for (uint64_t i = 0; i < 50; i++) {
         assert_true(f->peers[0].times[i] >= pace.next_ns);
         pp_pace_step(&pace);

@@ -250,6 +250,22 @@ static void test_the_time_that_stalls_took_is_exact(void **state)
     assert_false(stalls.matter);
 }
 
+/* A short run in which others had the CPU once. */
+static void test_a_stall_of_a_few_milliseconds_does_not_matter(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_stalls stalls;
+
+    for (int i = 0; i < 999; i++)
+        pp_hist_record(&f->hist, 13 * PP_NS_PER_US);
+    pp_hist_record(&f->hist, 5 * PP_NS_PER_MS);
+    stalls = stalls_of(f, 0);
+    assert_true(stalls.time_share > 0.27 && stalls.time_share < 0.29);
+    assert_false(stalls.matter);
+    pp_hist_record(&f->hist, 6 * PP_NS_PER_MS);
+    assert_true(stalls_of(f, 0).matter);
+}
+
 static void test_without_samples_there_is_no_stall(void **state)
 {
     const struct pp_stalls stalls = stalls_of(*state, 5);
@@ -389,6 +405,7 @@ int main(void)
         TEST(test_without_a_stall_nothing_is_hidden),
         TEST(test_less_than_twice_as_much_is_not_named),
         TEST(test_the_time_that_stalls_took_is_exact),
+        TEST(test_a_stall_of_a_few_milliseconds_does_not_matter),
         TEST(test_without_samples_there_is_no_stall),
         TEST(test_stalls_of_more_than_a_minute_take_their_time),
         TEST(test_an_uneven_service_does_not_stall),

@@ -276,11 +276,12 @@ class Window:
         self.rate, self.p99_us, self.failure = rate, p99_us, failure
 
 
-def measure(place, port, udp, seconds, meanwhile=lambda: None):
-    command = (place.pingpong, "client", f"127.0.0.1:{port}", "-t", seconds, "-w", 0, "-J")
+def measure(place, port, udp, load, meanwhile=lambda: None):
+    """load: how long, and how much at most."""
+    command = (place.pingpong, "client", f"127.0.0.1:{port}", *load, "-w", 0, "-J")
     client = Process(place.spawn(place.work_cpu, *command, *(("-u",) if udp else ())))
     with client:
-        deadline = time.monotonic() + seconds + GUARD_S
+        deadline = time.monotonic() + load[1] + GUARD_S
         out = b""
         os.set_blocking(client.process.stdout.fileno(), False)
         while client.process.poll() is None and time.monotonic() < deadline:
@@ -300,12 +301,12 @@ def measure(place, port, udp, seconds, meanwhile=lambda: None):
     return Window(result["round_trips_per_s"], (p99 or [result["rtt"]["max_ns"]])[0] / 1000, None)
 
 
-def windows(place, port, count, seconds):
+def windows(place, port, count, load):
     """Of TCP and of UDP."""
     both = {False: [], True: []}
     for _ in range(count):
         for udp in both:
-            both[udp].append(measure(place, port, udp, seconds))
+            both[udp].append(measure(place, port, udp, load))
     return both
 
 
@@ -340,7 +341,10 @@ class Soak:
         self.judges_time = not args.short
         self.rest_s = REST_S if self.judges_time else GUARD_S
         self.term_s = TERM_S if self.judges_time else GUARD_S
-        self.window_s = min(10, max(0.5, args.seconds / 20))
+        # Where time is not judged, no window ends before it has been served.
+        self.load = ("-t", min(10, args.seconds / 20))
+        if not self.judges_time:
+            self.load = ("-t", GUARD_S, "-n", 1000)
 
     def check(self, good, name, figures):
         self.table.add(good, f"{self.engine}: {name}", figures)
@@ -354,9 +358,9 @@ class Soak:
         """A client on a server that has nothing else to do, and then with the churn elsewhere."""
         with Server(self.place, self.engine) as server, Dummy(self.place) as dummy:
             count = 3 if self.judges_time else 1
-            alone = windows(self.place, server.port, 1, self.window_s)
+            alone = windows(self.place, server.port, 1, self.load)
             with Churn(self.place, dummy.port, self.seed()) as churn:
-                beside = windows(self.place, server.port, count, self.window_s)
+                beside = windows(self.place, server.port, count, self.load)
                 done = churn.stop()
         return alone, beside, done
 
@@ -395,7 +399,7 @@ class Soak:
             begin = time.monotonic()
             udp = False
             while time.monotonic() - begin < seconds:
-                both[udp].append(measure(self.place, server.port, udp, self.window_s, look))
+                both[udp].append(measure(self.place, server.port, udp, self.load, look))
                 udp = not udp
             done = churn.stop()
         return both, done, vanishers.count, rss, most_threads[0]
@@ -457,8 +461,8 @@ class Soak:
     def long(self):
         alone, beside, elsewhere = self.baseline()
         with Server(self.place, self.engine) as server:
-            measure(self.place, server.port, False, 0.5)
-            measure(self.place, server.port, True, 0.5)
+            measure(self.place, server.port, False, self.load)
+            measure(self.place, server.port, True, self.load)
             idle = server.descriptors(), server.threads()
             self.saturate(server)
             self.churn(server, self.args.seconds / 10)

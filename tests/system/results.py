@@ -1,12 +1,14 @@
 """A result as a program reads it: the JSON beside the text."""
 
 import json
+import os
 import signal
 
+import pytest
 from peers import in_background
 
 # What the machine may be to blame for: whoever measures must look twice, and whoever tests, again.
-MACHINE = {"steal", "others_busy", "unsteady", "frequency", "clock"}
+MACHINE = {"steal", "others_busy", "unsteady", "stall_hidden", "frequency", "clock"}
 
 
 class Measured:
@@ -82,11 +84,14 @@ def measured_client(pingpong, folder, server, *args, **options):
 
 def measured_quietly(is_quiet, measure, tries=10):
     """The first result for which is_quiet(result), and the last if there is none. The machine may
-    add to any time, so what bounds a time from above is tried again; a defect fails each time."""
+    add to any time, so what bounds a time from above is tried again; a defect fails each time. A
+    machine with many times more to do than it has CPUs cannot tell."""
     for _ in range(tries):
         result = measure()
         if is_quiet(result):
-            break
+            return result
+    if os.getloadavg()[0] > 4 * len(os.sched_getaffinity(0)):
+        pytest.skip("this machine is never quiet")
     return result
 
 

@@ -344,12 +344,13 @@ def test_an_open_loop_shows_how_long_the_link_was_down_and_ends_in_its_time(
         far.link("up")
         result = run.finish()
     counts = Counts(result)
+    longest_us = quantiles(result, "from intended send")["max"]
     assert result.status == 0 and result.seconds <= 3, str(result)
     assert counts.errors == 0 and counts.received > 100, str(result)
-    if transport:
-        assert counts.lost >= 0.9 * gap_ms / 1000 * 500, str(result)
+    if transport:  # what was due then and not lost was sent later: the client itself stood still
+        all_lost = counts.lost >= 0.9 * gap_ms / 1000 * 500
+        assert counts.lost > 0 and (all_lost or longest_us > 50_000), str(result)
     else:
-        longest_us = quantiles(result, "from intended send")["max"]
         assert counts.lost == 0 and longest_us >= 1000 * (gap_ms - 20), str(result)
 
 

@@ -11,7 +11,7 @@ import termios
 import time
 
 import pytest
-from driver import display_width
+from driver import ESTIMATE, display_width
 
 BAR = re.compile(r"\[=* *\] +\d+ %  [\d,]+ roundtrips/s")
 
@@ -99,6 +99,7 @@ def long_run(pingpong, *args, **options):
 def without_figures(text):
     """Words alone, without what is not said of each run."""
     text = re.sub(r"^(?:note|SUSPECT): .*\n(?:  [^ ].*\n)*", "", text, flags=re.MULTILINE)
+    text = re.sub(rf"^{ESTIMATE}.*\n|^  measured", "", text, flags=re.MULTILINE)
     text = re.sub(r"(?: · |\n  )(?:other programs|steal) [\d.]+ %", "", text)
     text = re.sub(r" · (?:VALID|SUSPECT)$", "", text, flags=re.MULTILINE)
     return re.sub(r" +", " ", re.sub(r"[+-]?[\d.,]+|n/a", "N", text))

@@ -348,7 +348,7 @@ def test_a_stall_that_a_closed_loop_hides_is_named(pingpong, engine, tmp_path):
 
 
 def test_who_reads_no_text_is_told_of_faults_on_stderr(pingpong):
-    result = pingpong("-n", "500", "-J", "-")
+    result = pingpong("-n", "500", "--percentiles", "99", "-J", "-")
     assert result.status == 0 and "pingpong: SUSPECT: too few samples (500)" in result.err, str(result)
 
 
