@@ -83,6 +83,12 @@ def test_time_to_connect_is_no_sample_but_of_a_connection_a_round_trip(pingpong,
     assert anew["tcp"] is None and kept["tcp"]["connections"] == 1
 
 
+def test_the_rate_of_a_counted_schedule_is_not_above_the_one_asked_for(pingpong, tmp_path):
+    """Three messages at 100/s have two distances between them, and take three."""
+    result = measured(pingpong, tmp_path, "-n", "3", "-R", "100", "--percentiles", "50")
+    assert result["round_trips_per_s"] <= 100 and result["duration_ns"] >= 30 * MS, str(result)
+
+
 # ---- stalls -------------------------------------------------------------------------------------
 
 
