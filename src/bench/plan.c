@@ -14,9 +14,8 @@
 #define LOOK_CONNECTIONS_MAX 16
 #define LOOK_NS (50 * PP_NS_PER_US)
 
-/* How long to watch what the CPUs are doing, and from what share on one is taken. */
+/* How long to watch what the CPUs are doing. */
 #define BUSY_SAMPLE_MS 50
-#define BUSY_SHARE 0.5
 
 /* Less of a difference is chance. */
 #define BUSY_DIFFERENCE 0.25
@@ -286,9 +285,9 @@ static void bring_idlest(struct pp_host_cpu *cpus, unsigned count, unsigned from
 }
 
 /* One connection is a strict alternation: on one CPU no wake-up crosses to another. Several can
- * keep two CPUs busy, where two are free. */
-static enum pp_placement choose_placement(const struct pp_plan *plan,
-                                          const struct pp_host_cpu *second)
+ * keep two CPUs busy. Who else is busy here decides which CPUs, and never how many: the same
+ * command is the same measurement. */
+static enum pp_placement choose_placement(const struct pp_plan *plan, unsigned cpus)
 {
     const bool spins = !plan->wait_auto && plan->wait == PP_IO_WAIT_SPIN;
     const bool alternates = plan->connections == 1 && plan->depth == 1 && !(plan->rate > 0);
@@ -296,12 +295,12 @@ static enum pp_placement choose_placement(const struct pp_plan *plan,
     if (plan->job != PP_JOB_RUN)
         return plan->client_threads > 1 || plan->server_threads > 1 ? PP_PLACEMENT_SPLIT
                                                                     : PP_PLACEMENT_NONE;
-    if (plan->client_threads > 1 && plan->client_threads == plan->server_threads && !is_unix(plan))
+    if (plan->client_threads > 1 && plan->client_threads == plan->server_threads && !spins &&
+        !is_unix(plan))
         return PP_PLACEMENT_PAIRS;
     if (plan->client_threads > 1 || plan->server_threads > 1)
-        return PP_PLACEMENT_NONE;
-    return second && (!alternates || spins) && second->busy < BUSY_SHARE ? PP_PLACEMENT_SPLIT
-                                                                         : PP_PLACEMENT_SAME;
+        return spins && cpus > 1 ? PP_PLACEMENT_SPLIT : PP_PLACEMENT_NONE;
+    return cpus > 1 && (!alternates || spins) ? PP_PLACEMENT_SPLIT : PP_PLACEMENT_SAME;
 }
 
 static void deal(int *cpus, unsigned threads, const struct pp_host_cpu *from, unsigned count)
@@ -336,7 +335,7 @@ static int place(struct pp_plan *plan, struct pp_error *err)
     for (unsigned i = 0; i < count; i++)
         bring_idlest(cpus, count, i);
     if (plan->placement_auto)
-        plan->placement = choose_placement(plan, count > 1 ? &cpus[1] : NULL);
+        plan->placement = choose_placement(plan, count);
     switch (plan->placement) {
     case PP_PLACEMENT_NONE:
         break;
@@ -409,6 +408,33 @@ static int decide_placement(struct pp_plan *plan, struct pp_error *err)
     return place(plan, err);
 }
 
+/* Of two threads that never sleep on one CPU, each keeps the other from what it waits for: round
+ * trips would take what the scheduler makes of that. Threads that may run anywhere share a CPU if
+ * there are more of them than CPUs. */
+static int check_spinners(const struct pp_plan *plan, struct pp_error *err)
+{
+    const unsigned clients = plan->job == PP_JOB_SERVE ? 0 : plan->client_threads;
+    const unsigned servers = plan->job == PP_JOB_CLIENT ? 0 : plan->server_threads;
+    struct pp_host_cpu cpus[PP_HOST_CPUS_MAX];
+    const unsigned room = pp_host_cpus(cpus, PP_HOST_CPUS_MAX);
+    int used[2 * PP_PLAN_THREADS_MAX];
+    bool shared = clients + servers > room;
+
+    if (plan->wait != PP_IO_WAIT_SPIN || plan->spin_ns != PP_IO_SPIN_FOREVER)
+        return 0;
+    for (unsigned i = 0; i < clients + servers; i++) {
+        used[i] = i < clients ? plan->client_cpus[i] : plan->server_cpus[i - clients];
+        for (unsigned j = 0; j < i; j++)
+            shared |= used[i] != PP_CPU_ANY && used[i] == used[j];
+    }
+    if (!shared)
+        return 0;
+    return refuse(err,
+                  "--wait spin: two threads that never sleep would share a CPU, where each keeps "
+                  "the other from its work: --placement split and no more threads than CPUs, or "
+                  "--wait yield");
+}
+
 int pp_plan_decide(struct pp_plan *plan, struct pp_error *err)
 {
     int ret;
@@ -417,7 +443,8 @@ int pp_plan_decide(struct pp_plan *plan, struct pp_error *err)
     ret = check_tables(plan, err);
     if (ret == 0)
         ret = decide_placement(plan, err);
-    if (ret == 0)
-        decide_wait(plan);
-    return ret;
+    if (ret < 0)
+        return ret;
+    decide_wait(plan);
+    return check_spinners(plan, err);
 }

@@ -41,13 +41,6 @@ static int on_interval(void *context, const struct pp_result_interval *interval)
     return pp_outputs_interval(&measurement->outputs, interval);
 }
 
-static void warn(const struct pp_plan *plan)
-{
-    if (plan->wait == PP_IO_WAIT_SPIN && plan->placement == PP_PLACEMENT_SAME)
-        (void)fprintf(stderr, "pingpong: spinning on the CPU that the other side needs makes every "
-                              "round trip wait for the scheduler; --wait yield does not\n");
-}
-
 /* Who reads no text must be told all the same. */
 static void warn_of_verdict(const struct pp_verdict *verdict)
 {
@@ -97,7 +90,6 @@ static int run_and_report(struct measurement *measurement, struct pp_error *err)
     struct pp_error error = { 0 };
     int ret, written;
 
-    warn(&measurement->plan);
     ret = pp_run(&measurement->plan, &hooks, &measurement->result, &error);
     if (measurement->screen.bar_columns)
         pp_progress_clear(stderr);

@@ -643,14 +643,49 @@ static void test_on_one_cpu_nobody_spins_while_the_other_needs_it(void **state)
     assert_int_equal(plan.wait, PP_IO_WAIT_YIELD);
 }
 
-static void test_a_wait_that_was_asked_for_stays(void **state)
+static struct pp_plan spinning_on(int client_cpu, int server_cpu)
 {
-    const struct fixture *f = *state;
-    struct pp_plan plan = plan_on(f->cpus[0], f->cpus[0]);
+    struct pp_plan plan = plan_on(client_cpu, server_cpu);
 
     plan.wait_auto = false;
     plan.wait = PP_IO_WAIT_SPIN;
     plan.spin_ns = PP_IO_SPIN_FOREVER;
+    return plan;
+}
+
+static void check_spinners_refused(struct pp_plan *plan)
+{
+    struct pp_error err = { 0 };
+
+    assert_int_equal(pp_plan_decide(plan, &err), -EINVAL);
+    assert_int_equal(err.kind, PP_ERROR_USAGE);
+    assert_non_null(strstr(err.text, "--wait spin"));
+}
+
+static void test_threads_that_spin_for_ever_do_not_share_a_cpu(void **state)
+{
+    const struct fixture *f = *state;
+    struct pp_plan same = spinning_on(f->cpus[0], f->cpus[0]);
+    struct pp_plan patient = same, many = same, client = same;
+
+    check_spinners_refused(&same);
+    patient.spin_ns = 20 * PP_NS_PER_US; /* it sleeps then */
+    decide(&patient);
+    many.client_cpus_given.count = many.server_cpus_given.count = 0;
+    many.placement_auto = false;
+    many.placement = PP_PLACEMENT_NONE;
+    many.client_threads = many.connections = PP_PLAN_THREADS_MAX; /* more than CPUs here */
+    check_spinners_refused(&many);
+    client.job = PP_JOB_CLIENT; /* the other side is elsewhere */
+    decide(&client);
+}
+
+static void test_a_wait_that_was_asked_for_stays(void **state)
+{
+    const struct fixture *f = *state;
+    struct pp_plan plan = spinning_on(f->cpus[0], f->cpus[1]);
+
+    need_two_cpus(f);
     plan.connections = 1000;
     decide(&plan);
     assert_int_equal(plan.wait, PP_IO_WAIT_SPIN);
@@ -833,14 +868,13 @@ static void test_one_connection_is_placed_on_one_cpu(void **state)
     assert_int_equal(plan.client_cpus[1], PP_CPU_ANY);
 }
 
-/* Which of the two depends on who else is busy here. */
-static void check_same_or_split(const struct fixture *f, struct pp_plan *plan)
+/* Whoever else is busy here. */
+static void check_split_if_it_can_be(const struct fixture *f, struct pp_plan *plan)
 {
-    bool split;
+    const bool split = f->count > 1;
 
     decide(plan);
-    split = plan->placement == PP_PLACEMENT_SPLIT;
-    assert_true(split || plan->placement == PP_PLACEMENT_SAME);
+    assert_int_equal(plan->placement, split ? PP_PLACEMENT_SPLIT : PP_PLACEMENT_SAME);
     assert_int_equal(plan->client_cpus[0] != plan->server_cpus[0], split);
     assert_true(may_use(f, plan->client_cpus[0]));
     assert_true(may_use(f, plan->server_cpus[0]));
@@ -858,10 +892,10 @@ static void test_several_messages_at_once_get_cpus_that_fit_their_placement(void
     open.rate = 1000;
     spinning.wait_auto = false;
     spinning.wait = PP_IO_WAIT_SPIN;
-    check_same_or_split(*state, &several);
-    check_same_or_split(*state, &deep);
-    check_same_or_split(*state, &open);
-    check_same_or_split(*state, &spinning);
+    check_split_if_it_can_be(*state, &several);
+    check_split_if_it_can_be(*state, &deep);
+    check_split_if_it_can_be(*state, &open);
+    check_split_if_it_can_be(*state, &spinning);
 }
 
 static void test_placements_that_were_asked_for_are_kept(void **state)
@@ -1052,6 +1086,7 @@ static const struct CMUnitTest tests[] = {
     TEST(test_a_client_by_itself_gives_its_cpu_away),
     TEST(test_on_a_cpu_each_few_connections_spin_and_many_block),
     TEST(test_on_one_cpu_nobody_spins_while_the_other_needs_it),
+    TEST(test_threads_that_spin_for_ever_do_not_share_a_cpu),
     TEST(test_a_wait_that_was_asked_for_stays),
     TEST(test_given_cpus_are_taken_and_the_placement_follows),
     TEST(test_given_cpus_are_dealt_out_in_their_order),

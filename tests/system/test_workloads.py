@@ -63,11 +63,10 @@ def test_spinning_for_ever_works_on_two_cpus(pingpong, engine, two_cpus):
     assert pingpong("-n", "500", *args).ok().done == 500
 
 
-def test_spinning_for_ever_on_one_cpu_works_and_is_warned_of_in_one_line(pingpong, engine):
-    args = ("--wait", "spin", "--engine", engine, "--placement", "same")
-    result = pingpong("-n", "10", *args)
-    assert result.status == 0 and result.done == 10
-    assert result.err.count("\n") == 1 and "--wait yield" in result.err, str(result)
+@pytest.mark.parametrize("args", ["--placement same", "-A 0,0", "-T 99 -c 99", "-T 99 -S 99 -c 99"])
+def test_two_threads_that_spin_for_ever_on_one_cpu_are_refused(pingpong, args):
+    result = pingpong("-n", "10", "--wait", "spin", *args.split())
+    result.failed(2, "--wait spin", "--placement split", "--wait yield")
 
 
 @pytest.mark.parametrize("connections", [1, 20])
