@@ -486,7 +486,7 @@ def test_a_format_on_standard_output_is_alone_there(pingpong, option):
 
 
 def test_verdicts_go_to_standard_error_where_no_text_is_shown(pingpong):
-    run = pingpong("-J", "-n", "15")
+    run = pingpong("-J", "-n", "15", "--percentiles", "99")
     reasons = checked(run.out)["verdict"]["reasons"]
     told = [f"pingpong: {r['level']}: {r['text']}; {r['cure']}" for r in reasons if r["level"] != "VALID"]
     assert run.status == 0 and told and run.err.splitlines() == told
