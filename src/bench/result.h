@@ -3,6 +3,7 @@
 #ifndef PP_BENCH_RESULT_H
 #define PP_BENCH_RESULT_H
 
+#include "base/clock.h"
 #include "bench/client.h"
 #include "bench/clients.h"
 #include "bench/hello.h"
@@ -37,6 +38,14 @@ struct pp_result_side {
     char engine_name[64];  /* its name alone */
     struct pp_usage usage; /* of the measured span */
     struct pp_io_stats io; /* of the measured span; of a PP_PEER_PINGPONG only the system calls */
+};
+
+/* How long the first client thread's loop did not turn, though a timer of its own was due: the
+ * program was stopped, or others had its CPU. Only gaps of PP_STOPPED_MIN_NS or more. */
+#define PP_STOPPED_MIN_NS (50 * PP_NS_PER_MS)
+
+struct pp_stopped {
+    uint64_t sum_ns, longest_ns;
 };
 
 struct pp_result {
@@ -78,6 +87,7 @@ struct pp_result {
     struct pp_route route; /* interface "": none is known, or none is used */
     uint64_t clock_reading_ns;
     struct pp_disturbance disturbance;
+    struct pp_stopped stopped;
     struct pp_steadiness steadiness;
     struct pp_verdict verdict;
 };

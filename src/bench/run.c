@@ -478,6 +478,22 @@ static void show_progress(struct run *run)
                             share_done(run->plan, received, elapsed_ns), elapsed_ns);
 }
 
+/* due_ns: when the tick should have come. Gaps end where the measured time does. */
+static void note_stopped(struct run *run, uint64_t due_ns)
+{
+    struct pp_stopped *stopped = &run->result->stopped;
+    const uint64_t end_ns = run->plan->time_ns ? run->started_ns + run->plan->time_ns : UINT64_MAX;
+    const uint64_t begin_ns = due_ns > run->started_ns ? due_ns : run->started_ns;
+    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t until_ns = now_ns < end_ns ? now_ns : end_ns;
+
+    if (until_ns < begin_ns + PP_STOPPED_MIN_NS)
+        return;
+    stopped->sum_ns += until_ns - begin_ns;
+    if (stopped->longest_ns < until_ns - begin_ns)
+        stopped->longest_ns = until_ns - begin_ns;
+}
+
 static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
@@ -485,8 +501,10 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
 
     if (op->res < 0 || run->stage == STAGE_LEAVE)
         return PP_IO_DISARM;
-    if (run->stage == STAGE_MEASURE)
+    if (run->stage == STAGE_MEASURE) {
+        note_stopped(run, op->deadline_ns);
         note_slice(run);
+    }
     if (run->stage == STAGE_MEASURE && watches)
         show_progress(run);
     if (watches)

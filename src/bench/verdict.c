@@ -19,6 +19,7 @@
 /* Shares of the CPUs' time, and of their frequency, that may be lost without a word. */
 #define STEAL_SHARE 0.01
 #define OTHERS_SHARE 0.10
+#define STOPPED_SHARE 0.01
 #define FREQUENCY_CHANGE 0.10
 
 /* Segments sent again by the client, for each round trip: with one in a thousand p99.9 is made of
@@ -54,6 +55,7 @@ static const struct reason_text texts[PP_REASONS] = {
                                 "measure for longer (-n, -t), or ask for lower --percentiles" },
     [PP_REASON_OUT_OF_RANGE] = { "out_of_range", "see what holds answers back for a minute" },
     [PP_REASON_UNSTEADY] = { "unsteady", "a longer warm-up (-w), and nothing else on the machine" },
+    [PP_REASON_STOPPED] = { "stopped", "see what stopped it or had its CPU, and measure again" },
     [PP_REASON_OTHERS_BUSY] = { "others_busy", "stop what else runs there, or other CPUs (-A)" },
     [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
     [PP_REASON_FREQUENCY] = { "frequency",
@@ -244,6 +246,18 @@ static void judge_course(struct pp_verdict *verdict, const struct pp_result *res
             course->to > course->from ? "rose" : "fell", from, to, unit);
 }
 
+static void judge_stopped(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_stopped *stopped = &result->stopped;
+    char sum[PP_FORMAT_BYTES], longest[PP_FORMAT_BYTES];
+
+    if ((double)stopped->sum_ns > STOPPED_SHARE * (double)result->duration_ns)
+        add(verdict, PP_REASON_STOPPED, PP_SUSPECT,
+            "the client itself stood still for %s ms, %s ms at once: answers waited for it",
+            pp_format_decimal(sum, (double)stopped->sum_ns / 1e6, 0),
+            pp_format_decimal(longest, (double)stopped->longest_ns / 1e6, 0));
+}
+
 static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const struct pp_disturbance *disturbance = &result->disturbance;
@@ -309,6 +323,7 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_client(verdict, result);
     judge_samples(verdict, result);
     judge_course(verdict, result);
+    judge_stopped(verdict, result);
     judge_steadiness(verdict, result);
     judge_stalls(verdict, result);
     judge_retransmits(verdict, result);

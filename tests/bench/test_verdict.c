@@ -432,6 +432,17 @@ static void test_the_level_is_that_of_the_worst_reason(void **state)
     assert_int_equal(judged(result).count, 3);
 }
 
+static void test_a_client_that_stood_still_is_suspect(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->stopped.sum_ns = result->stopped.longest_ns = result->duration_ns / 100;
+    check_valid(result);
+    result->stopped.sum_ns = 300 * PP_NS_PER_MS;
+    result->stopped.longest_ns = 200 * PP_NS_PER_MS;
+    check(result, PP_REASON_STOPPED, PP_SUSPECT, "for 300 ms, 200 ms at once");
+}
+
 /* All that can be wrong at once is wrong. */
 static void spoil(struct pp_result *result)
 {
@@ -447,6 +458,7 @@ static void spoil(struct pp_result *result)
     result->response_latency.saturated = 1;
     result->response_latency.quantiles[0].supported = false;
     result->disturbance.suspended_ns = PP_NS_PER_S;
+    result->stopped.sum_ns = result->stopped.longest_ns = 10 * PP_NS_PER_S;
     result->disturbance.others_share = 1;
     result->disturbance.steal_share = 1;
     result->disturbance.frequency_change = 1;
@@ -563,6 +575,7 @@ int main(void)
         TEST(test_stalls_that_a_closed_loop_hides_are_suspect),
         TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
+        TEST(test_a_client_that_stood_still_is_suspect),
         TEST(test_all_reasons_fit_once_each_and_in_their_order),
         TEST(test_a_worse_reason_never_stands_behind_a_lesser_one),
         TEST(test_the_largest_figures_fit_into_the_texts),

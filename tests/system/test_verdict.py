@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -241,6 +242,22 @@ def test_an_interrupted_run_is_suspect(pingpong, engine, tmp_path):
     assert result.status == 130 and result["partial"], str(result)
     is_suspect(result, "partial")
     assert result["counts"]["received"] >= 99, str(result)
+
+
+def test_a_client_that_was_stopped_says_so(pingpong, engine, tmp_path):
+    file = tmp_path / "result.json"
+    with pingpong.endless("--engine", engine, "--wait", "block", "-J", file) as running:
+        running.wait_for_round_trips(100)
+        running.send(signal.SIGSTOP)
+        wait_until(running.is_stopped, "not stopped")
+        time.sleep(0.3)
+        running.send(signal.SIGCONT)
+        running.wait_for_round_trips(100)
+        result = Measured(running.interrupt(), file)
+    stopped = result["disturbance"]
+    assert stopped["stopped_ns"] >= stopped["stopped_longest_ns"] >= 200e6, str(result)
+    text = result.has_reason("stopped", "SUSPECT")
+    assert re.match(r"the client itself stood still for \d+ ms, \d+ ms at once", text), str(result)
 
 
 def test_lost_messages_are_suspect(pingpong, engine, tmp_path):
