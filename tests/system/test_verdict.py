@@ -240,7 +240,7 @@ def test_an_interrupted_run_is_suspect(pingpong, engine, tmp_path):
         args = ("-n", "1000G", "--engine", engine, *SUPPORTED)
         result = measured_until(pingpong, tmp_path, server, enough, *args)
     assert result.status == 130 and result["partial"], str(result)
-    is_suspect(result, "partial")
+    result.has_reason("partial", "SUSPECT")  # a moment in which the machine was busy is a tenth of it
     assert result["counts"]["received"] >= 99, str(result)
 
 
@@ -282,9 +282,12 @@ def test_a_server_that_becomes_slower_and_slower_is_unsteady(pingpong, engine, t
             return measured_client(pingpong, tmp_path, server, *args)
 
     result = measured_quietly(lambda result: "unsteady" in result.reasons, measure)
-    is_suspect(result, "unsteady", r"^the rate (fell|went) from [\d,]+ to [\d,]+ roundtrips/s")
+    ways = "fell from|went from|went to and fro between"
+    figures = r"[\d,]+ (to|and) [\d,]+ roundtrips/s"
+    is_suspect(result, "unsteady", rf"^the rate ({ways}) {figures}")
     course = result["disturbance"]["course"]
-    assert course["of"] == "round_trips_per_s" and course["to"] < course["from"], str(result)
+    falls = course["to"] < course["from"] or course["shape"] == "levels"
+    assert course["of"] == "round_trips_per_s" and falls, str(result)
 
 
 def test_an_open_loop_whose_answers_become_slower_is_unsteady(pingpong, engine, tmp_path):
@@ -301,7 +304,8 @@ def test_an_open_loop_whose_answers_become_slower_is_unsteady(pingpong, engine, 
 
     result = measured_quietly(lambda result: "unsteady" in result.reasons, measure)
     text = result.has_reason("unsteady", "SUSPECT")
-    assert re.match(r"the mean latency (went|rose) from [\d,.]+ to [\d,.]+ \u00b5s", text), text
+    ways = "went from|rose from|went to and fro between"  # the machine may add to either part
+    assert re.match(rf"the mean latency ({ways}) [\d,.]+ (to|and) [\d,.]+ \u00b5s", text), text
     course = result["disturbance"]["course"]
     assert course["of"] == "latency_ns" and course["from"] < course["to"], str(result)
 
