@@ -217,7 +217,7 @@ def is_connecting(port):
 @pytest.mark.parametrize("number, status", SIGNALS, ids=NAMES)
 @pytest.mark.parametrize("hello", [(), ("--no-hello",)], ids=["hello", "no hello"])
 def test_a_signal_while_connecting_ends_the_program(pingpong, deaf, hello, number, status):
-    args = ("client", f"127.0.0.1:{deaf}", "-n", "500", *hello)
+    args = ("client", f"127.0.0.1:{deaf}", "-n", "500", "--connect-timeout", "60s", *hello)
     with pingpong.spawn(*args, free_port=False) as run:
         wait_until(lambda: is_connecting(deaf), "nobody connects")
         result = run.interrupt(number)

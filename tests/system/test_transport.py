@@ -279,7 +279,8 @@ def test_datagrams_that_overtake_each_other_are_counted(pingpong, engine):
     with DatagramServer(script) as server:
         args = ("-u", "-n", 100, "-D", 2, "--engine", engine)
         result = all_sent(client(pingpong, server, *args), 100)
-    assert astray(result)[1] == 0 and 45 <= astray(result)[2] <= 50, str(result)
+    lost = number(result.find(r"^lost ([\d,]+)")[1])  # on a busy machine, and what follows then is first
+    assert astray(result)[1] == 0 and 45 - lost <= astray(result)[2] <= 50, str(result)
     with DatagramServer() as server:
         result = all_sent(client(pingpong, server, *args), 100)
     assert astray(result)[1:] == (0, 0), str(result)
