@@ -76,8 +76,8 @@ struct pp_steadiness pp_slices_steadiness(struct pp_slices *slices, bool of_late
     double values[PP_COURSE_VALUES_MAX];
     unsigned count;
 
-    while (slices->count > 2 &&
-           marks[slices->count - 1].trips - marks[0].trips < TRIPS_LEAST * (slices->count - 1))
+    while (slices->count > 2 && marks[slices->count - 1].trips - marks[0].trips <
+                                    (uint64_t)TRIPS_LEAST * (slices->count - 1))
         merge_pairs(slices);
     if (slices->count < 2)
         return steadiness;
