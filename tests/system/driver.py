@@ -284,6 +284,7 @@ class Program:
             mark in image for mark in (b"__asan_init", b"__tsan_init")
         )
         self.dynamic = b"ld-linux" in image or b"ld-musl" in image
+        self.holds_signals_back = b"__tsan_init" in image
         self.timeout_s = PATIENCE_S * (4 if self.sanitizer else 1)
 
     def spawn(self, *args, **options):

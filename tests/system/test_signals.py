@@ -71,9 +71,12 @@ def test_two_signals_at_once_end_the_program_at_once(pingpong, engine):
     assert result.status in (-signal.SIGINT, -signal.SIGTERM), str(result)
 
 
+@pytest.mark.skipif(not WRITE, reason="the number of write(2) is not known")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_second_signal_ends_a_program_that_cannot_get_rid_of_its_result(pingpong, number):
     """Nobody reads the pipe that it prints to, and the pipe is full."""
+    if pingpong.holds_signals_back:
+        pytest.skip("ThreadSanitizer keeps a signal that comes while write() waits to itself")
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
     with os.fdopen(writer, "wb", buffering=0) as stuffing, pingpong.spawn(
@@ -88,7 +91,7 @@ def test_a_second_signal_ends_a_program_that_cannot_get_rid_of_its_result(pingpo
         threads = run.threads()
         run.send(number)
         wait_until(lambda: run.threads() < threads, "the server lives on")
-        assert run.process.poll() is None
+        wait_until(lambda: is_writing(run), "the result is not being written")
         run.send(number)
         wait_until(lambda: run.process.poll() is not None, "the second signal is ignored")
         assert run.process.returncode == -number
