@@ -19,8 +19,18 @@
  * wait for seconds. */
 #define CONNECTING_MAX 256
 
-/* How long to wait for the answers that are under way when the time is over. */
+/* How long to wait for the answers that are under way when the time is over: as long as some come
+ * within this time, or within twice that of the slowest so far, but no longer than a silence may
+ * last. Before the first look what is spent belongs to the phase. */
 #define DRAIN_NS PP_NS_PER_S
+#define DRAIN_SLOWEST 2
+#define DRAIN_FIRST_LOOK_NS (5 * PP_NS_PER_MS)
+#define DRAIN_LOOK_NS (50 * PP_NS_PER_MS)
+
+/* A schedule that is further behind at the end than this share of the time has not been kept: the
+ * messages that were due are not sent any more. */
+#define CATCH_UP_SHARE 10
+#define UNSENT_MAX 100000000 /* counted no further */
 
 /* How often to look for lost datagrams, and for connections that are not made. */
 #define WATCH_DGRAM_NS (5 * PP_NS_PER_MS)
@@ -60,18 +70,17 @@ static const bool measures = true;
 static const bool measures = false;
 #endif
 
-/* trip had no answer when the phase ended, at end_ns. */
-static void note_unanswered(struct pp_client *client, const struct trip *trip, uint64_t end_ns)
+/* trip has no answer, and it is not waited for any longer. */
+static void note_unanswered(struct pp_client *client, const struct trip *trip, uint64_t now_ns)
 {
-    const uint64_t waited_ns = end_ns > trip->intended_ns ? end_ns - trip->intended_ns : 0;
+    const uint64_t waited_ns = now_ns > trip->intended_ns ? now_ns - trip->intended_ns : 0;
 
     if (measures && waited_ns > client->counts.unanswered_ns)
         client->counts.unanswered_ns = waited_ns;
 }
 
-/* Those that are under way still; the others were noted when their answers came too late. The first
- * one of each connection is its oldest. */
-static void note_all_unanswered(struct pp_client *client, uint64_t end_ns)
+/* Those that are under way still. The first one of each connection is its oldest. */
+static void note_all_unanswered(struct pp_client *client, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < client->options.connections; i++) {
         const struct conn *c = &client->conns[i];
@@ -82,8 +91,17 @@ static void note_all_unanswered(struct pp_client *client, uint64_t end_ns)
         while (n < c->number && pp_conn_trip(c, n)->state != TRIP_UNDER_WAY)
             n++;
         if (n < c->number && pp_conn_trip(c, n)->sent_ns)
-            note_unanswered(client, pp_conn_trip(c, n), end_ns);
+            note_unanswered(client, pp_conn_trip(c, n), now_ns);
     }
+}
+
+/* What was due by the end, and will not be sent any more. */
+static void note_unsent(struct pp_client *client, uint64_t now_ns)
+{
+    const uint64_t until_ns = now_ns < client->end_ns ? now_ns : client->end_ns;
+
+    if (client->plan->rate > 0 && !client->spent)
+        client->counts.unsent = pp_pace_due(&client->pace, until_ns, UNSENT_MAX);
 }
 
 static void phase_over(struct pp_client *client, enum phase_state state)
@@ -92,8 +110,10 @@ static void phase_over(struct pp_client *client, enum phase_state state)
 
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
-    if (pp_client_is_active(client))
-        note_all_unanswered(client, now_ns < client->end_ns ? now_ns : client->end_ns);
+    if (pp_client_is_active(client)) {
+        note_all_unanswered(client, now_ns);
+        note_unsent(client, now_ns);
+    }
     if (pp_client_is_active(client) && now_ns >= client->end_ns)
         client->counts.last_ns = client->end_ns;
     else if (pp_client_is_active(client) && (state == PHASE_FINISHED || !measures))
@@ -408,15 +428,20 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
     if (!trip->sent_ns)
         return;
     client->under_way--;
-    if (!pp_client_counts_at(client, now_ns)) {
+    if (!pp_client_is_active(client)) {
         client->too_late++;
-        if (pp_client_is_active(client))
-            note_unanswered(client, trip, client->end_ns);
         return;
     }
     if (measures && now_ns < trip->sent_ns) { /* never a sample */
         client->counts.errors++;
         client->counts.backwards++;
+        return;
+    }
+    if (!pp_client_counts_at(client, now_ns)) { /* no part of the rate, but it took so long */
+        client->too_late++;
+        client->counts.drained++;
+        if (measures)
+            record(c, trip, now_ns);
         return;
     }
     c->received++;
@@ -464,20 +489,40 @@ static struct conn *pop_free(struct pp_client *client)
     return c;
 }
 
-/* Sends the messages that are due, as far as connections are free, and none after the end. The rest
- * stays due, and its latency counts from when it was. */
+/* A message that was due at due_ns goes out now. Since free_since_ns it could have. */
+static void note_late(struct pp_client *client, uint64_t due_ns, uint64_t now_ns)
+{
+    const uint64_t could_ns = client->free_since_ns > due_ns ? client->free_since_ns : due_ns;
+
+    client->counts.lag_ns = now_ns - due_ns;
+    pp_hist_record(client->options.late, now_ns - due_ns);
+    if (now_ns < could_ns + PP_CLIENT_DELAYED_MIN_NS)
+        return;
+    client->counts.delayed++;
+    client->counts.delayed_ns += now_ns - could_ns;
+}
+
+static bool may_send(const struct pp_client *client, uint64_t now_ns)
+{
+    return client->state == PHASE_ACTIVE ? now_ns < client->end_ns
+                                         : client->state == PHASE_DRAIN && client->catches_up;
+}
+
+/* Sends the messages that are due, as far as connections are free, and none that is due after the
+ * end. The rest stays due, and its latency counts from when it was. */
 static void keep_schedule(struct pp_client *client, uint64_t now_ns)
 {
     struct pp_pace *pace = &client->pace;
 
-    while (pace->next_ns <= now_ns && now_ns < client->end_ns && client->free_first) {
+    while (pace->next_ns <= now_ns && pace->next_ns < client->end_ns && client->free_first &&
+           may_send(client, now_ns)) {
         struct conn *c = pop_free(client);
 
         if (c->failed)
             continue;
         if (!take_quota(client))
             break;
-        client->counts.lag_ns = now_ns - pace->next_ns;
+        note_late(client, pace->next_ns, now_ns);
         client->transport->send(c, now_ns, pace->next_ns);
         client->transport->flush(c);
         pp_pace_step(pace);
@@ -551,8 +596,10 @@ void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns)
 {
     struct pp_client *client = c->client;
 
-    if (client->state == PHASE_ACTIVE && now_ns < client->end_ns && !c->failed) {
+    if (may_send(client, now_ns) && !c->failed) {
         if (client->plan->rate > 0) {
+            if (!client->free_first)
+                client->free_since_ns = now_ns;
             queue_free(c);
             keep_schedule(client, now_ns);
         } else if (client->plan->think_ns) {
@@ -567,6 +614,48 @@ void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns)
 
 /* ---- phases ---- */
 
+/* Who is told that the drain goes on reads what was spent: it has all to be spent by the phase. */
+static enum pp_io_next on_drain_look(struct pp_io_op *op)
+{
+    struct pp_client *client = container_of(op, struct pp_client, end_op);
+    const uint64_t slowest_ns = client->phase.last ? DRAIN_SLOWEST * client->counts.worst_ns : 0;
+    const uint64_t patience_ns = slowest_ns > DRAIN_NS ? slowest_ns : DRAIN_NS;
+    const uint64_t longest_ns = client->phase.last ? client->plan->silence_ns : DRAIN_NS;
+    const uint64_t now_ns = pp_clock_now_ns();
+
+    if (op->res < 0 || client->state != PHASE_DRAIN)
+        return PP_IO_DISARM;
+    if (op->deadline_ns == client->end_ns + DRAIN_FIRST_LOOK_NS && client->options.on_draining)
+        client->options.on_draining(client->options.owner);
+    if (pp_client_moved(client) != client->drain_moved) {
+        client->drain_moved = pp_client_moved(client);
+        client->drain_alive_ns = now_ns;
+    }
+    if (now_ns >= client->drain_alive_ns + patience_ns || now_ns >= client->end_ns + longest_ns) {
+        phase_over(client, PHASE_READY);
+        return PP_IO_DISARM;
+    }
+    op->deadline_ns = now_ns + DRAIN_LOOK_NS;
+    return PP_IO_REARM;
+}
+
+/* All that was due has been sent, or will be, so that no latency is missing. */
+static void begin_drain(struct pp_client *client)
+{
+    const uint64_t time_ns = client->phase.time_ns;
+
+    note_lag(client, client->end_ns);
+    client->state = PHASE_DRAIN;
+    client->counts.last_ns = client->end_ns;
+    client->drain_moved = pp_client_moved(client);
+    client->drain_alive_ns = client->end_ns;
+    client->catches_up = client->plan->rate > 0 && client->phase.last &&
+                         client->counts.lag_ns <= time_ns / CATCH_UP_SHARE;
+    if (client->catches_up)
+        keep_schedule(client, pp_clock_now_ns());
+    finish_if_idle(client);
+}
+
 static enum pp_io_next on_end(struct pp_io_op *op)
 {
     struct pp_client *client = container_of(op, struct pp_client, end_op);
@@ -576,14 +665,10 @@ static enum pp_io_next on_end(struct pp_io_op *op)
     if (client->state == PHASE_CONNECT) {
         pp_stream_late(&client->conns[client->connected]);
     } else if (client->state == PHASE_ACTIVE) {
-        note_lag(client, client->end_ns);
-        client->state = PHASE_DRAIN;
-        client->counts.last_ns = client->end_ns;
-        finish_if_idle(client);
+        begin_drain(client);
         if (client->state == PHASE_DRAIN)
-            pp_io_timer(client->options.loop, op, pp_clock_now_ns() + DRAIN_NS, on_end);
-    } else if (client->state == PHASE_DRAIN) {
-        phase_over(client, PHASE_READY);
+            pp_io_timer(client->options.loop, op, client->end_ns + DRAIN_FIRST_LOOK_NS,
+                        on_drain_look);
     }
     return PP_IO_DISARM;
 }
@@ -610,11 +695,25 @@ static enum pp_io_next on_watch(struct pp_io_op *op)
     return PP_IO_REARM;
 }
 
-/* What an earlier phase has left under way, or given up for lost, is of no interest any more. */
-static void forget_trips(struct conn *c)
+/* What an earlier phase has left under way is this one's, which waits for it; what it has given up
+ * for lost is of no interest any more. */
+static void carry_over(struct conn *c)
 {
-    for (uint64_t i = 0; i <= c->client->trip_mask; i++)
-        c->trips[i].sent_ns = 0;
+    struct pp_client *client = c->client;
+    const uint64_t ring = client->trip_mask + 1;
+    const uint64_t oldest = c->number - c->base > ring ? c->number - ring : c->base;
+
+    for (uint64_t n = oldest; n < c->number; n++) {
+        struct trip *trip = pp_conn_trip(c, n);
+
+        if (n < c->oldest || trip->state != TRIP_UNDER_WAY || !trip->sent_ns) {
+            trip->sent_ns = 0;
+            continue;
+        }
+        client->under_way++;
+        client->counts.sent++;
+        (void)take_quota(client);
+    }
 }
 
 static void begin_counting(struct pp_client *client)
@@ -630,8 +729,10 @@ static void begin_counting(struct pp_client *client)
     client->spent = false;
     client->thoughts_count = 0;
     pp_hist_reset(client->options.rtt);
-    if (client->options.response)
+    if (client->options.response) {
         pp_hist_reset(client->options.response);
+        pp_hist_reset(client->options.late);
+    }
 }
 
 void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
@@ -648,8 +749,10 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
     client->phase = *phase;
     client->end_ns = phase->time_ns ? phase->start_ns + phase->time_ns : UINT64_MAX;
     for (uint32_t i = 0; i < client->options.connections; i++)
-        forget_trips(&client->conns[i]);
+        carry_over(&client->conns[i]);
     client->state = PHASE_ACTIVE;
+    client->catches_up = false;
+    client->free_since_ns = phase->start_ns;
     if (plan->rate > 0)
         client->counts.first_ns = phase->start_ns;
     else if (client->counts.first_ns > client->end_ns) /* so short a time may be over already */
@@ -876,11 +979,14 @@ uint64_t pp_client_in_flight(const struct pp_client *client)
     return client->under_way + client->too_late;
 }
 
-void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response)
+void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response,
+                           struct pp_hist *late)
 {
     client->options.rtt = rtt;
-    if (client->options.response)
-        client->options.response = response;
+    if (!client->options.response)
+        return;
+    client->options.response = response;
+    client->options.late = late;
 }
 
 uint64_t pp_client_received(const struct pp_client *client)

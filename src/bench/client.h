@@ -1,10 +1,12 @@
 /* A client on one loop: its connections keep messages under way, in a closed loop or by a schedule;
  * each answer that is whole and right is counted and timed. A measurement is made of phases, such
- * as warm-up and measurement; between them nothing is sent. Several clients, each on a thread of
- * its own, share nothing but the budget of a phase. */
+ * as warm-up and measurement; between them nothing is sent. What is under way when one begins is
+ * its own, as if it had been sent in it. Several clients, each on a thread of its own, share
+ * nothing but the budget of a phase. */
 #ifndef PP_BENCH_CLIENT_H
 #define PP_BENCH_CLIENT_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "bench/pattern.h"
 #include "bench/plan.h"
@@ -17,6 +19,9 @@
 #include <stdint.h>
 
 struct pp_client;
+
+/* A client that is late by less is as quick as timers and schedulers are. */
+#define PP_CLIENT_DELAYED_MIN_NS PP_NS_PER_MS
 
 struct pp_client_options {
     struct pp_io_loop *loop;
@@ -31,9 +36,11 @@ struct pp_client_options {
     uint64_t greeting_ns;     /* of the time for connecting, what asking the server took */
     struct pp_hist *rtt;      /* takes the samples: from when a message was sent */
     struct pp_hist *response; /* the same, from when it ought to have been sent; open loop only */
+    struct pp_hist *late;     /* how much later it was sent than it ought to be; open loop only */
     void *owner;              /* for the callbacks */
 
     void (*on_connected)(void *owner);    /* all connections stand: pp_client_start() may come */
+    void (*on_draining)(void *owner);     /* the time is over, and answers have yet to come */
     void (*on_finished)(void *owner);     /* the phase is over: count, time, interrupt or error */
     void (*on_disconnected)(void *owner); /* pp_client_disconnect() is through */
 };
@@ -48,29 +55,34 @@ struct pp_budget {
 struct pp_phase {
     struct pp_budget *budget;
     uint64_t start_ns; /* when it began, or will: the schedule of an open loop starts here */
-    uint64_t time_ns;  /* no message is sent so long after start_ns; 0: by the budget alone */
+    uint64_t time_ns;  /* no message is due so long after start_ns; 0: by the budget alone */
     bool last;         /* none follows: a connection that has done its part may end */
 };
 
 /* sent = received + lost + errors + in flight, at all times. */
 struct pp_client_counts {
     uint64_t sent;
-    uint64_t received;   /* whole, right, and before the phase ended */
-    uint64_t lost;       /* datagrams without an answer so far */
-    uint64_t errors;     /* under way on a connection that failed */
-    uint64_t late;       /* received ones that had been given up for lost */
-    uint64_t reordered;  /* received ones that came after the answer to a later message */
+    uint64_t received;  /* whole, right, and before the phase ended */
+    uint64_t drained;   /* of those in flight when it ended: answered after all, and samples, too */
+    uint64_t unsent;    /* open loop: due before the phase ended, and never sent */
+    uint64_t lost;      /* datagrams without an answer so far */
+    uint64_t errors;    /* under way on a connection that failed */
+    uint64_t late;      /* received ones that had been given up for lost */
+    uint64_t reordered; /* received ones that came after the answer to a later message */
     uint64_t duplicates; /* datagrams that came again; never counted as received */
     uint64_t strays;     /* datagrams that were no answer at all */
     uint64_t backwards;  /* of the errors: answers before their message was sent, by the clock */
     uint64_t bytes;      /* that came in the phase, whether they made up answers or not */
     uint32_t failed_connections;
-    bool wrong;        /* an answer was, which ended it all; its message is still in flight */
-    uint64_t first_ns; /* the first send; in an open loop, the beginning of the schedule */
-    uint64_t last_ns;  /* the last receive, the end of the time, or the moment of the interrupt */
-    uint64_t lag_ns;   /* open loop: how far behind its schedule the phase ended */
-    uint64_t unanswered_ns; /* how long the oldest of those in flight had been under way at the end,
-                               counted as worst_ns */
+    bool wrong;          /* an answer was, which ended it all; its message is still in flight */
+    uint64_t first_ns;   /* the first send; in an open loop, the beginning of the schedule */
+    uint64_t last_ns;    /* the last receive, the end of the time, or the moment of the interrupt */
+    uint64_t lag_ns;     /* open loop: how far behind its schedule the phase ended */
+    uint64_t delayed;    /* open loop: messages that the client itself, and not a connection without
+                          room, held back for PP_CLIENT_DELAYED_MIN_NS or more */
+    uint64_t delayed_ns; /* and for how long, all of them together */
+    uint64_t unanswered_ns; /* how long the oldest of those without an answer had been waited for in
+                               the end, counted as worst_ns */
     uint64_t worst_ns;      /* the longest round trip, counted as the result's main figures are */
     uint64_t worst_at_ns;   /* when it ended */
 };
@@ -123,8 +135,9 @@ const struct pp_client_counts *pp_client_counts(const struct pp_client *client);
  * what the other counts leave over. */
 uint64_t pp_client_in_flight(const struct pp_client *client);
 
-/* From now on samples go here; response is for an open loop. The counts go on. */
-void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response);
+/* From now on samples go here; the last two are for an open loop. The counts go on. */
+void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response,
+                           struct pp_hist *late);
 
 /* After a phase, while the connections stand: adds this client's to sum. */
 void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum);

@@ -31,13 +31,13 @@ enum command {
 };
 
 /* What a thread tells the coordinator. */
-enum event { EVENT_CONNECTED = 1, EVENT_DISCONNECTED = 2, EVENT_SPLIT = 4 };
+enum event { EVENT_CONNECTED = 1, EVENT_DISCONNECTED = 2, EVENT_SPLIT = 4, EVENT_DRAINING = 8 };
 
 /* Where samples go, one after the other: one is filled while another is taken. */
 #define HISTS 2
 
 struct recording {
-    struct pp_hist rtt, response;
+    struct pp_hist rtt, response, late;
 };
 
 struct client_thread {
@@ -52,7 +52,9 @@ struct client_thread {
     unsigned begun;    /* phases, that of connecting included */
     atomic_uint ended; /* how many had begun when the last one was over */
     bool last;         /* none follows the one that began last */
-    bool connected, finished, disconnected, split, broken; /* as far as the coordinator knows */
+    bool connected, draining, finished, disconnected, split, broken; /* as far as the coordinator
+                                                                        knows */
+    bool drains; /* what was spent by the phase is in after already */
     struct pp_sample before, after;
     struct pp_spread spread; /* of the phase that ended last, as what follows */
     struct pp_tcp_summary tcp;
@@ -69,6 +71,7 @@ struct pp_clients {
     unsigned begun;        /* phases, as above */
     struct pp_error error; /* a loop broke down */
     bool connecting;       /* on_connected is still to come */
+    bool timed;            /* on_draining may still come */
     bool running;          /* on_finished is still to come */
     bool leaving;          /* on_disconnected is still to come */
     bool splitting;        /* on_split is still to come */
@@ -98,9 +101,19 @@ static void on_connected(void *owner)
     tell(thread, EVENT_CONNECTED);
 }
 
+static void on_draining(void *owner)
+{
+    struct client_thread *thread = owner;
+
+    thread->after = pp_sample_now(thread->loop);
+    thread->drains = true;
+    tell(thread, EVENT_DRAINING);
+}
+
 static void sum_up(struct client_thread *thread, const struct pp_sample *after)
 {
-    thread->after = *after;
+    if (!thread->drains)
+        thread->after = *after;
     thread->spread = (struct pp_spread){ 0 };
     thread->tcp = (struct pp_tcp_summary){ 0 };
     pp_client_spread_add(thread->client, &thread->spread);
@@ -131,7 +144,7 @@ static void split(struct client_thread *thread)
     thread->counts = *pp_client_counts(thread->client);
     thread->recording = (thread->recording + 1) % HISTS;
     next = thread->recordings[thread->recording];
-    pp_client_record_into(thread->client, &next->rtt, &next->response);
+    pp_client_record_into(thread->client, &next->rtt, &next->response, &next->late);
     tell(thread, EVENT_SPLIT);
 }
 
@@ -150,6 +163,7 @@ static enum pp_io_next on_command(struct pp_io_op *op)
     if (commands & COMMAND_START) {
         thread->begun++;
         thread->last = thread->clients->phase.last;
+        thread->drains = false;
         thread->before = pp_sample_now(thread->loop);
         pp_client_start(thread->client, &thread->clients->phase);
     }
@@ -205,6 +219,7 @@ static void note_events(struct client_thread *thread)
         note_broken(thread);
     thread->connected |= (events & EVENT_CONNECTED) != 0;
     thread->finished |= thread->broken || has_ended(thread);
+    thread->draining |= thread->finished || (events & EVENT_DRAINING);
     thread->disconnected |= thread->broken || (events & EVENT_DISCONNECTED);
     thread->split |= thread->broken || (events & EVENT_SPLIT);
 }
@@ -252,8 +267,12 @@ static enum pp_io_next on_event(struct pp_io_op *op)
         options->on_connected(options->owner);
     if (reached(clients, offsetof(struct client_thread, split), &clients->splitting))
         options->on_split(options->owner);
-    if (reached(clients, offsetof(struct client_thread, finished), &clients->running))
+    if (reached(clients, offsetof(struct client_thread, finished), &clients->running)) {
+        clients->timed = false;
         options->on_finished(options->owner);
+    }
+    if (reached(clients, offsetof(struct client_thread, draining), &clients->timed))
+        options->on_draining(options->owner);
     if (reached(clients, offsetof(struct client_thread, disconnected), &clients->leaving))
         options->on_disconnected(options->owner);
     return clients->released ? PP_IO_DISARM : PP_IO_REARM;
@@ -289,9 +308,10 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
         .budget = &clients->budget, .start_ns = pp_clock_now_ns(), .time_ns = time_ns, .last = last
     };
     clients->running = true;
+    clients->timed = time_ns > 0;
     clients->begun++;
     for (unsigned i = 0; i < clients->count; i++)
-        clients->threads[i].finished = false;
+        clients->threads[i].finished = clients->threads[i].draining = false;
     command_all(clients, COMMAND_START);
 }
 
@@ -391,6 +411,10 @@ static void counts_add(struct pp_client_counts *sum, const struct pp_client_coun
 {
     sum->sent += counts->sent;
     sum->received += counts->received;
+    sum->drained += counts->drained;
+    sum->unsent += counts->unsent;
+    sum->delayed += counts->delayed;
+    sum->delayed_ns += counts->delayed_ns;
     sum->lost += counts->lost;
     sum->errors += counts->errors;
     sum->late += counts->late;
@@ -434,7 +458,7 @@ uint64_t pp_clients_in_flight(const struct pp_clients *clients)
 }
 
 static void take(const struct pp_clients *clients, struct client_thread *thread, bool over,
-                 struct pp_hist *rtt, struct pp_hist *response)
+                 struct pp_hist *rtt, struct pp_hist *response, struct pp_hist *late)
 {
     for (unsigned i = 0; i < HISTS; i++) {
         struct recording *recording = thread->recordings[i];
@@ -447,21 +471,24 @@ static void take(const struct pp_clients *clients, struct client_thread *thread,
             continue;
         pp_hist_merge(response, &recording->response);
         pp_hist_reset(&recording->response);
+        pp_hist_merge(late, &recording->late);
+        pp_hist_reset(&recording->late);
     }
 }
 
 struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, struct pp_hist *rtt,
-                                        struct pp_hist *response)
+                                        struct pp_hist *response, struct pp_hist *late)
 {
     struct pp_client_counts sum = { .first_ns = UINT64_MAX };
 
     pp_hist_reset(rtt);
     pp_hist_reset(response);
+    pp_hist_reset(late);
     for (unsigned i = 0; i < clients->count; i++) {
         const struct client_thread *thread = &clients->threads[i];
 
         counts_add(&sum, over ? pp_client_counts(thread->client) : &thread->counts);
-        take(clients, &clients->threads[i], over, rtt, response);
+        take(clients, &clients->threads[i], over, rtt, response, late);
     }
     return sum;
 }
@@ -590,6 +617,7 @@ static int recordings_open(const struct pp_clients *clients, struct client_threa
             return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for histograms");
         pp_hist_reset(&recording->rtt);
         pp_hist_reset(&recording->response);
+        pp_hist_reset(&recording->late);
         thread->recordings[i] = recording;
     }
     return 0;
@@ -612,6 +640,7 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         .greeting_ns = clients->options.greeting_ns,
         .owner = thread,
         .on_connected = on_connected,
+        .on_draining = on_draining,
         .on_finished = on_finished,
         .on_disconnected = on_disconnected,
     };
@@ -625,6 +654,7 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         return ret;
     options.rtt = &thread->recordings[0]->rtt;
     options.response = plan->rate > 0 ? &thread->recordings[0]->response : NULL;
+    options.late = &thread->recordings[0]->late;
     if (i > 0)
         ret = pp_loop_open(&thread->loop, plan, plan->client_engine, clients->count, refused, err);
     else

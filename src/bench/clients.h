@@ -22,6 +22,8 @@ struct pp_clients_options {
     void *owner;                 /* for the callbacks */
 
     void (*on_connected)(void *owner);    /* all of them */
+    void (*on_draining)(void *owner);     /* the time is over for all, and some still wait: what was
+                                             spent by now can be read */
     void (*on_finished)(void *owner);     /* the phase is over for all of them */
     void (*on_split)(void *owner);        /* what came before is there: pp_clients_take() */
     void (*on_disconnected)(void *owner); /* all of them */
@@ -47,10 +49,10 @@ bool pp_clients_splitting(const struct pp_clients *clients); /* on_split is stil
 
 /* After on_split and before the next split, on any thread; or with over set when the clients are
  * joined. Moves the samples from before the split, or all that are left, to rtt and, in an open
- * loop, to response, which it clears first. Returns the counts since the phase began, as they stood
- * then. */
+ * loop, to response and late, which it clears first. Returns the counts since the phase began, as
+ * they stood then. */
 struct pp_client_counts pp_clients_take(struct pp_clients *clients, bool over, struct pp_hist *rtt,
-                                        struct pp_hist *response);
+                                        struct pp_hist *response, struct pp_hist *late);
 
 /* How many answers the phase has brought so far. */
 uint64_t pp_clients_received(const struct pp_clients *clients);
@@ -77,6 +79,8 @@ int pp_clients_join(struct pp_clients *clients);
 /* After a phase. The sums of all clients. */
 struct pp_client_counts pp_clients_counts(const struct pp_clients *clients);
 uint64_t pp_clients_in_flight(const struct pp_clients *clients);
+
+/* By the end of the phase's time, or soon after; what a long drain costs is not in it. */
 struct pp_sample pp_clients_spent(const struct pp_clients *clients);
 
 /* As it was at the end of the last phase. */

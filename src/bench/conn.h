@@ -93,6 +93,10 @@ struct pp_client {
     uint64_t moved_at_look;      /* moved, after that; UINT64_MAX: it was not asked yet */
     uint64_t under_way;          /* messages of this phase whose answer is awaited */
     uint64_t too_late;           /* those whose answer came after the end of the phase */
+    uint64_t drain_moved;        /* as moved, when the drain was looked at last */
+    uint64_t drain_alive_ns;     /* when it had changed last */
+    bool catches_up;             /* in the drain what was due before is still sent */
+    uint64_t free_since_ns;      /* since when there has been a connection that could carry more */
     uint64_t retransmits;        /* of connections of this phase that have failed */
     enum phase_state state;
     struct pp_phase phase;
@@ -175,7 +179,7 @@ static inline void pp_client_note_came(struct pp_client *client, uint32_t bytes)
     pp_client_note_moved(client, bytes);
 }
 
-/* Whether an answer that comes at now_ns belongs to the phase. */
+/* Whether an answer that comes at now_ns is one of the phase's own time. */
 static inline bool pp_client_counts_at(const struct pp_client *client, uint64_t now_ns)
 {
     return pp_client_is_active(client) && now_ns < client->end_ns;

@@ -190,7 +190,7 @@ static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint
     uint32_t freed = late ? 0 : 1;
 
     trip->state = TRIP_DONE;
-    if (late && !pp_client_counts_at(client, now_ns)) /* it stays lost */
+    if (late && !pp_client_is_active(client)) /* it stays lost */
         return;
     if (number + 1 < c->highest)
         client->counts.reordered += trip->sent_ns != 0;

@@ -77,3 +77,13 @@ void pp_pace_step(struct pp_pace *pace)
     pace->number += further;
     set_next(pace);
 }
+
+uint64_t pp_pace_due(const struct pp_pace *pace, uint64_t until_ns, uint64_t most)
+{
+    struct pp_pace ahead = *pace;
+    uint64_t due = 0;
+
+    for (; due < most && ahead.next_ns < until_ns; due++)
+        pp_pace_step(&ahead);
+    return due;
+}

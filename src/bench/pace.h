@@ -41,6 +41,9 @@ struct pp_pace {
 void pp_pace_begin(struct pp_pace *pace, enum pp_arrivals arrivals, double rate, uint64_t start_ns,
                    struct pp_pace_deal deal, uint64_t seed);
 
+/* How many of the messages that are left are due before until_ns; counts no further than most. */
+uint64_t pp_pace_due(const struct pp_pace *pace, uint64_t until_ns, uint64_t most);
+
 /* Moves on to the next message. Fixed: next_ns is never off by more than 1 ns, also after 10^12. */
 void pp_pace_step(struct pp_pace *pace);
 

@@ -68,6 +68,7 @@ struct pp_result {
     bool partial;                   /* less than planned */
     bool measured;                  /* the measurement began at all */
     bool rate_missed;               /* an open loop could not keep its schedule */
+    struct pp_growth growth;        /* open loop only: latencies that grow until the end */
 
     struct pp_result_side client, server;
     struct pp_load client_load;
@@ -79,7 +80,8 @@ struct pp_result {
 
     struct pp_hist rtt;      /* full round trips, in nanoseconds, from the actual send */
     struct pp_hist response; /* the same from the intended send; open loop only */
-    struct pp_latency rtt_latency, response_latency;
+    struct pp_hist late; /* how much after the intended send the actual one was; open loop only */
+    struct pp_latency rtt_latency, response_latency, late_latency;
     struct pp_stalls stalls;
     struct pp_hidden hidden; /* closed loop only */
 
@@ -102,7 +104,7 @@ struct pp_result_interval {
                                        an int64_t, if more of those given up before came after all
                                        than were given up */
     uint64_t in_flight;             /* at its end */
-    struct pp_hist rtt, response;   /* as in the result */
+    struct pp_hist rtt, response, late; /* as in the result */
     struct pp_latency rtt_latency, response_latency;
     struct pp_quantile p50, p99; /* of the main figures, whatever else was asked for */
 };

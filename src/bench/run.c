@@ -29,10 +29,10 @@
 #define LINGER_NS (2 * PP_NS_PER_S)
 #define LINGER_INTERRUPTED_NS (200 * PP_NS_PER_MS)
 
-/* An open loop has kept its schedule if at the end it was not further behind than this share of the
- * time, or this time. */
-#define LAG_SHARE 0.001
-#define LAG_NS PP_NS_PER_MS
+/* An open loop has not kept its schedule if more than this share of the messages that were due was
+ * never sent, or if the last of a count was late by this share of the time. */
+#define UNSENT_SHARE 0.001
+#define LAG_SHARE 0.1
 
 enum stage {
     STAGE_CONNECT,
@@ -80,6 +80,8 @@ struct run {
     uint64_t split_ns;                   /* when the current interval ends */
     bool ended_early;                    /* nobody listens any more */
     bool ended;                          /* the measurement is over */
+    bool drains;                         /* what was spent was read when the time was over */
+    bool sampling;                       /* or is being read: the servers' threads are asked */
 };
 
 /* ---- the server's costs ---- */
@@ -142,6 +144,7 @@ static struct pp_client_counts counts_between(const struct pp_client_counts *fro
     return (struct pp_client_counts){
         .sent = to->sent - from->sent,
         .received = to->received - from->received,
+        .drained = to->drained - from->drained,
         .lost = to->lost - from->lost,
         .errors = to->errors - from->errors,
         .late = to->late - from->late,
@@ -165,7 +168,7 @@ static int report_interval(struct run *run, bool last)
     const struct pp_hist *main_hist = run->plan->rate > 0 ? &interval->response : &interval->rtt;
     struct pp_result *result = run->result;
     const struct pp_client_counts counts = pp_clients_take(run->clients, last, &interval->rtt,
-                                                           &interval->response);
+                                                           &interval->response, &interval->late);
 
     interval->number++;
     interval->last = last;
@@ -176,6 +179,7 @@ static int report_interval(struct run *run, bool last)
     run->counted = counts;
     pp_hist_merge(&result->rtt, &interval->rtt);
     pp_hist_merge(&result->response, &interval->response);
+    pp_hist_merge(&result->late, &interval->late);
     pp_latency_of(&interval->rtt_latency, &interval->rtt, run->plan);
     pp_latency_of(&interval->response_latency, &interval->response, run->plan);
     pp_quantile_of(&interval->p50, main_hist, 0.5);
@@ -316,7 +320,9 @@ static void sampled(struct run *run)
         spent = pp_servers_spent(run->servers);
         sides_fill(&run->result->server, &spent);
     }
-    leave(run);
+    run->sampling = false;
+    if (run->stage != STAGE_MEASURE)
+        leave(run);
 }
 
 static void fail(struct run *run, int code, const char *text)
@@ -351,8 +357,35 @@ static void note_end(struct run *run)
     run->ended = true;
     if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
         run->result->signal = pp_interrupt_signal();
-    pp_surroundings_after(run->result, &run->before);
+    if (!run->drains)
+        pp_surroundings_after(run->result, &run->before);
     sides_fill(&run->result->client, &spent);
+}
+
+/* The time is over, and answers have yet to come, perhaps for long: what was spent is read now. */
+static void on_draining(void *owner)
+{
+    struct run *run = owner;
+
+    if (run->stage != STAGE_MEASURE)
+        return;
+    run->drains = true;
+    pp_surroundings_after(run->result, &run->before);
+    if (run->servers && !pp_servers_ended(run->servers)) {
+        run->sampling = true;
+        pp_servers_sample(run->servers);
+    }
+}
+
+static void end_sampling(struct run *run)
+{
+    if (!run->drains || !run->servers) {
+        sample_servers(run, STAGE_SAMPLE_LAST);
+        return;
+    }
+    run->stage = STAGE_SAMPLE_LAST;
+    if (!run->sampling)
+        leave(run);
 }
 
 static void on_finished(void *owner)
@@ -362,7 +395,7 @@ static void on_finished(void *owner)
     pp_memory_seal(false);
     if (run->stage == STAGE_MEASURE) {
         note_end(run);
-        sample_servers(run, STAGE_SAMPLE_LAST);
+        end_sampling(run);
     } else if (run->stage == STAGE_WARM_UP && !has_failed(run)) {
         sample_servers(run, STAGE_SAMPLE_FIRST);
     } else if (run->stage < STAGE_SAMPLE_LAST) {
@@ -397,7 +430,7 @@ static enum pp_io_next on_reply(struct pp_io_op *op)
         return PP_IO_DISARM;
     if (pp_servers_broken(run->servers, &run->error) < 0)
         pp_clients_interrupt(run->clients);
-    if ((run->stage == STAGE_SAMPLE_FIRST || run->stage == STAGE_SAMPLE_LAST) &&
+    if ((run->stage == STAGE_SAMPLE_FIRST || run->stage == STAGE_SAMPLE_LAST || run->sampling) &&
         (pp_servers_sampled(run->servers) || pp_servers_ended(run->servers)))
         sampled(run);
     return run->stage == STAGE_LEAVE ? PP_IO_DISARM : PP_IO_REARM;
@@ -661,11 +694,15 @@ static void run_loop(struct run *run)
         (void)pp_clients_join(run->clients); /* what it returns is in the clients' error, too */
 }
 
+/* Where all that was due was sent, the latencies say how late. */
 static bool missed_rate(const struct pp_result *result)
 {
-    const uint64_t share_ns = (uint64_t)((double)result->duration_ns * LAG_SHARE);
+    const struct pp_client_counts *counts = &result->counts;
+    const double due = (double)counts->sent + (double)counts->unsent;
 
-    return result->plan.rate > 0 && result->counts.lag_ns > (share_ns > LAG_NS ? share_ns : LAG_NS);
+    return result->plan.rate > 0 &&
+           ((double)counts->unsent > UNSENT_SHARE * due ||
+            (double)counts->lag_ns > LAG_SHARE * (double)result->duration_ns);
 }
 
 /* Messages at equal distances take as many of these as there are messages: the last one's belongs
@@ -693,6 +730,8 @@ static void fill_counts(struct run *run)
     result->partial = result->signal || has_error(run) || run->ended_early ||
                       (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
     result->rate_missed = missed_rate(result);
+    if (run->plan->rate > 0)
+        result->growth = pp_slices_growth(&run->slices, result->duration_ns);
     result->client_load = pp_clients_load(run->clients);
     if (counts.received + counts.lost > 0)
         result->loss = (double)counts.lost / (double)(counts.received + counts.lost);
@@ -712,9 +751,10 @@ static void fill_latencies(struct run *run)
     if (run->interval)
         report_last_interval(run);
     else
-        (void)pp_clients_take(run->clients, true, &result->rtt, &result->response);
+        (void)pp_clients_take(run->clients, true, &result->rtt, &result->response, &result->late);
     pp_latency_of(&result->rtt_latency, &result->rtt, run->plan);
     pp_latency_of(&result->response_latency, &result->response, run->plan);
+    pp_latency_of(&result->late_latency, &result->late, run->plan);
     pp_stalls_of(&result->stalls, &result->rtt, run->plan->think_ns);
     if (!(run->plan->rate > 0))
         pp_hidden_of(&result->hidden, &result->rtt_latency, &result->rtt, run->plan->think_ns,
@@ -728,6 +768,7 @@ static void fill_nothing(struct pp_result *result)
     result->balanced = true;
     pp_latency_of(&result->rtt_latency, &result->rtt, &result->plan);
     pp_latency_of(&result->response_latency, &result->response, &result->plan);
+    pp_latency_of(&result->late_latency, &result->late, &result->plan);
     pp_verdict_of(&result->verdict, result);
 }
 
@@ -740,7 +781,7 @@ static int check_answered(const struct pp_result *result, struct pp_error *err)
                             "before were not answered";
     char came[TEXT_BYTES] = "and not a byte came";
 
-    if (result->signal || counts->received > 0)
+    if (result->signal || counts->received + counts->drained > 0)
         return 0;
     if (counts->sent > 0)
         (void)snprintf(what, sizeof what, "not one of %" PRIu64 " messages was answered",
@@ -810,6 +851,7 @@ static int run_clients(struct run *run, struct pp_error *err)
         .splits = run->interval != NULL,
         .owner = run,
         .on_connected = on_connected,
+        .on_draining = on_draining,
         .on_finished = on_finished,
         .on_split = on_split,
         .on_disconnected = on_disconnected,
@@ -895,6 +937,7 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
     run.plan = &result->plan;
     pp_hist_reset(&result->rtt);
     pp_hist_reset(&result->response);
+    pp_hist_reset(&result->late);
     name_congestion_control(result);
     ret = open_all(&run, err);
     if (ret == 0)

@@ -5,6 +5,12 @@
 /* With fewer round trips in a slice, one more or less makes a difference. */
 #define TRIPS_LEAST 4
 
+/* What latencies that grow until the end do: see the header. */
+#define GROWTH_SLICES_LEAST 8
+#define GROWTH_OVERALL 1.5
+#define GROWTH_A_QUARTER 1.15
+#define GROWTH_OF_TIME 0.002
+
 void pp_slices_begin(struct pp_slices *slices)
 {
     *slices = (struct pp_slices){ .every = 1 };
@@ -67,6 +73,60 @@ static unsigned fill(const struct pp_slices *slices, bool of_latency, double *va
     return count;
 }
 
+/* Joins slices until each has some round trips. */
+static void join_thin(struct pp_slices *slices)
+{
+    const struct pp_slices_mark *marks = slices->marks;
+
+    while (slices->count > 2 && marks[slices->count - 1].trips - marks[0].trips <
+                                    (uint64_t)TRIPS_LEAST * (slices->count - 1))
+        merge_pairs(slices);
+}
+
+static double mean_of(const double *values, unsigned count)
+{
+    double sum = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        sum += values[i];
+    return sum / count;
+}
+
+/* No value of the later quarter is below factor times any of the earlier one. */
+static bool is_above(const double *later, const double *earlier, unsigned count, double factor)
+{
+    double least = later[0], most = earlier[0];
+
+    for (unsigned i = 1; i < count; i++) {
+        least = later[i] < least ? later[i] : least;
+        most = earlier[i] > most ? earlier[i] : most;
+    }
+    return least >= factor * most;
+}
+
+struct pp_growth pp_slices_growth(struct pp_slices *slices, uint64_t duration_ns)
+{
+    struct pp_growth growth = { .until_end = false };
+    uint64_t begins_ns[PP_COURSE_VALUES_MAX];
+    double values[PP_COURSE_VALUES_MAX], second, third;
+    unsigned count, quarter;
+
+    join_thin(slices);
+    count = fill(slices, true, values, begins_ns);
+    if (count < GROWTH_SLICES_LEAST)
+        return growth;
+    quarter = count / 4;
+    growth.from_ns = mean_of(values, quarter);
+    second = mean_of(values + quarter, quarter);
+    third = mean_of(values + count - 2 * quarter, quarter);
+    growth.to_ns = mean_of(values + count - quarter, quarter);
+    growth.until_end = is_above(values + count - quarter, values, quarter, GROWTH_OVERALL) &&
+                       third >= GROWTH_A_QUARTER * second &&
+                       growth.to_ns >= GROWTH_A_QUARTER * third &&
+                       growth.to_ns - growth.from_ns >= GROWTH_OF_TIME * (double)duration_ns;
+    return growth;
+}
+
 struct pp_steadiness pp_slices_steadiness(struct pp_slices *slices, bool of_latency,
                                           uint64_t start_ns)
 {
@@ -76,9 +136,7 @@ struct pp_steadiness pp_slices_steadiness(struct pp_slices *slices, bool of_late
     double values[PP_COURSE_VALUES_MAX];
     unsigned count;
 
-    while (slices->count > 2 && marks[slices->count - 1].trips - marks[0].trips <
-                                    (uint64_t)TRIPS_LEAST * (slices->count - 1))
-        merge_pairs(slices);
+    join_thin(slices);
     if (slices->count < 2)
         return steadiness;
     count = fill(slices, of_latency, values, begins_ns);

@@ -36,6 +36,19 @@ void pp_slices_begin(struct pp_slices *slices);
  * one. */
 void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark);
 
+/* Latencies of an open loop that grow from beginning to end: what is due piles up before a server,
+ * or a client, that is slower than the schedule. */
+struct pp_growth {
+    bool until_end;
+    double from_ns, to_ns; /* the means of the first and the last quarter */
+};
+
+/* Latencies have grown until the end if in the last quarter of the run none of the slices' means is
+ * below 1.5 times all of the first quarter's, each quarter from the second on is above the one
+ * before it by 15 %, and all that makes at least a five hundredth of duration_ns. A queue that is
+ * stable comes back to where it was (docs/METHOD.md has what simulation says of both). */
+struct pp_growth pp_slices_growth(struct pp_slices *slices, uint64_t duration_ns);
+
 /* Of the mean latency, or of the rate. In a closed loop either says the same (Little's law: the
  * rate is the messages under way, divided by the mean latency); the schedule of an open loop holds
  * its rate, whatever becomes of latencies. Slices are joined until they have some round trips each;

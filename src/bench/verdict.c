@@ -29,6 +29,12 @@
 /* A reading of the clock costs 20 ns where it needs no system call. */
 #define CLOCK_SLOW_NS 1000
 
+/* An open loop is disturbed if the client itself sent this share of the messages late, and that
+ * makes this share of the latencies; and junk, if it makes most of them. */
+#define DELAYED_SENT 0.001
+#define DELAYED_SHARE 0.1
+#define DELAYED_MOST 0.5
+
 struct reason_text {
     const char *name;
     const char *cure;
@@ -40,6 +46,8 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_RATE_MISSED] = { "rate_missed",
                                 "ask for less (-R), or give it more threads (-T) or connections "
                                 "(-c)" },
+    [PP_REASON_NOT_KEPT_UP] = { "not_kept_up",
+                                "a lower rate (-R); pingpong without -R shows what can be had" },
     [PP_REASON_ERRORS] = { "errors", "see what went wrong, and measure again" },
     [PP_REASON_UNANSWERED] = { "unanswered",
                                "see whether the server stalled or died, and measure again" },
@@ -56,6 +64,7 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_OUT_OF_RANGE] = { "out_of_range", "see what holds answers back for a minute" },
     [PP_REASON_UNSTEADY] = { "unsteady", "a longer warm-up (-w), and nothing else on the machine" },
     [PP_REASON_STOPPED] = { "stopped", "see what stopped it or had its CPU, and measure again" },
+    [PP_REASON_SENT_LATE] = { "sent_late", "a CPU that nobody else uses (-A), or --wait spin" },
     [PP_REASON_OTHERS_BUSY] = { "others_busy", "stop what else runs there, or other CPUs (-A)" },
     [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
     [PP_REASON_FREQUENCY] = { "frequency",
@@ -96,7 +105,7 @@ static void judge_accounting(struct pp_verdict *verdict, const struct pp_result 
 
 static void judge_rate(struct pp_verdict *verdict, const struct pp_result *result)
 {
-    char rate[PP_FORMAT_BYTES], lag[PP_FORMAT_BYTES];
+    char rate[PP_FORMAT_BYTES], lag[PP_FORMAT_BYTES], from[PP_FORMAT_BYTES], to[PP_FORMAT_BYTES];
 
     if (result->rate_missed)
         add(verdict, PP_REASON_RATE_MISSED, PP_INVALID,
@@ -104,6 +113,12 @@ static void judge_rate(struct pp_verdict *verdict, const struct pp_result *resul
             "\u00b5s behind",
             pp_format_decimal(rate, result->plan.rate, 0),
             pp_format_us(lag, (double)result->counts.lag_ns));
+    if (result->growth.until_end)
+        add(verdict, PP_REASON_NOT_KEPT_UP, PP_INVALID,
+            "%s messages/s were not kept up with: the mean latency grew from %s to %s \u00b5s, and "
+            "did not stop",
+            pp_format_decimal(rate, result->plan.rate, 0),
+            pp_format_us(from, result->growth.from_ns), pp_format_us(to, result->growth.to_ns));
 }
 
 static void judge_errors(struct pp_verdict *verdict, const struct pp_result *result)
@@ -119,13 +134,20 @@ static void judge_errors(struct pp_verdict *verdict, const struct pp_result *res
             pp_format_count(connections, counts->failed_connections));
 }
 
+/* Those that the drain has not brought either. */
+static uint64_t unanswered(const struct pp_result *result)
+{
+    return result->in_flight - result->counts.drained;
+}
+
 /* In an open loop, more of those that were sent than lie beyond the highest percentile shown. */
 static bool too_many_unanswered(const struct pp_result *result)
 {
     const double highest = pp_latency_highest(pp_result_latency(result));
     const double sent = (double)result->counts.received + (double)result->in_flight;
 
-    return result->plan.rate > 0 && highest > 0 && (double)result->in_flight > (1 - highest) * sent;
+    return result->plan.rate > 0 && highest > 0 &&
+           (double)unanswered(result) > (1 - highest) * sent;
 }
 
 static enum pp_verdict_level unanswered_level(const struct pp_result *result)
@@ -151,7 +173,7 @@ static void judge_unanswered(struct pp_verdict *verdict, const struct pp_result 
             "messages unanswered at the end: %s, the oldest for %s \u00b5s; the slowest answer "
             "took "
             "%s \u00b5s",
-            pp_format_count(count, result->in_flight),
+            pp_format_count(count, unanswered(result)),
             pp_format_us(waited, (double)result->counts.unanswered_ns),
             pp_format_us(slowest, (double)result->counts.worst_ns));
 }
@@ -258,6 +280,24 @@ static void judge_stopped(struct pp_verdict *verdict, const struct pp_result *re
             pp_format_decimal(longest, (double)stopped->longest_ns / 1e6, 0));
 }
 
+/* A message that is sent late by the client itself is no slowness of the server's, though its
+ * latency, from when it was due, holds it. */
+static void judge_delayed(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+    const double all_ns = (double)result->response.sum_ns;
+    const double share = all_ns > 0 ? (double)counts->delayed_ns / all_ns : 0;
+    char delayed[PP_FORMAT_BYTES], sent[PP_FORMAT_BYTES];
+
+    if (share < DELAYED_SHARE || (double)counts->delayed < DELAYED_SENT * (double)counts->sent)
+        return;
+    add(verdict, PP_REASON_SENT_LATE, share < DELAYED_MOST ? PP_SUSPECT : PP_INVALID,
+        "the client itself sent %s of %s messages late by more than 1 ms: that is %.0f %% of all "
+        "latencies",
+        pp_format_count(delayed, counts->delayed), pp_format_count(sent, counts->sent),
+        share * 100);
+}
+
 static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const struct pp_disturbance *disturbance = &result->disturbance;
@@ -324,6 +364,7 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_samples(verdict, result);
     judge_course(verdict, result);
     judge_stopped(verdict, result);
+    judge_delayed(verdict, result);
     judge_steadiness(verdict, result);
     judge_stalls(verdict, result);
     judge_retransmits(verdict, result);

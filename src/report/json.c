@@ -186,7 +186,8 @@ static json_t *counts_of(const struct pp_result *result)
 {
     return joined(pp_json_counts(&result->counts, result->in_flight),
                   json_pack("{s:o}", "in_flight_oldest_ns",
-                            pp_json_ns(result->counts.unanswered_ns, result->in_flight > 0)));
+                            pp_json_ns(result->counts.unanswered_ns,
+                                       result->in_flight > result->counts.drained)));
 }
 
 static json_t *error_of(const struct pp_error *error)
@@ -210,19 +211,34 @@ static json_t *program(void)
 
 /* ---- the whole ---- */
 
+/* How an open loop's schedule was kept. */
+static json_t *schedule(const struct pp_result *result)
+{
+    const struct pp_client_counts *counts = &result->counts;
+
+    if (!(result->plan.rate > 0))
+        return json_null();
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:b}", "sent_late",
+                     pp_json_latency(&result->late_latency), "delayed", (json_int_t)counts->delayed,
+                     "delayed_ns", (json_int_t)counts->delayed_ns, "lag_ns",
+                     (json_int_t)counts->lag_ns, "unsent", (json_int_t)counts->unsent,
+                     "grew_until_end", (int)result->growth.until_end);
+}
+
 static json_t *figures(const struct pp_result *result)
 {
     const bool open_loop = result->plan.rate > 0;
 
-    return json_pack(
-        "{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "round_trips",
-        (json_int_t)result->counts.received, "round_trips_per_s",
-        rate_of(result->counts.received, result->duration_ns), "duration_ns",
-        (json_int_t)result->duration_ns, "counts", counts_of(result), "balanced",
-        (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency), "response",
-        open_loop ? pp_json_latency(&result->response_latency) : json_null(), "worst",
-        worst(result), "stalls", stalls(result), "hidden_stalls", hidden(result), "loss",
-        loss(result), "connections", spread(result), "costs", costs(result), "tcp", tcp(result));
+    return json_pack("{s:I, s:o, s:I, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "round_trips", (json_int_t)result->counts.received, "round_trips_per_s",
+                     rate_of(result->counts.received, result->duration_ns), "duration_ns",
+                     (json_int_t)result->duration_ns, "counts", counts_of(result), "balanced",
+                     (int)result->balanced, "rtt", pp_json_latency(&result->rtt_latency),
+                     "response",
+                     open_loop ? pp_json_latency(&result->response_latency) : json_null(),
+                     "schedule", schedule(result), "worst", worst(result), "stalls", stalls(result),
+                     "hidden_stalls", hidden(result), "loss", loss(result), "connections",
+                     spread(result), "costs", costs(result), "tcp", tcp(result));
 }
 
 static json_t *head(const struct pp_result *result)

@@ -297,12 +297,12 @@ json_t *pp_json_verdict(const struct pp_verdict *verdict)
 
 json_t *pp_json_counts(const struct pp_client_counts *counts, uint64_t in_flight)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
                      (json_int_t)counts->sent, "received", (json_int_t)counts->received, "lost",
                      (json_int_t)counts->lost, "errors", (json_int_t)counts->errors, "in_flight",
-                     (json_int_t)in_flight, "late", (json_int_t)counts->late, "reordered",
-                     (json_int_t)counts->reordered, "duplicates", (json_int_t)counts->duplicates,
-                     "strays", (json_int_t)counts->strays, "backwards",
-                     (json_int_t)counts->backwards, "failed_connections",
-                     (json_int_t)counts->failed_connections);
+                     (json_int_t)in_flight, "drained", (json_int_t)counts->drained, "late",
+                     (json_int_t)counts->late, "reordered", (json_int_t)counts->reordered,
+                     "duplicates", (json_int_t)counts->duplicates, "strays",
+                     (json_int_t)counts->strays, "backwards", (json_int_t)counts->backwards,
+                     "failed_connections", (json_int_t)counts->failed_connections);
 }

@@ -181,6 +181,7 @@ static void latency_table(FILE *out, const struct pp_report_style *style,
     if (result->plan.rate > 0) {
         latency_row(&table, "  from intended send", &result->response_latency);
         latency_row(&table, "  from actual send", &result->rtt_latency);
+        latency_row(&table, "  sent late by", &result->late_latency);
     } else {
         latency_row(&table, result->hidden.matters ? "  measured" : "", &result->rtt_latency);
     }

@@ -84,7 +84,7 @@ struct fixture {
     int listen_fd; /* with --udp: the server's socket */
     struct pp_io_addr addr;
     bool from_there; /* the client's own end is addr, too */
-    struct pp_hist rtt, response;
+    struct pp_hist rtt, response, late;
     struct pp_budget budget;
     struct stage stages[STAGES_MAX];
     struct outcome outcomes[STAGES_MAX];
@@ -524,6 +524,7 @@ static inline void open_client(struct fixture *f)
         .greeting_ns = f->greeting_ns,
         .rtt = &f->rtt,
         .response = f->plan.rate > 0 ? &f->response : NULL,
+        .late = &f->late,
         .owner = f,
         .on_connected = on_connected,
         .on_finished = on_finished,
@@ -533,6 +534,7 @@ static inline void open_client(struct fixture *f)
 
     pp_hist_reset(&f->rtt);
     pp_hist_reset(&f->response);
+    pp_hist_reset(&f->late);
     assert_int_equal(pp_client_open(&f->client, &options, &err), 0);
     pp_io_wake_wait(f->loop, &f->next_op, on_next);
 }
@@ -576,8 +578,8 @@ static inline void check_books(const struct fixture *f, uint64_t in_flight)
     const struct pp_client_counts *counts = counts_of(f);
 
     check_identity(counts, in_flight);
-    assert_int_equal(f->rtt.total, counts->received);
-    assert_int_equal(f->response.total, f->plan.rate > 0 ? counts->received : 0);
+    assert_int_equal(f->rtt.total, counts->received + counts->drained);
+    assert_int_equal(f->response.total, f->plan.rate > 0 ? counts->received + counts->drained : 0);
     assert_int_equal(pp_client_received(f->client), counts->received);
     assert_int_equal(f->finished, f->stage_count);
 }

@@ -338,7 +338,73 @@ static void test_nothing_is_sent_once_the_time_is_over(void **state)
     run_to_the_end(f);
     assert_int_equal(counts_of(f)->sent, 0);
     assert_int_equal(counts_of(f)->lag_ns, 10 * INTERVAL_NS);
+    assert_int_equal(counts_of(f)->unsent, 10);
     check_books(f, 0);
+}
+
+/* Answers all but the last ten in time. */
+static void play_hiccup(struct peer *peer, int fd)
+{
+    for (unsigned i = 0; i < 390; i++) {
+        if (!peer_read(peer, fd, NULL, 5))
+            return;
+        peer_write_text(fd, "PING\n");
+    }
+    peer_wait(peer);
+    play_echo(peer, fd);
+}
+
+static void test_what_was_due_by_the_end_is_sent_and_timed_after_it(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_rate(f, 1);
+    prepare_stage(f, (struct stage){ .time_ns = 400 * INTERVAL_NS });
+    (void)peer_start(f, (struct peer){ .play = play_hiccup });
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
+    (void)sem_post(&f->go_on[0]);
+    run(f);
+    peers_join(f);
+    assert_int_equal(counts_of(f)->sent, 400);
+    assert_int_equal(counts_of(f)->unsent, 0);
+    assert_true(counts_of(f)->received <= 390);
+    assert_int_equal(counts_of(f)->received + counts_of(f)->drained, 400);
+    assert_int_equal(f->late.total, 400);
+    check_books(f, counts_of(f)->drained);
+}
+
+/* For want of a connection with room. */
+static void test_a_message_that_waits_for_an_answer_is_late_and_not_delayed_by_the_client(
+    void **state)
+{
+    struct fixture *f = *state;
+
+    plan_rate(f, 1);
+    prepare_stage(f, (struct stage){ .count = 2, .start_in_ns = 20 * (int64_t)INTERVAL_NS });
+    (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
+    pp_client_connect(f->client);
+    RUN_UNTIL(f, f->begun == 1 && pp_clock_now_ns() > f->outcomes[0].start_ns + 300 * INTERVAL_NS);
+    (void)sem_post(&f->go_on[0]);
+    f->drops = true;
+    RUN_UNTIL(f, counts_of(f)->sent == 2);
+    pp_client_interrupt(f->client);
+    run(f);
+    assert_true(f->late.max_ns >= 250 * INTERVAL_NS);
+    assert_true(counts_of(f)->delayed_ns < f->late.max_ns);
+}
+
+/* The schedule begins when the client comes to it, 300 ms late. */
+static void test_what_the_client_itself_sends_late_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_one_late(f, 400 * INTERVAL_NS);
+    echo_peers(f, 1);
+    run_to_the_end(f);
+    assert_int_equal(counts_of(f)->delayed, 1);
+    assert_true(counts_of(f)->delayed_ns >= 300 * INTERVAL_NS);
+    assert_true(f->late.max_ns >= 300 * INTERVAL_NS);
 }
 
 static void test_when_one_connection_breaks_the_others_keep_the_schedule(void **state)
@@ -361,14 +427,6 @@ static void test_when_one_connection_breaks_the_others_keep_the_schedule(void **
 
 /* ---- what has no answer at the end ---- */
 
-/* It waits since it was due, which was when the schedule began, and until the time is over. */
-static void check_unanswered_for_the_whole_time(struct fixture *f)
-{
-    assert_int_equal(counts_of(f)->sent, 1);
-    assert_int_equal(counts_of(f)->unanswered_ns, 400 * INTERVAL_NS);
-    check_books(f, 1);
-}
-
 static void test_a_message_without_an_answer_has_waited_from_when_it_was_due(void **state)
 {
     struct fixture *f = *state;
@@ -380,10 +438,12 @@ static void test_a_message_without_an_answer_has_waited_from_when_it_was_due(voi
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     pp_client_interrupt(f->client);
     run(f);
-    check_unanswered_for_the_whole_time(f);
+    assert_int_equal(counts_of(f)->sent, 1);
+    assert_true(counts_of(f)->unanswered_ns >= 400 * INTERVAL_NS);
+    check_books(f, 1);
 }
 
-static void test_a_message_that_is_answered_after_the_end_has_waited_until_then(void **state)
+static void test_a_message_that_is_answered_after_the_end_is_a_sample(void **state)
 {
     struct fixture *f = *state;
 
@@ -393,7 +453,10 @@ static void test_a_message_that_is_answered_after_the_end_has_waited_until_then(
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     (void)sem_post(&f->go_on[0]);
     run(f);
-    check_unanswered_for_the_whole_time(f);
+    assert_int_equal(counts_of(f)->unanswered_ns, 0);
+    assert_int_equal(counts_of(f)->drained, 1);
+    assert_true(f->response.max_ns >= 400 * INTERVAL_NS);
+    check_books(f, 1);
 }
 
 static void test_a_message_without_an_answer_has_waited_until_the_interrupt(void **state)
@@ -463,9 +526,13 @@ int main(void)
         ON_EACH_ENGINE(test_a_message_that_went_out_late_is_not_owed_at_the_end),
         ON_EACH_ENGINE(test_a_message_that_went_out_late_is_not_owed_at_an_interrupt),
         ON_EACH_ENGINE(test_nothing_is_sent_once_the_time_is_over),
+        ON_EACH_ENGINE(test_what_was_due_by_the_end_is_sent_and_timed_after_it),
+        ON_EACH_ENGINE(
+            test_a_message_that_waits_for_an_answer_is_late_and_not_delayed_by_the_client),
+        ON_EACH_ENGINE(test_what_the_client_itself_sends_late_is_told),
         ON_EACH_ENGINE(test_when_one_connection_breaks_the_others_keep_the_schedule),
         ON_EACH_ENGINE(test_a_message_without_an_answer_has_waited_from_when_it_was_due),
-        ON_EACH_ENGINE(test_a_message_that_is_answered_after_the_end_has_waited_until_then),
+        ON_EACH_ENGINE(test_a_message_that_is_answered_after_the_end_is_a_sample),
         ON_EACH_ENGINE(test_a_message_without_an_answer_has_waited_until_the_interrupt),
         ON_EACH_ENGINE(test_once_all_is_answered_nothing_waits),
         ON_EACH_ENGINE(test_each_phase_has_a_schedule_of_its_own),

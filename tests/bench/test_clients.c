@@ -39,7 +39,7 @@ struct fixture {
     struct peer peers[CONNECTIONS_MAX];
     unsigned peer_count;
     uint64_t close_after; /* bytes, on the first connection; 0: never */
-    struct pp_hist rtt, response;
+    struct pp_hist rtt, response, late;
 
     struct stage stages[2];
     unsigned stage_count;
@@ -304,7 +304,7 @@ static void run(struct fixture *f)
     server_stop(f);
     assert_int_equal(f->disconnected, 1);
     assert_false(f->elsewhere);
-    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response);
+    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response, &f->late);
 }
 
 static void check_books(const struct fixture *f, uint64_t in_flight)
@@ -312,8 +312,8 @@ static void check_books(const struct fixture *f, uint64_t in_flight)
     const struct pp_client_counts counts = pp_clients_counts(f->clients);
 
     assert_int_equal(counts.sent, counts.received + counts.lost + counts.errors + in_flight);
-    assert_int_equal(f->rtt.total, counts.received);
-    assert_int_equal(f->response.total, f->plan.rate > 0 ? counts.received : 0);
+    assert_int_equal(f->rtt.total, counts.received + counts.drained);
+    assert_int_equal(f->response.total, f->plan.rate > 0 ? counts.received + counts.drained : 0);
     assert_int_equal(pp_clients_received(f->clients), counts.received);
     assert_true(counts.first_ns <= counts.last_ns);
 }
@@ -552,7 +552,7 @@ static void check_broken(struct fixture *f)
     assert_int_equal(error->kind, PP_ERROR_UNAVAILABLE);
     assert_non_null(strstr(error->text, f->engine));
     assert_non_null(strstr(error->text, "broke down"));
-    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response);
+    (void)pp_clients_take(f->clients, true, &f->rtt, &f->response, &f->late);
     check_books(f, counts.sent - counts.received);
     assert_int_equal(pp_clients_in_flight(f->clients), counts.sent - counts.received);
 }

@@ -42,7 +42,7 @@ struct fixture {
     unsigned takes_awaited; /* echoes stop short of the end until there were so many */
     unsigned mismatches;    /* samples taken so far are not the answers counted by then */
     struct pp_client_counts counts;
-    struct pp_hist rtt, response;         /* what one take has brought */
+    struct pp_hist rtt, response, late;   /* what one take has brought */
     struct pp_hist all_rtt, all_response; /* all of them */
 };
 
@@ -118,12 +118,12 @@ static void server_stop(struct fixture *f)
 
 static void take(struct fixture *f, bool over)
 {
-    f->counts = pp_clients_take(f->clients, over, &f->rtt, &f->response);
+    f->counts = pp_clients_take(f->clients, over, &f->rtt, &f->response, &f->late);
     pp_hist_merge(&f->all_rtt, &f->rtt);
     pp_hist_merge(&f->all_response, &f->response);
     f->takes++;
-    f->mismatches += f->all_rtt.total != f->counts.received;
-    f->mismatches += f->all_response.total != (f->plan.rate > 0 ? f->counts.received : 0);
+    f->mismatches += f->all_rtt.total != f->counts.received + f->counts.drained;
+    f->mismatches += f->all_response.total != (f->plan.rate > 0 ? f->all_rtt.total : 0);
 }
 
 static int take_elsewhere(struct pp_io_job *job)

@@ -198,6 +198,37 @@ static void test_without_answers_there_is_no_latency(void **state)
     assert_int_equal(shape_of(&slices, false), PP_COURSE_STEP);
 }
 
+/* Latencies of 20 us that grow by so much a tick from tick number from to tick number to. */
+static struct pp_growth growth_of(uint64_t by_ns, unsigned from, unsigned to)
+{
+    struct pp_slices_mark mark = { .at_ns = START_NS };
+    uint64_t trip_ns = TRIP_NS;
+    struct pp_slices slices;
+
+    pp_slices_begin(&slices);
+    pp_slices_note(&slices, &mark);
+    for (unsigned i = 0; i < 80; i++) {
+        trip_ns += i >= from && i < to ? by_ns : 0;
+        mark.at_ns += TICK_NS;
+        mark.trips += 100;
+        mark.latency_ns += 100 * trip_ns;
+        pp_slices_note(&slices, &mark);
+    }
+    return pp_slices_growth(&slices, 80 * TICK_NS);
+}
+
+/* 10 % more than a server can do: each second latencies grow by a tenth of it. */
+static void test_latencies_that_grow_to_the_end_are_told_from_those_that_rise_and_stay(void **state)
+{
+    (void)state;
+    assert_true(growth_of(TICK_NS / 10, 0, 80).until_end);
+    assert_true(growth_of(TICK_NS / 10, 0, 80).to_ns > 170e6);
+    assert_false(growth_of(0, 0, 80).until_end);
+    assert_false(growth_of(TICK_NS / 10, 30, 40).until_end);    /* one step up */
+    assert_false(growth_of(PP_NS_PER_S / 4, 78, 80).until_end); /* a hiccup at the end */
+    assert_false(growth_of(TICK_NS / 10000, 0, 80).until_end);  /* by 8 us in all */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +242,8 @@ int main(void)
         cmocka_unit_test(test_slices_of_few_round_trips_are_joined),
         cmocka_unit_test(test_counts_of_the_phase_before_are_dropped),
         cmocka_unit_test(test_without_answers_there_is_no_latency),
+        cmocka_unit_test(
+            test_latencies_that_grow_to_the_end_are_told_from_those_that_rise_and_stay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -443,16 +443,61 @@ static void test_a_client_that_stood_still_is_suspect(void **state)
     check(result, PP_REASON_STOPPED, PP_SUSPECT, "for 300 ms, 200 ms at once");
 }
 
+static void test_latencies_that_grow_until_the_end_are_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 5500;
+    result->growth = (struct pp_growth){ .from_ns = 46e6, .to_ns = 410e6 };
+    check_valid(result);
+    result->growth.until_end = true;
+    check(result, PP_REASON_NOT_KEPT_UP, PP_INVALID,
+          "5,500 messages/s were not kept up with: the mean latency grew from 46,000 to 410,000");
+}
+
+static void test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies(
+    void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 1000;
+    result->counts.sent = 1000;
+    result->response.sum_ns = PP_NS_PER_S;
+    result->counts.delayed = 1;
+    result->counts.delayed_ns = PP_NS_PER_S / 11;
+    check_valid(result);
+    result->counts.delayed_ns = PP_NS_PER_S / 5;
+    check(result, PP_REASON_SENT_LATE, PP_SUSPECT, "late by more than 1 ms: that is 20 % of all");
+    result->counts.delayed_ns = PP_NS_PER_S / 2;
+    check(result, PP_REASON_SENT_LATE, PP_INVALID, "1 of 1,000 messages");
+    result->counts.sent = 1001; /* p99.9 would not show it */
+    check_valid(result);
+}
+
+static void test_what_the_drain_has_answered_is_not_unanswered(void **state)
+{
+    struct pp_result *result = *state;
+
+    leave_unanswered(result, 100, 7000000);
+    result->counts.drained = 99;
+    check(result, PP_REASON_UNANSWERED, PP_INVALID, "messages unanswered at the end: 1, the");
+}
+
 /* All that can be wrong at once is wrong. */
 static void spoil(struct pp_result *result)
 {
     result->plan.rate = 1000;
     result->plan.quantiles_given = true;
     result->rate_missed = true;
+    result->growth.until_end = true;
+    result->response.sum_ns = 10 * PP_NS_PER_S;
     result->balanced = false;
-    result->counts = (struct pp_client_counts){
-        .sent = 9, .errors = 1, .lost = 1, .unanswered_ns = PP_NS_PER_S
-    };
+    result->counts = (struct pp_client_counts){ .sent = 9,
+                                                .errors = 1,
+                                                .lost = 1,
+                                                .delayed = 9,
+                                                .delayed_ns = 2 * PP_NS_PER_S,
+                                                .unanswered_ns = PP_NS_PER_S };
     result->partial = true;
     result->client_load.saturated = true;
     result->response_latency.saturated = 1;
@@ -576,6 +621,9 @@ int main(void)
         TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
         TEST(test_a_client_that_stood_still_is_suspect),
+        TEST(test_latencies_that_grow_until_the_end_are_invalid),
+        TEST(test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies),
+        TEST(test_what_the_drain_has_answered_is_not_unanswered),
         TEST(test_all_reasons_fit_once_each_and_in_their_order),
         TEST(test_a_worse_reason_never_stands_behind_a_lesser_one),
         TEST(test_the_largest_figures_fit_into_the_texts),

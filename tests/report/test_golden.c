@@ -119,12 +119,16 @@ static void fill_latencies(struct golden *golden)
 
     pp_hist_reset(&result->rtt);
     pp_hist_reset(&result->response);
+    pp_hist_reset(&result->late);
     for (unsigned i = 0; i < INTERVALS; i++) {
         pp_hist_merge(&result->rtt, &golden->intervals[i].rtt);
         pp_hist_merge(&result->response, &golden->intervals[i].response);
+        if (result->plan.rate > 0)
+            fill_hist(&result->late, 1000, 10 * (i + 1));
     }
     pp_latency_of(&result->rtt_latency, &result->rtt, &result->plan);
     pp_latency_of(&result->response_latency, &result->response, &result->plan);
+    pp_latency_of(&result->late_latency, &result->late, &result->plan);
 }
 
 static void add_reason(struct pp_verdict *verdict, enum pp_reason_id id,
@@ -262,24 +266,29 @@ static void fill_open_counts(struct golden *golden)
         (struct pp_client_counts){ .sent = 1010, .received = SAMPLES, .lost = 6 };
     golden->intervals[0].in_flight = 4;
     golden->intervals[1].counts = (struct pp_client_counts){ .sent = 1001,
-                                                             .received = SAMPLES,
+                                                             .received = SAMPLES - 5,
                                                              .lost = (uint64_t)-2,
+                                                             .drained = 5,
                                                              .late = 2,
                                                              .reordered = 3,
                                                              .duplicates = 1 };
-    golden->intervals[1].in_flight = 7;
+    golden->intervals[1].in_flight = 12;
     result->counts = (struct pp_client_counts){ .sent = 2011,
-                                                .received = 2 * SAMPLES,
+                                                .received = 2 * SAMPLES - 5,
                                                 .lost = 4,
                                                 .late = 2,
                                                 .reordered = 3,
                                                 .duplicates = 1,
                                                 .lag_ns = 12300000,
+                                                .drained = 5,
+                                                .unsent = 1,
+                                                .delayed = 2,
+                                                .delayed_ns = 3000000,
                                                 .unanswered_ns = 2100000,
                                                 .last_ns = 40000000,
                                                 .worst_ns = result->response.max_ns,
                                                 .worst_at_ns = 33000000 };
-    result->in_flight = 7;
+    result->in_flight = 12;
     result->loss = 4.0 / 2004;
     result->loss_interval = pp_stat_proportion(4, 2004);
     result->spread = (struct pp_spread){ .connections = 1,

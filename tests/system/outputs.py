@@ -74,8 +74,11 @@ def assert_consistent(result):
     assert result["balanced"] is True
     assert result["round_trips"] == counts["received"]
     for latency in filter(None, (result["rtt"], result["response"])):
-        assert latency["samples"] == counts["received"]
+        assert latency["samples"] == counts["received"] + counts["drained"]
         assert_latency(latency)
+    assert counts["drained"] <= counts["in_flight"]
+    if result["schedule"]:
+        assert result["schedule"]["sent_late"]["samples"] <= counts["sent"]
     if counts["received"]:
         assert result["worst"]["ns"] == main_latency(result)["max_ns"]
     if result["duration_ns"]:
@@ -93,7 +96,7 @@ def assert_intervals_make(intervals, result):
         assert interval["number"] == number
         assert interval["start_ns"] == end_ns
         assert interval["length_ns"] > 0 or interval["counts"]["sent"]
-        assert interval["rtt"]["samples"] == interval["round_trips"]
+        assert interval["rtt"]["samples"] == interval["round_trips"] + interval["counts"]["drained"]
         assert_latency(interval["rtt"])
         end_ns += interval["length_ns"]
     for name in set(result["counts"]) - {"in_flight", "in_flight_oldest_ns"}:
