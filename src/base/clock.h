@@ -28,6 +28,16 @@ static inline uint64_t pp_clock_wall_ns(void)
     return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* The next of the times that are period_ns apart, deadline_ns one of them. What was missed, as when
+ * the process was stopped, is not made up for. */
+static inline uint64_t pp_clock_next(uint64_t deadline_ns, uint64_t period_ns)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t missed = now_ns > deadline_ns ? (now_ns - deadline_ns) / period_ns : 0;
+
+    return deadline_ns + (missed + 1) * period_ns;
+}
+
 /* What one reading costs: the median of a few batches, in less than a millisecond as long as a
  * reading takes less than 10 us. More than some 100 ns tells of a clock source that needs a system
  * call. */

@@ -18,6 +18,9 @@
 #define SATURATED_SHARE 0.95
 #define SATURATED_LOOKS 0.05
 
+/* How often each thread looks whether it still turns. */
+#define TICK_NS (25 * PP_NS_PER_MS)
+
 /* What the coordinator tells a thread; several may be told at once, and are done in this order. */
 enum command {
     COMMAND_CONNECT = 1,
@@ -47,10 +50,12 @@ struct client_thread {
     struct pp_worker worker; /* not of the first thread */
     bool started;
     struct pp_io_op command_op;
+    struct pp_io_op tick_op; /* armed while it measures */
     atomic_uint commands;
     atomic_uint events;
     unsigned begun;    /* phases, that of connecting included */
     atomic_uint ended; /* how many had begun when the last one was over */
+    bool ticking;      /* the measurement goes on */
     bool last;         /* none follows the one that began last */
     bool connected, draining, finished, disconnected, split, broken; /* as far as the coordinator
                                                                         knows */
@@ -58,6 +63,7 @@ struct client_thread {
     struct pp_sample before, after;
     struct pp_spread spread; /* of the phase that ended last, as what follows */
     struct pp_tcp_summary tcp;
+    struct pp_stopped stopped;           /* of the last phase */
     struct recording *recordings[HISTS]; /* only the first, if nothing is ever split */
     unsigned recording;                  /* that is being filled */
     struct pp_client_counts counts;      /* as they stood at the last split, and nowhere else */
@@ -110,6 +116,50 @@ static void on_draining(void *owner)
     tell(thread, EVENT_DRAINING);
 }
 
+/* Gaps end where the measured time does. */
+static void note_gap(struct client_thread *thread, uint64_t due_ns)
+{
+    const struct pp_phase *phase = &thread->clients->phase;
+    const uint64_t end_ns = phase->time_ns ? phase->start_ns + phase->time_ns : UINT64_MAX;
+    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t until_ns = now_ns < end_ns ? now_ns : end_ns;
+    struct pp_stopped *stopped = &thread->stopped;
+
+    if (until_ns < due_ns + PP_STOPPED_MIN_NS)
+        return;
+    stopped->sum_ns += until_ns - due_ns;
+    if (stopped->longest_ns < until_ns - due_ns)
+        stopped->longest_ns = until_ns - due_ns;
+}
+
+static enum pp_io_next on_tick(struct pp_io_op *op)
+{
+    struct client_thread *thread = container_of(op, struct client_thread, tick_op);
+
+    if (op->res < 0 || !thread->ticking)
+        return PP_IO_DISARM;
+    note_gap(thread, op->deadline_ns);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS);
+    return PP_IO_REARM;
+}
+
+static void begin_ticks(struct client_thread *thread)
+{
+    thread->stopped = (struct pp_stopped){ 0 };
+    thread->ticking = true;
+    pp_io_timer(thread->loop, &thread->tick_op, thread->clients->phase.start_ns + TICK_NS, on_tick);
+}
+
+/* The end may come before a tick that is due already. */
+static void end_ticks(struct client_thread *thread)
+{
+    if (!thread->ticking)
+        return;
+    thread->ticking = false;
+    note_gap(thread, thread->tick_op.deadline_ns);
+    pp_io_cancel(thread->loop, &thread->tick_op);
+}
+
 static void sum_up(struct client_thread *thread, const struct pp_sample *after)
 {
     if (!thread->drains)
@@ -130,6 +180,7 @@ static void on_finished(void *owner)
     if (atomic_load(&thread->ended) == thread->begun)
         return;
     after = pp_sample_now(thread->loop);
+    end_ticks(thread);
     sum_up(thread, &after);
     if (!thread->last)
         pp_client_prepare(thread->client);
@@ -165,6 +216,8 @@ static enum pp_io_next on_command(struct pp_io_op *op)
         thread->last = thread->clients->phase.last;
         thread->drains = false;
         thread->before = pp_sample_now(thread->loop);
+        if (thread->last)
+            begin_ticks(thread);
         pp_client_start(thread->client, &thread->clients->phase);
     }
     if (commands & COMMAND_SPLIT)
@@ -583,6 +636,21 @@ struct pp_load pp_clients_load(const struct pp_clients *clients)
         busiest.saturated |= load.saturated;
     }
     return busiest;
+}
+
+struct pp_stopped pp_clients_stopped(const struct pp_clients *clients)
+{
+    struct pp_stopped most = { 0 };
+
+    for (unsigned i = 0; i < clients->count; i++) {
+        const struct pp_stopped *stopped = &clients->threads[i].stopped;
+
+        if (stopped->sum_ns > most.sum_ns)
+            most.sum_ns = stopped->sum_ns;
+        if (stopped->longest_ns > most.longest_ns)
+            most.longest_ns = stopped->longest_ns;
+    }
+    return most;
 }
 
 const struct pp_error *pp_clients_error(const struct pp_clients *clients)

@@ -4,6 +4,7 @@
 #ifndef PP_BENCH_CLIENTS_H
 #define PP_BENCH_CLIENTS_H
 
+#include "base/clock.h"
 #include "bench/client.h"
 #include "bench/loops.h"
 #include "bench/worker.h"
@@ -95,6 +96,19 @@ struct pp_load {
 
 /* Of the busiest client thread. */
 struct pp_load pp_clients_load(const struct pp_clients *clients);
+
+/* How long a client thread's loop did not turn in the measurement, though a timer of its own was
+ * due: the program was stopped or swapped out, the machine paused, or others had its CPU. Only gaps
+ * of PP_STOPPED_MIN_NS or more. */
+#define PP_STOPPED_MIN_NS (50 * PP_NS_PER_MS)
+
+struct pp_stopped {
+    uint64_t sum_ns;     /* of the thread that stood still for longest */
+    uint64_t longest_ns; /* of any of them, at once */
+};
+
+/* After the last phase. */
+struct pp_stopped pp_clients_stopped(const struct pp_clients *clients);
 
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_clients_error(const struct pp_clients *clients);

@@ -40,14 +40,6 @@ struct pp_result_side {
     struct pp_io_stats io; /* of the measured span; of a PP_PEER_PINGPONG only the system calls */
 };
 
-/* How long the first client thread's loop did not turn, though a timer of its own was due: the
- * program was stopped, or others had its CPU. Only gaps of PP_STOPPED_MIN_NS or more. */
-#define PP_STOPPED_MIN_NS (50 * PP_NS_PER_MS)
-
-struct pp_stopped {
-    uint64_t sum_ns, longest_ns;
-};
-
 struct pp_result {
     struct pp_plan plan;                   /* with all decisions in it */
     struct pp_io_addr addr;                /* of the server */

@@ -214,16 +214,6 @@ static void on_split(void *owner)
                      on_interval_written);
 }
 
-/* The next of the times that are so far apart. What was missed, as when the process was stopped, is
- * not made up for. */
-static uint64_t next_on_grid(uint64_t deadline_ns, uint64_t period_ns)
-{
-    const uint64_t now_ns = pp_clock_now_ns();
-    const uint64_t missed = now_ns > deadline_ns ? (now_ns - deadline_ns) / period_ns : 0;
-
-    return deadline_ns + (missed + 1) * period_ns;
-}
-
 static enum pp_io_next on_interval_over(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, interval_op);
@@ -232,7 +222,7 @@ static enum pp_io_next on_interval_over(struct pp_io_op *op)
         return PP_IO_DISARM;
     if (!pp_io_is_armed(&run->interval_job.op) && !pp_clients_splitting(run->clients))
         pp_clients_split(run->clients);
-    op->deadline_ns = next_on_grid(op->deadline_ns, run->plan->interval_ns);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, run->plan->interval_ns);
     if (run->plan->time_ns && op->deadline_ns >= run->started_ns + run->plan->time_ns)
         return PP_IO_DISARM; /* the last one ends with the measurement */
     return PP_IO_REARM;
@@ -511,22 +501,6 @@ static void show_progress(struct run *run)
                             share_done(run->plan, received, elapsed_ns), elapsed_ns);
 }
 
-/* due_ns: when the tick should have come. Gaps end where the measured time does. */
-static void note_stopped(struct run *run, uint64_t due_ns)
-{
-    struct pp_stopped *stopped = &run->result->stopped;
-    const uint64_t end_ns = run->plan->time_ns ? run->started_ns + run->plan->time_ns : UINT64_MAX;
-    const uint64_t begin_ns = due_ns > run->started_ns ? due_ns : run->started_ns;
-    const uint64_t now_ns = pp_clock_now_ns();
-    const uint64_t until_ns = now_ns < end_ns ? now_ns : end_ns;
-
-    if (until_ns < begin_ns + PP_STOPPED_MIN_NS)
-        return;
-    stopped->sum_ns += until_ns - begin_ns;
-    if (stopped->longest_ns < until_ns - begin_ns)
-        stopped->longest_ns = until_ns - begin_ns;
-}
-
 static enum pp_io_next on_tick(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, tick_op);
@@ -534,15 +508,13 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
 
     if (op->res < 0 || run->stage == STAGE_LEAVE)
         return PP_IO_DISARM;
-    if (run->stage == STAGE_MEASURE) {
-        note_stopped(run, op->deadline_ns);
+    if (run->stage == STAGE_MEASURE)
         note_slice(run);
-    }
     if (run->stage == STAGE_MEASURE && watches)
         show_progress(run);
     if (watches)
         watch_silence(run);
-    op->deadline_ns = next_on_grid(op->deadline_ns, TICK_NS);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS);
     return PP_IO_REARM;
 }
 
@@ -733,6 +705,7 @@ static void fill_counts(struct run *run)
     if (run->plan->rate > 0)
         result->growth = pp_slices_growth(&run->slices, result->duration_ns);
     result->client_load = pp_clients_load(run->clients);
+    result->stopped = pp_clients_stopped(run->clients);
     if (counts.received + counts.lost > 0)
         result->loss = (double)counts.lost / (double)(counts.received + counts.lost);
     result->loss_interval = pp_stat_proportion(counts.lost, counts.received + counts.lost);

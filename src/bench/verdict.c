@@ -22,6 +22,10 @@
 #define STOPPED_SHARE 0.01
 #define FREQUENCY_CHANGE 0.10
 
+/* A client that was kept from its work for such a share of the time has not measured the server:
+ * the rate is wrong by as much, and in an open loop the upper percentiles are all its own. */
+#define TAKEN_SHARE 0.25
+
 /* Segments sent again by the client, for each round trip: with one in a thousand p99.9 is made of
  * them. */
 #define RETRANSMITS_SHARE 0.001
@@ -53,6 +57,7 @@ static const struct reason_text texts[PP_REASONS] = {
                                "see whether the server stalled or died, and measure again" },
     [PP_REASON_CLOCK] = { "clock", "keep the machine from sleeping, and see its clock source "
                                    "(current_clocksource below /sys)" },
+    [PP_REASON_STOPPED] = { "stopped", "see what stopped it or had its CPU, and measure again" },
     [PP_REASON_PARTIAL] = { "partial", "let it run to its end, or see what ended it" },
     [PP_REASON_LOSS] = { "loss",
                          "fewer messages under way (-D, -c, -R) or larger buffers (--rcvbuf); or "
@@ -63,7 +68,6 @@ static const struct reason_text texts[PP_REASONS] = {
                                 "measure for longer (-n, -t), or ask for lower --percentiles" },
     [PP_REASON_OUT_OF_RANGE] = { "out_of_range", "see what holds answers back for a minute" },
     [PP_REASON_UNSTEADY] = { "unsteady", "a longer warm-up (-w), and nothing else on the machine" },
-    [PP_REASON_STOPPED] = { "stopped", "see what stopped it or had its CPU, and measure again" },
     [PP_REASON_SENT_LATE] = { "sent_late", "a CPU that nobody else uses (-A), or --wait spin" },
     [PP_REASON_OTHERS_BUSY] = { "others_busy", "stop what else runs there, or other CPUs (-A)" },
     [PP_REASON_STEAL] = { "steal", "a machine with CPUs of its own, or another hour" },
@@ -194,6 +198,25 @@ static void judge_clock(struct pp_verdict *verdict, const struct pp_result *resu
             pp_format_us(text, (double)result->clock_reading_ns));
 }
 
+/* Of time that our own threads were kept from working. */
+static enum pp_verdict_level taken_level(double taken_ns, double of_ns)
+{
+    return taken_ns >= TAKEN_SHARE * of_ns ? PP_INVALID : PP_SUSPECT;
+}
+
+static void judge_stopped(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const struct pp_stopped *stopped = &result->stopped;
+    char sum[PP_FORMAT_BYTES], longest[PP_FORMAT_BYTES];
+
+    if ((double)stopped->sum_ns > STOPPED_SHARE * (double)result->duration_ns)
+        add(verdict, PP_REASON_STOPPED,
+            taken_level((double)stopped->sum_ns, (double)result->duration_ns),
+            "a client thread stood still for %s ms, %s ms at once: answers waited for it",
+            pp_format_decimal(sum, (double)stopped->sum_ns / 1e6, 0),
+            pp_format_decimal(longest, (double)stopped->longest_ns / 1e6, 0));
+}
+
 static void judge_completeness(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const struct pp_client_counts *counts = &result->counts;
@@ -266,18 +289,6 @@ static void judge_course(struct pp_verdict *verdict, const struct pp_result *res
     else if (course->shape == PP_COURSE_LINE)
         add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s %s from %s to %s %s", what,
             course->to > course->from ? "rose" : "fell", from, to, unit);
-}
-
-static void judge_stopped(struct pp_verdict *verdict, const struct pp_result *result)
-{
-    const struct pp_stopped *stopped = &result->stopped;
-    char sum[PP_FORMAT_BYTES], longest[PP_FORMAT_BYTES];
-
-    if ((double)stopped->sum_ns > STOPPED_SHARE * (double)result->duration_ns)
-        add(verdict, PP_REASON_STOPPED, PP_SUSPECT,
-            "the client itself stood still for %s ms, %s ms at once: answers waited for it",
-            pp_format_decimal(sum, (double)stopped->sum_ns / 1e6, 0),
-            pp_format_decimal(longest, (double)stopped->longest_ns / 1e6, 0));
 }
 
 /* A message that is sent late by the client itself is no slowness of the server's, though its
@@ -359,11 +370,11 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_errors(verdict, result);
     judge_unanswered(verdict, result);
     judge_clock(verdict, result);
+    judge_stopped(verdict, result);
     judge_completeness(verdict, result);
     judge_client(verdict, result);
     judge_samples(verdict, result);
     judge_course(verdict, result);
-    judge_stopped(verdict, result);
     judge_delayed(verdict, result);
     judge_steadiness(verdict, result);
     judge_stalls(verdict, result);

@@ -5,13 +5,18 @@
 #include "base/memory.h"
 #include "support.h"
 
+#include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
 
 #define CONNECTIONS_MAX 16
 #define SHORT_NS (20 * PP_NS_PER_MS)
 #define NONE (-1)
 #define BUSY_ROUNDS 100
+#define HALT_NS (200 * PP_NS_PER_MS)
 
 /* One connection of the server's side: an echo, until so many messages have come. */
 struct peer {
@@ -50,6 +55,7 @@ struct fixture {
     int breaks;      /* at that time, the engine of this thread; NONE */
     int breaks_busy; /* the same, once each connection has made BUSY_ROUNDS round trips */
     bool interrupts_busy;
+    bool halts_busy; /* at that time, all threads but the coordinator's stand still for a while */
     atomic_uint busy_peers;
     atomic_bool broke_busy; /* the engine of breaks_busy is no more */
     bool politely;
@@ -60,8 +66,34 @@ struct fixture {
 
 /* ---- the server's side ---- */
 
+static void stand_still(int number)
+{
+    (void)number;
+    const struct timespec halt = { .tv_nsec = HALT_NS };
+
+    (void)nanosleep(&halt, NULL);
+}
+
+static void halt_other_threads(void)
+{
+    struct sigaction action = { .sa_handler = stand_still, .sa_flags = SA_RESTART };
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *task;
+
+    (void)sigaction(SIGUSR1, &action, NULL);
+    while (tasks && (task = readdir(tasks))) {
+        const long tid = strtol(task->d_name, NULL, 10);
+
+        if (tid > 0 && tid != getpid() && tid != gettid())
+            (void)syscall(SYS_tgkill, getpid(), tid, SIGUSR1);
+    }
+    (void)closedir(tasks);
+}
+
 static void on_all_busy(struct fixture *f)
 {
+    if (f->halts_busy)
+        halt_other_threads();
     if (f->breaks_busy != NONE) {
         break_engine((unsigned)f->breaks_busy);
         f->broke_busy = true;
@@ -644,6 +676,21 @@ static void test_when_the_coordinators_engine_breaks_down_the_other_threads_end(
     check_without_coordinator(*state, 3);
 }
 
+/* A timer of its own is due within 25 ms, and late by all the rest. */
+static void test_a_thread_that_stands_still_is_noticed_whichever_it_is(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_stopped stopped;
+
+    f->halts_busy = f->interrupts_busy = true;
+    prepare(f, 2, 2);
+    add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
+    run(f);
+    stopped = pp_clients_stopped(f->clients);
+    assert_in_range(stopped.longest_ns, PP_STOPPED_MIN_NS, UINT64_MAX);
+    assert_in_range(stopped.sum_ns, PP_STOPPED_MIN_NS, UINT64_MAX);
+}
+
 static void test_to_disconnect_at_once_waits_for_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -712,6 +759,7 @@ int main(void)
         ON_EACH_ENGINE(test_an_engine_that_breaks_down_while_connecting_ends_the_run),
         ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_all_can_be_closed),
         ON_EACH_ENGINE(test_when_the_coordinators_engine_breaks_down_the_other_threads_end),
+        ON_EACH_ENGINE(test_a_thread_that_stands_still_is_noticed_whichever_it_is),
         ON_EACH_ENGINE(test_to_disconnect_at_once_waits_for_nobody),
         ON_EACH_ENGINE(test_clients_that_were_opened_and_closed_leave_nothing_behind),
         ON_EACH_ENGINE(test_threads_whose_engine_cannot_be_had_are_an_error),

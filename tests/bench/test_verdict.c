@@ -432,7 +432,7 @@ static void test_the_level_is_that_of_the_worst_reason(void **state)
     assert_int_equal(judged(result).count, 3);
 }
 
-static void test_a_client_that_stood_still_is_suspect(void **state)
+static void test_a_client_that_stood_still_is_suspect_or_invalid(void **state)
 {
     struct pp_result *result = *state;
 
@@ -440,7 +440,12 @@ static void test_a_client_that_stood_still_is_suspect(void **state)
     check_valid(result);
     result->stopped.sum_ns = 300 * PP_NS_PER_MS;
     result->stopped.longest_ns = 200 * PP_NS_PER_MS;
+    result->duration_ns = 3 * PP_NS_PER_S;
     check(result, PP_REASON_STOPPED, PP_SUSPECT, "for 300 ms, 200 ms at once");
+    result->stopped.sum_ns = 749 * PP_NS_PER_MS;
+    check(result, PP_REASON_STOPPED, PP_SUSPECT, "for 749 ms");
+    result->stopped.sum_ns = 750 * PP_NS_PER_MS;
+    check(result, PP_REASON_STOPPED, PP_INVALID, "for 750 ms");
 }
 
 static void test_latencies_that_grow_until_the_end_are_invalid(void **state)
@@ -620,7 +625,7 @@ int main(void)
         TEST(test_stalls_that_a_closed_loop_hides_are_suspect),
         TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
-        TEST(test_a_client_that_stood_still_is_suspect),
+        TEST(test_a_client_that_stood_still_is_suspect_or_invalid),
         TEST(test_latencies_that_grow_until_the_end_are_invalid),
         TEST(test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies),
         TEST(test_what_the_drain_has_answered_is_not_unanswered),
