@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "bench/conn.h"
 #include "bench/datagram.h"
+#include "bench/ledger.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,11 +20,8 @@
  * wait for seconds. */
 #define CONNECTING_MAX 256
 
-/* How long to wait for the answers that are under way when the time is over: as long as some come
- * within this time, or within twice that of the slowest so far, but no longer than a silence may
- * last. Before the first look what is spent belongs to the phase. */
-#define DRAIN_NS PP_NS_PER_S
-#define DRAIN_SLOWEST 2
+/* How often to look whether answers still come when the time is over, and when first: what is spent
+ * before that belongs to the phase. */
 #define DRAIN_FIRST_LOOK_NS (5 * PP_NS_PER_MS)
 #define DRAIN_LOOK_NS (50 * PP_NS_PER_MS)
 
@@ -36,9 +34,15 @@
 #define WATCH_DGRAM_NS (5 * PP_NS_PER_MS)
 #define WATCH_CRR_NS (50 * PP_NS_PER_MS)
 
-/* A ring of trips remembers so many times the depth, for datagrams that come late. */
+/* A ring of trips remembers so many times the depth, and more where there are few connections: a
+ * datagram that is overtaken by as many is given up. So many of these are remembered by all client
+ * threads together: those of a minute, if 17,000 are lost in a second. */
 #define REMEMBERED 4
 #define REMEMBERED_MIN 64
+#define REMEMBERED_MAX 4096
+#define REMEMBERED_BY_ALL 65536
+#define GIVEN_UP_REMEMBERED (1u << 20)
+#define GIVEN_UP_REMEMBERED_MIN (1u << 14)
 
 #define TEXT_BYTES 256
 
@@ -130,10 +134,19 @@ static void finish(struct pp_client *client)
         phase_over(client, PHASE_FINISHED);
 }
 
+/* The answer to a datagram that was given up is still worth waiting for. */
+static bool waits_for_lost(const struct pp_client *client)
+{
+    return client->phase.last && client->lost_sent_ns && client->live > 0 &&
+           pp_clock_now_ns() < client->lost_sent_ns + pp_client_patience_ns(client);
+}
+
 static void finish_if_idle(struct pp_client *client)
 {
     if (!pp_client_is_active(client) || client->under_way > 0)
         return;
+    if ((client->state == PHASE_DRAIN || client->spent) && waits_for_lost(client))
+        return; /* on_watch() comes again */
     if (client->live == 0)
         finish(client);
     else if (client->state == PHASE_DRAIN || client->spent)
@@ -618,9 +631,8 @@ void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns)
 static enum pp_io_next on_drain_look(struct pp_io_op *op)
 {
     struct pp_client *client = container_of(op, struct pp_client, end_op);
-    const uint64_t slowest_ns = client->phase.last ? DRAIN_SLOWEST * client->counts.worst_ns : 0;
-    const uint64_t patience_ns = slowest_ns > DRAIN_NS ? slowest_ns : DRAIN_NS;
-    const uint64_t longest_ns = client->phase.last ? client->plan->silence_ns : DRAIN_NS;
+    const uint64_t patience_ns = pp_client_patience_ns(client);
+    const uint64_t longest_ns = client->phase.last ? client->plan->silence_ns : patience_ns;
     const uint64_t now_ns = pp_clock_now_ns();
 
     if (op->res < 0 || client->state != PHASE_DRAIN)
@@ -752,6 +764,9 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
         carry_over(&client->conns[i]);
     client->state = PHASE_ACTIVE;
     client->catches_up = false;
+    client->lost_sent_ns = 0;
+    if (plan->socket.dgram)
+        pp_dgram_begin(client);
     client->free_since_ns = phase->start_ns;
     if (plan->rate > 0)
         client->counts.first_ns = phase->start_ns;
@@ -869,11 +884,24 @@ static uint64_t power_of_two_from(uint64_t n)
 
 static uint64_t ring_length(const struct pp_plan *plan)
 {
-    const uint64_t remembered = (uint64_t)plan->depth * REMEMBERED;
+    uint64_t remembered = REMEMBERED_BY_ALL / plan->connections;
 
     if (!plan->socket.dgram)
         return power_of_two_from(plan->depth);
-    return power_of_two_from(remembered < REMEMBERED_MIN ? REMEMBERED_MIN : remembered);
+    if (remembered > REMEMBERED_MAX)
+        remembered = REMEMBERED_MAX;
+    if (remembered < REMEMBERED_MIN)
+        remembered = REMEMBERED_MIN;
+    if (remembered < (uint64_t)plan->depth * REMEMBERED)
+        remembered = (uint64_t)plan->depth * REMEMBERED;
+    return power_of_two_from(remembered);
+}
+
+static uint32_t given_up_remembered(const struct pp_client *client)
+{
+    const uint32_t share = GIVEN_UP_REMEMBERED / client->options.shares;
+
+    return share < GIVEN_UP_REMEMBERED_MIN ? GIVEN_UP_REMEMBERED_MIN : share;
 }
 
 /* The tables of all connections. */
@@ -892,10 +920,11 @@ static bool allocate(struct pp_client *client)
     if (plan->socket.dgram) {
         client->outgoings = pp_memory_alloc(most, sizeof(struct outgoing));
         client->datagrams = pp_memory_alloc(most, plan->request.max);
+        client->ledger = pp_ledger_open(given_up_remembered(client));
     }
     return client->trips && client->conn_rtts && (!plan->think_ns || client->thoughts) &&
            (!plan->answers || plan->socket.dgram || client->hellos) &&
-           (!plan->socket.dgram || (client->outgoings && client->datagrams));
+           (!plan->socket.dgram || (client->outgoings && client->datagrams && client->ledger));
 }
 
 /* The datagrams that c may have on their way out at once. */
@@ -1022,5 +1051,6 @@ void pp_client_close(struct pp_client *client)
     pp_memory_free(client->hellos);
     pp_memory_free(client->outgoings);
     pp_memory_free(client->datagrams);
+    pp_ledger_close(client->ledger);
     pp_memory_free(client);
 }

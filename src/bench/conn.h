@@ -60,8 +60,11 @@ struct conn {
 
     /* datagrams */
     uint64_t base;               /* number of the first message */
+    uint64_t first;              /* number of the first message of this phase */
     uint64_t highest;            /* number of the latest one answered, plus one */
     uint64_t srtt_ns, rttvar_ns; /* smoothed RTT and its variation (RFC 6298); 0: no sample yet */
+    uint64_t gave_up_ns;         /* when a message was, while there is silence */
+    uint32_t backoff;            /* how many have been in this silence */
     struct outgoing *outgoings;  /* as many as the depth */
     struct outgoing *free_outgoing;
     uint32_t flying; /* outgoings that are with the loop */
@@ -119,7 +122,9 @@ struct pp_client {
     struct thought *thoughts;            /* a ring, in order of time */
     uint32_t thoughts_first, thoughts_count, thoughts_max;
 
-    struct trip *trips; /* of all connections, as what follows */
+    struct pp_ledger *ledger; /* datagrams: those that no ring of trips has any more */
+    uint64_t lost_sent_ns;    /* when the latest of those given up was sent */
+    struct trip *trips;       /* of all connections, as what follows */
     struct pp_hist_small *conn_rtts;
     char *hellos;
     struct outgoing *outgoings;
@@ -179,6 +184,15 @@ static inline void pp_client_note_came(struct pp_client *client, uint32_t bytes)
     pp_client_note_moved(client, bytes);
 }
 
+/* How long it is worth waiting for another answer once the last one is there: twice as long as the
+ * slowest took, and a second at least. */
+static inline uint64_t pp_client_patience_ns(const struct pp_client *client)
+{
+    const uint64_t slowest_ns = client->phase.last ? 2 * client->counts.worst_ns : 0;
+
+    return slowest_ns > PP_NS_PER_S ? slowest_ns : PP_NS_PER_S;
+}
+
 /* Whether an answer that comes at now_ns is one of the phase's own time. */
 static inline bool pp_client_counts_at(const struct pp_client *client, uint64_t now_ns)
 {
@@ -228,6 +242,9 @@ void pp_stream_late(struct conn *c);
 
 /* Declares messages lost whose time is over. */
 void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);
+
+/* A phase begins: what was given up before is of no interest any more. */
+void pp_dgram_begin(struct pp_client *client);
 
 /* Fails connections that have been connecting for too long. */
 void pp_crr_watch(struct pp_client *client, uint64_t now_ns);

@@ -1,21 +1,26 @@
 /* Messages as datagrams: each has a number, by which its answer is known, whatever was lost,
  * doubled or overtaken. A message without an answer is given up after a time that follows the RTT,
- * and the next one is sent in its place; should its answer come after all, it counts, and is called
- * late. */
+ * and the next one is sent in its place; should its answer come after all, however late, it counts,
+ * and is called late. While nothing comes at all, more and more time passes before one message is
+ * given up: a server that stands still is not sent much more than the depth. */
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/format.h"
 #include "bench/conn.h"
 #include "bench/datagram.h"
+#include "bench/ledger.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-/* How long to wait for an answer: before the first sample, and within which bounds after it. */
+/* How long to wait for an answer: before the first sample, and within which bounds after it. The
+ * first and the last are of RFC 6298, (2.1) and (2.5); a second at least would be too long for
+ * somebody who does not send the same again. */
 #define WAIT_FIRST_NS PP_NS_PER_S
 #define WAIT_MIN_NS (10 * PP_NS_PER_MS)
-#define WAIT_MAX_NS PP_NS_PER_S
+#define WAIT_MAX_NS (60 * PP_NS_PER_S)
+#define BACKOFF_MAX 20 /* doublings: more than from the least to the most */
 
 static enum pp_io_next on_received(struct pp_io_op *op);
 
@@ -41,6 +46,15 @@ static uint32_t body_at(const struct pp_pattern *pattern, uint64_t number)
     return (uint32_t)(number % pattern->period);
 }
 
+/* The trip whose place in the ring is needed now. */
+static void keep_given_up(struct conn *c)
+{
+    const struct trip *trip = pp_conn_trip(c, c->number);
+
+    if (trip->state == TRIP_OVERDUE && trip->sent_ns)
+        pp_ledger_add(c->client->ledger, c, c->number - c->client->trip_mask - 1, trip);
+}
+
 static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 {
     const struct pp_client *client = c->client;
@@ -48,8 +62,11 @@ static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
     const struct pp_pattern *pattern = client->options.out;
     const uint32_t bytes = pp_sizes_next(&plan->request, &c->request_sizes);
     struct pp_datagram header = { .kind = PP_DATAGRAM_REQUEST, .number = c->number };
-    struct trip *trip = pp_trip_begin(c, now_ns, intended_ns);
     struct outgoing *out = c->free_outgoing;
+    struct trip *trip;
+
+    keep_given_up(c);
+    trip = pp_trip_begin(c, now_ns, intended_ns);
 
     trip->answer_bytes = plan->answers ? pp_sizes_next(&plan->response, &c->answer_sizes) : bytes;
     if (!out) /* the kernel takes no more: lost before it was sent */
@@ -73,10 +90,8 @@ static void dgram_flush(struct conn *c)
 
 static uint64_t patience_ns(const struct conn *c)
 {
-    const uint64_t wait_ns = c->srtt_ns + 4 * c->rttvar_ns;
+    const uint64_t wait_ns = c->srtt_ns ? c->srtt_ns + 4 * c->rttvar_ns : WAIT_FIRST_NS;
 
-    if (!c->srtt_ns)
-        return WAIT_FIRST_NS;
     return wait_ns < WAIT_MIN_NS ? WAIT_MIN_NS : wait_ns > WAIT_MAX_NS ? WAIT_MAX_NS : wait_ns;
 }
 
@@ -107,6 +122,8 @@ static void lose_oldest(struct conn *c)
     trip->state = TRIP_OVERDUE;
     c->under_way--;
     if (trip->sent_ns) {
+        if (trip->sent_ns > c->client->lost_sent_ns)
+            c->client->lost_sent_ns = trip->sent_ns;
         c->client->under_way--;
         c->client->counts.lost++;
     }
@@ -120,20 +137,62 @@ static bool is_overdue(const struct conn *c, uint64_t now_ns)
     return c->oldest < c->number && now_ns > trip->sent_ns + patience_ns(c);
 }
 
+/* Nothing was answered that was sent after the oldest: it may be lost, or the server or the path
+ * stands still. Whoever has nothing more to send need not know. */
+static bool is_silent(const struct conn *c)
+{
+    const struct pp_client *client = c->client;
+
+    return c->highest <= c->oldest && client->state == PHASE_ACTIVE && !client->spent;
+}
+
+/* In a silence one message is given up after the other, at growing distances: RFC 6298, (5.5). */
+static bool may_try_again(const struct conn *c, uint64_t now_ns)
+{
+    const uint64_t wait_ns = patience_ns(c) << c->backoff;
+
+    return c->backoff == 0 ||
+           now_ns > c->gave_up_ns + (wait_ns < WAIT_MAX_NS ? wait_ns : WAIT_MAX_NS);
+}
+
+static uint32_t lose_overdue(struct conn *c, uint64_t now_ns)
+{
+    uint32_t count = 0;
+
+    for (skip_settled(c); is_overdue(c, now_ns) && !is_silent(c); count++)
+        lose_oldest(c);
+    if (is_overdue(c, now_ns) && may_try_again(c, now_ns)) {
+        lose_oldest(c);
+        count++;
+        c->gave_up_ns = now_ns;
+        c->backoff += c->backoff < BACKOFF_MAX;
+    }
+    return count;
+}
+
 /* So much was sent after the oldest that its place in the ring is needed soon. */
 static bool is_crowded(const struct conn *c)
 {
     return c->number - c->oldest > c->client->trip_mask + 1 - c->client->plan->depth;
 }
 
+void pp_dgram_begin(struct pp_client *client)
+{
+    pp_ledger_clear(client->ledger);
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct conn *c = &client->conns[i];
+
+        c->first = c->number;
+        c->backoff = 0;
+    }
+}
+
 void pp_dgram_watch(struct pp_client *client, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];
-        uint32_t count = 0;
+        const uint32_t count = lose_overdue(c, now_ns);
 
-        for (skip_settled(c); is_overdue(c, now_ns); count++)
-            lose_oldest(c);
         if (count > 0)
             pp_conn_freed(c, count, now_ns);
     }
@@ -190,6 +249,7 @@ static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint
     uint32_t freed = late ? 0 : 1;
 
     trip->state = TRIP_DONE;
+    c->backoff = 0;
     if (late && !pp_client_is_active(client)) /* it stays lost */
         return;
     if (number + 1 < c->highest)
@@ -211,20 +271,31 @@ static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint
         pp_conn_freed(c, freed, now_ns);
 }
 
+/* The trip of a message that was sent: in the ring, or one that was given up long ago and is now in
+ * *given_up; NULL: it was answered. */
+static struct trip *find_trip(struct conn *c, uint64_t number, struct trip *given_up)
+{
+    if (c->number - number <= c->client->trip_mask + 1)
+        return pp_conn_trip(c, number);
+    return pp_ledger_take(c->client->ledger, c, number, given_up) ? given_up : NULL;
+}
+
 static void take_datagram(struct conn *c, const char *data, uint32_t len, uint64_t now_ns)
 {
     struct pp_client_counts *counts = &c->client->counts;
     struct pp_datagram header;
-    struct trip *trip;
+    struct trip given_up, *trip;
 
     if (!pp_datagram_read(&header, data, len) || header.kind == PP_DATAGRAM_HELLO ||
         header.kind == PP_DATAGRAM_HELLO_REPLY || header.number < c->base ||
-        header.number >= c->number || c->number - header.number > c->client->trip_mask + 1) {
+        header.number >= c->number) {
         counts->strays++;
         return;
     }
-    trip = pp_conn_trip(c, header.number);
-    if (trip->state == TRIP_DONE)
+    trip = find_trip(c, header.number, &given_up);
+    if (!trip)
+        counts->duplicates += header.number >= c->first;
+    else if (trip->state == TRIP_DONE)
         counts->duplicates += trip->sent_ns != 0;
     else if (is_right(c, trip, header.number, data, len))
         take_answer(c, trip, header.number, now_ns);

@@ -100,6 +100,7 @@ struct fixture {
     bool holds_back;      /* does not start when connected */
     bool stays;           /* does not disconnect when finished */
     bool drops;           /* disconnects at once */
+    bool lasts;           /* no phase follows a stage */
     bool drops_in_callback;
     struct pp_io_op next_op;
     struct pp_io_op interrupt_op;
@@ -328,6 +329,7 @@ static inline void begin_stage(struct fixture *f)
         .budget = &f->budget,
         .start_ns = pp_clock_now_ns() + (uint64_t)stage->start_in_ns,
         .time_ns = stage->time_ns,
+        .last = f->lasts,
     };
 
     f->outcomes[f->begun++].start_ns = phase.start_ns;

@@ -2,6 +2,8 @@
 
 #include "bench/datagram.h"
 
+#include <poll.h>
+
 #define BYTES_MAX 65536
 
 /* A request as the peer got it. */
@@ -281,6 +283,138 @@ static void test_an_answer_that_comes_late_is_not_lost(void **state)
     assert_true(counts->late >= 5);
     assert_int_equal(counts->duplicates, 0);
     assert_int_equal(counts->strays, 0);
+}
+
+/* ---- slow is not lost ---- */
+
+#define HELD_MAX 1000
+#define HOLD_NS (300 * PP_NS_PER_MS)
+
+/* A small request, and when it is to be answered. */
+struct held {
+    uint64_t due_ns;
+    struct pp_io_addr from;
+    uint32_t bytes;
+    char data[64];
+};
+
+struct held_back {
+    unsigned first, count;
+    struct held messages[HELD_MAX];
+};
+
+static void hold(struct held_back *held, const struct request *request, uint64_t due_ns)
+{
+    struct held *message = &held->messages[held->count++ % HELD_MAX];
+
+    *message = (struct held){ .due_ns = due_ns, .from = request->from, .bytes = request->bytes };
+    memcpy(message->data, request->data, sizeof message->data);
+    pp_datagram_turn(message->data, PP_DATAGRAM_REPLY);
+}
+
+/* Answers those that are due, and waits for the next message or the next that is due. */
+static void release(struct held_back *held, int fd)
+{
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
+
+    do {
+        while (held->first < held->count &&
+               held->messages[held->first % HELD_MAX].due_ns <= pp_clock_now_ns()) {
+            const struct held *message = &held->messages[held->first++ % HELD_MAX];
+
+            (void)sendto(fd, message->data, message->bytes, 0, &message->from.any,
+                         message->from.len);
+        }
+    } while (poll(&ready, 1, held->first < held->count ? 1 : -1) == 0);
+}
+
+/* Each odd one is answered late, whatever comes meanwhile. */
+static void play_slow(struct peer *peer, int fd)
+{
+    struct held_back held = { 0 };
+    struct request request;
+
+    for (release(&held, fd); receive(peer, fd, &request); release(&held, fd)) {
+        if (is_odd_one(peer))
+            hold(&held, &request, pp_clock_now_ns() + HOLD_NS);
+        else
+            answer(fd, &request);
+    }
+}
+
+static void test_slow_answers_among_quick_ones_are_samples(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_slow, .each = 500 };
+    const struct pp_client_counts *counts;
+
+    f->lasts = true;
+    f->plan.depth = 16;
+    counts = check_run(f, &peer, 1, 10000, 10000);
+    assert_int_equal(counts->strays, 0);
+    assert_int_equal(counts->duplicates, 0);
+    assert_int_equal(f->rtt.total, 10000);
+    assert_true(pp_hist_above(&f->rtt, HOLD_NS / 2).samples >= 20);
+}
+
+/* After the first good ones the server stands still, and what has come meanwhile is answered. */
+static void play_stall(struct peer *peer, int fd)
+{
+    struct held_back held = { 0 };
+    struct request request;
+    uint64_t until_ns = 0;
+
+    while (receive(peer, fd, &request)) {
+        const uint64_t now_ns = pp_clock_now_ns();
+
+        if (peer->messages == peer->good)
+            until_ns = now_ns + HOLD_NS;
+        if (now_ns >= until_ns) {
+            answer(fd, &request);
+            continue;
+        }
+        hold(&held, &request, until_ns);
+        peer->first = held.count;
+        release(&held, fd);
+    }
+}
+
+static void test_in_a_stall_the_depth_is_kept_and_nothing_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_stall, .good = 1000 };
+    const struct pp_client_counts *counts;
+
+    f->lasts = true;
+    f->plan.depth = 64;
+    counts = check_run(f, &peer, 1, 3000, 3000);
+    assert_int_equal(counts->strays, 0);
+    assert_true(f->peers[0].first >= 64);
+    assert_true(f->peers[0].first <= 64 + 10); /* the waits between them are doubled each time */
+    assert_true(pp_hist_above(&f->rtt, HOLD_NS / 2).samples >= 64);
+}
+
+/* The round trip takes longer than the first message is waited for. */
+static void play_far_away(struct peer *peer, int fd)
+{
+    struct held_back held = { 0 };
+    struct request request;
+
+    for (release(&held, fd); receive(peer, fd, &request); release(&held, fd))
+        hold(&held, &request, pp_clock_now_ns() + peer->pause_ns);
+}
+
+static void test_a_round_trip_of_more_than_a_second_is_no_loss(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer peer = { .play = play_far_away, .pause_ns = PP_NS_PER_S * 6 / 5 };
+    const struct pp_client_counts *counts;
+
+    f->lasts = true;
+    f->plan.depth = 4;
+    counts = check_run(f, &peer, 2, 24, 24);
+    assert_true(counts->late <= 8);
+    assert_true(f->rtt.min_ns >= peer.pause_ns);
 }
 
 /* ---- out of order ---- */
@@ -718,6 +852,9 @@ int main(void)
         ON_EACH_ENGINE(test_losing_half_of_them_keeps_the_rest_going),
         ON_EACH_ENGINE(test_a_lost_datagram_does_not_disturb_the_schedule),
         ON_EACH_ENGINE(test_an_answer_that_comes_late_is_not_lost),
+        ON_EACH_ENGINE(test_slow_answers_among_quick_ones_are_samples),
+        ON_EACH_ENGINE(test_in_a_stall_the_depth_is_kept_and_nothing_is_lost),
+        ON_EACH_ENGINE(test_a_round_trip_of_more_than_a_second_is_no_loss),
         ON_EACH_ENGINE(test_answers_out_of_order_are_all_received_and_counted),
         ON_EACH_ENGINE(test_a_duplicate_is_counted_and_is_no_sample),
         ON_EACH_ENGINE(test_with_a_depth_a_duplicate_answers_no_other_message),
