@@ -1,5 +1,5 @@
-/* The datagrams that a client has given up for lost, and whose answers may still come. Each is known
- * by its connection and its number. */
+/* The datagrams that a client has given up for lost, and whose answers may still come. Each is
+ * known by its connection and its number. */
 #ifndef PP_BENCH_LEDGER_H
 #define PP_BENCH_LEDGER_H
 

@@ -178,9 +178,9 @@ def nginx(folder, keepalive=1000000):
 
 
 def socat_echo(udp=False):
-    """Over UDP to one client only."""
+    """Over UDP a process a datagram: PIPE would make one of two that come close together."""
     server = program("socat")
-    how = "UDP-LISTEN:{},bind=127.0.0.1" if udp else "TCP-LISTEN:{},bind=127.0.0.1,fork"
+    how = "UDP-RECVFROM:{},bind=127.0.0.1,fork" if udp else "TCP-LISTEN:{},bind=127.0.0.1,fork"
     return on_a_port(lambda port: (server, how.format(port), "PIPE"), udp)
 
 
