@@ -40,7 +40,8 @@ struct pp_client_options {
     void *owner;              /* for the callbacks */
 
     void (*on_connected)(void *owner);    /* all connections stand: pp_client_start() may come */
-    void (*on_draining)(void *owner);     /* the time is over, and answers have yet to come */
+    void (*on_draining)(void *owner);     /* the time is over, and answers have yet to come; may be
+                                             NULL */
     void (*on_finished)(void *owner);     /* the phase is over: count, time, interrupt or error */
     void (*on_disconnected)(void *owner); /* pp_client_disconnect() is through */
 };

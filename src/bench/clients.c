@@ -324,7 +324,8 @@ static enum pp_io_next on_event(struct pp_io_op *op)
         clients->timed = false;
         options->on_finished(options->owner);
     }
-    if (reached(clients, offsetof(struct client_thread, draining), &clients->timed))
+    if (options->on_draining &&
+        reached(clients, offsetof(struct client_thread, draining), &clients->timed))
         options->on_draining(options->owner);
     if (reached(clients, offsetof(struct client_thread, disconnected), &clients->leaving))
         options->on_disconnected(options->owner);

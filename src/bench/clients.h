@@ -24,7 +24,7 @@ struct pp_clients_options {
 
     void (*on_connected)(void *owner);    /* all of them */
     void (*on_draining)(void *owner);     /* the time is over for all, and some still wait: what was
-                                             spent by now can be read */
+                                             spent by now can be read; may be NULL */
     void (*on_finished)(void *owner);     /* the phase is over for all of them */
     void (*on_split)(void *owner);        /* what came before is there: pp_clients_take() */
     void (*on_disconnected)(void *owner); /* all of them */
