@@ -639,6 +639,14 @@ struct pp_load pp_clients_load(const struct pp_clients *clients)
     return busiest;
 }
 
+unsigned pp_clients_waiters(const struct pp_clients *clients, struct pp_waiter *waiters)
+{
+    for (unsigned i = 0; i < clients->count; i++)
+        waiters[i] = pp_sample_waiter(&clients->threads[i].before, &clients->threads[i].after,
+                                      clients->options.plan->client_cpus[i]);
+    return clients->count;
+}
+
 struct pp_stopped pp_clients_stopped(const struct pp_clients *clients)
 {
     struct pp_stopped most = { 0 };

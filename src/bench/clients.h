@@ -97,6 +97,9 @@ struct pp_load {
 /* Of the busiest client thread. */
 struct pp_load pp_clients_load(const struct pp_clients *clients);
 
+/* How each thread waited for a CPU in the phase; waiters has room for all. Returns how many. */
+unsigned pp_clients_waiters(const struct pp_clients *clients, struct pp_waiter *waiters);
+
 /* How long a client thread's loop did not turn in the measurement, though a timer of its own was
  * due: the program was stopped or swapped out, the machine paused, or others had its CPU. Only gaps
  * of PP_STOPPED_MIN_NS or more. */

@@ -14,11 +14,13 @@
 #include "bench/verdict.h"
 #include "io/io.h"
 #include "measure/disturbance.h"
+#include "measure/enclosure.h"
 #include "measure/hist.h"
 #include "measure/machine.h"
 #include "measure/route.h"
 #include "measure/stat.h"
 #include "measure/usage.h"
+#include "measure/waiting.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -82,6 +84,9 @@ struct pp_result {
     uint64_t clock_reading_ns;
     struct pp_disturbance disturbance;
     struct pp_stopped stopped;
+    struct pp_waiting waiting;     /* others_known: not if it may have been for an unknown server */
+    bool waits_of_server;          /* and not of the client: waiting.others_who */
+    struct pp_throttled throttled; /* sum_ns: of one CPU, on average */
     struct pp_steadiness steadiness;
     struct pp_verdict verdict;
 };

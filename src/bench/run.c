@@ -10,6 +10,7 @@
 #include "bench/servers.h"
 #include "bench/slices.h"
 #include "bench/surroundings.h"
+#include "bench/waits.h"
 #include "measure/host.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ struct run {
     unsigned ticks;
     struct pp_slices slices;
     struct pp_disturbance_reading before;
+    struct pp_waits_reading waits_before, waits_after;
     struct pp_hist *scratch; /* for the end */
 
     struct pp_io_workers *writer; /* what is below is its own while a job of it runs */
@@ -285,6 +287,7 @@ static void measure(struct run *run)
     if (run->servers)
         pp_servers_begin(run->servers);
     pp_surroundings_before(&run->before, run->plan);
+    pp_waits_read(&run->waits_before);
     pp_slices_begin(&run->slices);
     run->result->measured = true;
     run->result->wall_start_ns = pp_clock_wall_ns();
@@ -337,6 +340,12 @@ static void on_connected(void *owner)
     }
 }
 
+static void read_after(struct run *run)
+{
+    pp_surroundings_after(run->result, &run->before);
+    pp_waits_read(&run->waits_after);
+}
+
 /* Of the measurement, on the clients' side. A signal that comes after the whole time, or later,
  * cuts nothing off. */
 static void note_end(struct run *run)
@@ -348,7 +357,7 @@ static void note_end(struct run *run)
     if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
         run->result->signal = pp_interrupt_signal();
     if (!run->drains)
-        pp_surroundings_after(run->result, &run->before);
+        read_after(run);
     sides_fill(&run->result->client, &spent);
 }
 
@@ -360,7 +369,7 @@ static void on_draining(void *owner)
     if (run->stage != STAGE_MEASURE)
         return;
     run->drains = true;
-    pp_surroundings_after(run->result, &run->before);
+    read_after(run);
     if (run->servers && !pp_servers_ended(run->servers)) {
         run->sampling = true;
         pp_servers_sample(run->servers);
@@ -706,6 +715,7 @@ static void fill_counts(struct run *run)
         result->growth = pp_slices_growth(&run->slices, result->duration_ns);
     result->client_load = pp_clients_load(run->clients);
     result->stopped = pp_clients_stopped(run->clients);
+    pp_waits_fill(result, &run->waits_before, &run->waits_after, run->clients, run->servers);
     if (counts.received + counts.lost > 0)
         result->loss = (double)counts.lost / (double)(counts.received + counts.lost);
     result->loss_interval = pp_stat_proportion(counts.lost, counts.received + counts.lost);

@@ -260,6 +260,15 @@ struct pp_sample pp_servers_spent(const struct pp_servers *servers)
     return sum;
 }
 
+unsigned pp_servers_waiters(const struct pp_servers *servers, struct pp_waiter *waiters)
+{
+    for (unsigned i = 0; i < servers->count; i++)
+        waiters[i] = pp_sample_waiter(&servers->threads[i].before,
+                                      &servers->threads[i].worker.sample,
+                                      servers->plan->server_cpus[i]);
+    return servers->count;
+}
+
 bool pp_servers_ended(const struct pp_servers *servers)
 {
     for (unsigned i = 0; i < servers->count; i++)

@@ -44,6 +44,9 @@ bool pp_servers_sampled(const struct pp_servers *servers);
 void pp_servers_begin(struct pp_servers *servers);
 struct pp_sample pp_servers_spent(const struct pp_servers *servers);
 
+/* How each thread waited for a CPU meanwhile; waiters has room for all. Returns how many. */
+unsigned pp_servers_waiters(const struct pp_servers *servers, struct pp_waiter *waiters);
+
 /* Whether a thread has ended before its time: its engine broke down. */
 bool pp_servers_ended(const struct pp_servers *servers);
 

@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "bench/result.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #define STEAL_SHARE 0.01
 #define OTHERS_SHARE 0.10
 #define STOPPED_SHARE 0.01
+#define THROTTLED_SHARE 0.01
+#define STARVED_SHARE 0.05
 #define FREQUENCY_CHANGE 0.10
 
 /* A client that was kept from its work for such a share of the time has not measured the server:
@@ -58,6 +61,8 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_CLOCK] = { "clock", "keep the machine from sleeping, and see its clock source "
                                    "(current_clocksource below /sys)" },
     [PP_REASON_STOPPED] = { "stopped", "see what stopped it or had its CPU, and measure again" },
+    [PP_REASON_THROTTLED] = { "throttled", "a higher CPU limit of the control group, or none" },
+    [PP_REASON_STARVED] = { "starved", "stop what else runs there, or other CPUs (-A)" },
     [PP_REASON_PARTIAL] = { "partial", "let it run to its end, or see what ended it" },
     [PP_REASON_LOSS] = { "loss",
                          "fewer messages under way (-D, -c, -R) or larger buffers (--rcvbuf); or "
@@ -204,17 +209,43 @@ static enum pp_verdict_level taken_level(double taken_ns, double of_ns)
     return taken_ns >= TAKEN_SHARE * of_ns ? PP_INVALID : PP_SUSPECT;
 }
 
+/* What a quota has done has a reason of its own. */
 static void judge_stopped(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const struct pp_stopped *stopped = &result->stopped;
+    const double duration_ns = (double)result->duration_ns;
+    const double sum_ns = (double)stopped->sum_ns;
     char sum[PP_FORMAT_BYTES], longest[PP_FORMAT_BYTES];
 
-    if ((double)stopped->sum_ns > STOPPED_SHARE * (double)result->duration_ns)
-        add(verdict, PP_REASON_STOPPED,
-            taken_level((double)stopped->sum_ns, (double)result->duration_ns),
+    if (sum_ns - (double)result->throttled.sum_ns > STOPPED_SHARE * duration_ns)
+        add(verdict, PP_REASON_STOPPED, taken_level(sum_ns, duration_ns),
             "a client thread stood still for %s ms, %s ms at once: answers waited for it",
-            pp_format_decimal(sum, (double)stopped->sum_ns / 1e6, 0),
+            pp_format_decimal(sum, sum_ns / 1e6, 0),
             pp_format_decimal(longest, (double)stopped->longest_ns / 1e6, 0));
+}
+
+static void judge_throttled(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const double duration_ns = (double)result->duration_ns;
+    const double sum_ns = fmin((double)result->throttled.sum_ns, duration_ns);
+    char times[PP_FORMAT_BYTES];
+
+    if (sum_ns > THROTTLED_SHARE * duration_ns)
+        add(verdict, PP_REASON_THROTTLED, taken_level(sum_ns, duration_ns),
+            "the CPU quota of the control group was used up %s times: threads waited for %.0f %% "
+            "of the time",
+            pp_format_count(times, result->throttled.times), sum_ns / duration_ns * 100);
+}
+
+static void judge_starved(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    const double share = result->waiting.others_share;
+
+    if (result->waiting.others_known && share > STARVED_SHARE)
+        add(verdict, PP_REASON_STARVED, taken_level(share, 1),
+            "other programs had the CPU of a %s thread, which waited for it for %.0f %% of the "
+            "time",
+            result->waits_of_server ? "server" : "client", share * 100);
 }
 
 static void judge_completeness(struct pp_verdict *verdict, const struct pp_result *result)
@@ -371,6 +402,8 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_unanswered(verdict, result);
     judge_clock(verdict, result);
     judge_stopped(verdict, result);
+    judge_throttled(verdict, result);
+    judge_starved(verdict, result);
     judge_completeness(verdict, result);
     judge_client(verdict, result);
     judge_samples(verdict, result);

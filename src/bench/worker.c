@@ -12,6 +12,7 @@ struct pp_sample pp_sample_now(const struct pp_io_loop *loop)
 {
     return (struct pp_sample){ .at_ns = pp_clock_now_ns(),
                                .usage = pp_usage_of_thread(),
+                               .queue = pp_runqueue_of_thread(""),
                                .kernel_worker_ns = pp_usage_of_kernel_workers(gettid()),
                                .io = pp_io_loop_stats(loop) };
 }
@@ -33,6 +34,14 @@ void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
     sum->io.overflows += io.overflows;
     sum->io.guard_trips += io.guard_trips;
     sum->io.idle_looks += io.idle_looks;
+}
+
+struct pp_waiter pp_sample_waiter(const struct pp_sample *before, const struct pp_sample *after,
+                                  int cpu)
+{
+    return (struct pp_waiter){ .queue = pp_runqueue_between(&before->queue, &after->queue),
+                               .time_ns = after->at_ns - before->at_ns,
+                               .cpu = cpu };
 }
 
 int pp_worker_pin(int cpu)

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "io/io.h"
 #include "measure/usage.h"
+#include "measure/waiting.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 struct pp_sample {
     uint64_t at_ns; /* when it was taken */
     struct pp_usage usage;
+    struct pp_runqueue queue;
     uint64_t kernel_worker_ns; /* CPU time of the threads that io_uring runs for it */
     struct pp_io_stats io;
 };
@@ -23,6 +25,10 @@ struct pp_sample pp_sample_now(const struct pp_io_loop *loop);
 /* Adds to sum what was spent between two readings. */
 void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
                    const struct pp_sample *after);
+
+/* How the thread, pinned to cpu or to none (PP_CPU_ANY), waited between two readings. */
+struct pp_waiter pp_sample_waiter(const struct pp_sample *before, const struct pp_sample *after,
+                                  int cpu);
 
 /* Embed it; it must not move while the thread runs. */
 struct pp_worker {

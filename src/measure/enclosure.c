@@ -283,56 +283,13 @@ void pp_enclosure_container(char *name, size_t capacity, const char *root)
         (void)first_process_names_container(name, capacity, root);
 }
 
-/* ---- the limit of the control group ---- */
+/* ---- the control group ---- */
 
-/* Version 2 keeps both numbers in one file: "150000 100000", or "max 100000". */
-static double limit_v2(const char *root, const char *group)
-{
-    char path[PP_FILE_PATH_BYTES];
-    char line[64];
-    double quota;
-    double period;
-
-    pp_file_path(path, root, "/sys/fs/cgroup%s/cpu.max", group);
-    if (!pp_file_line(path, line, sizeof line) || sscanf(line, "%lf %lf", &quota, &period) != 2)
-        return 0;
-    return quota > 0 && period > 0 ? quota / period : 0;
-}
-
-/* No limit is a quota of -1, which is no number here. */
-static double limit_v1(const char *root, const char *group)
-{
-    char path[PP_FILE_PATH_BYTES];
-    uint64_t quota;
-    uint64_t period;
-
-    pp_file_path(path, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", group);
-    if (!pp_file_number(path, &quota))
-        return 0;
-    pp_file_path(path, root, "/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", group);
-    if (!pp_file_number(path, &period) || period == 0)
-        return 0;
-    return (double)quota / (double)period;
-}
-
-/* The least of a group's limit and of those around it, up to what is mounted. A container may see
- * its path as from outside, of which it has only the end: then there is nothing at the start. */
-static double limit_around(double (*limit_of)(const char *root, const char *group),
-                           const char *root, char *group)
-{
-    double least = 0;
-
-    for (;;) {
-        const double limit = limit_of(root, group);
-        char *slash = strrchr(group, '/');
-
-        if (limit > 0 && (least == 0 || limit < least))
-            least = limit;
-        if (!slash)
-            return least;
-        *slash = '\0';
-    }
-}
+struct group {
+    bool v2;
+    char mount[PP_FILE_PATH_BYTES];
+    char path[PP_FILE_PATH_BYTES]; /* behind mount; "" is the mount itself */
+};
 
 static bool has_controller(const char *controllers, const char *name)
 {
@@ -345,31 +302,207 @@ static bool has_controller(const char *controllers, const char *name)
     return false;
 }
 
+/* What stands behind the path at which a group is mounted: all, if it is not below that. */
+static const char *behind(const char *path, const char *mounted)
+{
+    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
+
+    return strncmp(path, mounted, length) == 0 && (path[length] == '/' || !path[length])
+               ? path + length
+               : path;
+}
+
+/* "31 23 0:28 /what /where options - cgroup2 cgroup2 rw" or "... - cgroup cgroup rw,cpu,cpuacct" of
+ * proc_pid_mountinfo(5). */
+static bool is_mount_of(const struct group *group, const char *line, char *what, char *where)
+{
+    const char *behind_options = strstr(line, " - ");
+    char type[32], options[256];
+
+    if (!behind_options || sscanf(behind_options, " - %31s %*s %255s", type, options) != 2 ||
+        sscanf(line, "%*s %*s %*s %255s %255s", what, where) != 2)
+        return false;
+    if (group->v2)
+        return strcmp(type, "cgroup2") == 0;
+    return strcmp(type, "cgroup") == 0 && has_controller(options, "cpu");
+}
+
+/* Where it is mounted usually, if that cannot be read. */
+static void group_mount_find(struct group *group, const char *root, const char *path)
+{
+    struct pp_file_lines lines;
+    char file[PP_FILE_PATH_BYTES];
+    char what[256] = "/", where[256];
+    const char *line;
+
+    (void)snprintf(where, sizeof where, "/sys/fs/cgroup%s", group->v2 ? "" : "/cpu");
+    pp_file_lines_open(&lines, pp_file_path(file, root, "/proc/self/mountinfo"));
+    while ((line = pp_file_lines_next(&lines)) && !is_mount_of(group, line, what, where))
+        continue;
+    pp_file_lines_close(&lines);
+    (void)snprintf(group->mount, sizeof group->mount, "%s", where);
+    (void)snprintf(group->path, sizeof group->path, "%s", behind(path, what));
+    if (strcmp(group->path, "/") == 0)
+        group->path[0] = '\0';
+}
+
 /* Of a line "0::/group" (version 2) or "3:cpu,cpuacct:/group" (version 1). */
-static double limit_by_line(const char *root, char *line)
+static bool group_by_line(struct group *group, const char *root, char *line)
 {
     char *controllers = strchr(line, ':');
-    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    char *path = controllers ? strchr(controllers + 1, ':') : NULL;
 
-    if (!group)
-        return 0;
-    *group++ = '\0';
+    if (!path)
+        return false;
+    *path++ = '\0';
     controllers++;
-    if (controllers[0] == '\0')
-        return limit_around(limit_v2, root, group);
-    return has_controller(controllers, "cpu") ? limit_around(limit_v1, root, group) : 0;
+    group->v2 = controllers[0] == '\0';
+    if (!group->v2 && !has_controller(controllers, "cpu"))
+        return false;
+    group_mount_find(group, root, path);
+    return true;
+}
+
+/* The group around, up to what is mounted. A container may see its path as from outside, of which
+ * it has only the end: then there is nothing at the start. */
+static bool group_around(struct group *group)
+{
+    char *slash = strrchr(group->path, '/');
+
+    if (slash)
+        *slash = '\0';
+    return slash != NULL;
+}
+
+static const char *group_file(char path[PP_FILE_PATH_BYTES], const char *root,
+                              const struct group *group, const char *name)
+{
+    return pp_file_path(path, root, "%s%s/%s", group->mount, group->path, name);
+}
+
+/* ---- its limit ---- */
+
+/* Version 2 keeps both numbers in one file: "150000 100000", or "max 100000". */
+static double limit_v2(const char *root, const struct group *group)
+{
+    char path[PP_FILE_PATH_BYTES];
+    char line[64];
+    double quota;
+    double period;
+
+    if (!pp_file_line(group_file(path, root, group, "cpu.max"), line, sizeof line) ||
+        sscanf(line, "%lf %lf", &quota, &period) != 2)
+        return 0;
+    return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+/* No limit is a quota of -1, which is no number here. */
+static double limit_v1(const char *root, const struct group *group)
+{
+    char path[PP_FILE_PATH_BYTES];
+    uint64_t quota;
+    uint64_t period;
+
+    if (!pp_file_number(group_file(path, root, group, "cpu.cfs_quota_us"), &quota) ||
+        !pp_file_number(group_file(path, root, group, "cpu.cfs_period_us"), &period) || period == 0)
+        return 0;
+    return (double)quota / (double)period;
+}
+
+/* The least of a group's limit and of those around it. */
+static double limit_of(const char *root, struct group *group)
+{
+    double least = 0;
+
+    do {
+        const double limit = group->v2 ? limit_v2(root, group) : limit_v1(root, group);
+
+        if (limit > 0 && (least == 0 || limit < least))
+            least = limit;
+    } while (group_around(group));
+    return least;
 }
 
 double pp_enclosure_cpu_limit(const char *root)
 {
     struct pp_file_lines lines;
     char path[PP_FILE_PATH_BYTES];
+    struct group group;
     double limit = 0;
     char *line;
 
     pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/self/cgroup"));
     while (limit == 0 && (line = pp_file_lines_next(&lines)))
-        limit = limit_by_line(root, line);
+        limit = group_by_line(&group, root, line) ? limit_of(root, &group) : 0;
     pp_file_lines_close(&lines);
     return limit;
+}
+
+/* ---- what the limit has done ---- */
+
+/* Version 1 counts nanoseconds, version 2 microseconds. */
+static bool throttling_of(const char *root, const struct group *group, uint64_t *times,
+                          uint64_t *sum_ns)
+{
+    char path[PP_FILE_PATH_BYTES];
+    struct pp_file_lines lines;
+    unsigned long long number;
+    const char *line;
+    bool has_times = false, has_sum = false;
+
+    pp_file_lines_open(&lines, group_file(path, root, group, "cpu.stat"));
+    while ((line = pp_file_lines_next(&lines))) {
+        if (sscanf(line, "nr_throttled %llu", &number) == 1) {
+            *times = number;
+            has_times = true;
+        } else if (sscanf(line, group->v2 ? "throttled_usec %llu" : "throttled_time %llu",
+                          &number) == 1) {
+            *sum_ns = number * (group->v2 ? 1000 : 1);
+            has_sum = true;
+        }
+    }
+    pp_file_lines_close(&lines);
+    return has_times && has_sum;
+}
+
+static void throttling_add(struct pp_throttling *throttling, const char *root, struct group *group)
+{
+    do {
+        const unsigned i = throttling->groups;
+
+        if (i < PP_THROTTLING_GROUPS_MAX &&
+            throttling_of(root, group, &throttling->group[i].times, &throttling->group[i].sum_ns))
+            throttling->groups++;
+    } while (group_around(group));
+}
+
+void pp_enclosure_throttling(struct pp_throttling *throttling, const char *root)
+{
+    struct pp_file_lines lines;
+    char path[PP_FILE_PATH_BYTES];
+    struct group group;
+    char *line;
+
+    throttling->groups = 0;
+    pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/self/cgroup"));
+    while ((line = pp_file_lines_next(&lines)))
+        if (group_by_line(&group, root, line))
+            throttling_add(throttling, root, &group);
+    pp_file_lines_close(&lines);
+}
+
+struct pp_throttled pp_throttled_between(const struct pp_throttling *earlier,
+                                         const struct pp_throttling *later)
+{
+    struct pp_throttled most = { .known = earlier->groups > 0 && earlier->groups == later->groups };
+
+    for (unsigned i = 0; most.known && i < later->groups; i++) {
+        const uint64_t sum_ns = later->group[i].sum_ns - earlier->group[i].sum_ns;
+
+        if (later->group[i].sum_ns < earlier->group[i].sum_ns || sum_ns <= most.sum_ns)
+            continue;
+        most.sum_ns = sum_ns;
+        most.times = later->group[i].times - earlier->group[i].times;
+    }
+    return most;
 }

@@ -230,14 +230,20 @@ static json_t *course(const struct pp_steadiness *steadiness)
 json_t *pp_json_disturbance(const struct pp_result *result)
 {
     const struct pp_disturbance *disturbance = &result->disturbance;
+    const struct pp_throttled *throttled = &result->throttled;
+    const struct pp_waiting *waiting = &result->waiting;
 
     return json_pack(
-        "{s:o, s:o, s:f, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "others_share",
+        "{s:o, s:o, s:f, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "others_share",
         disturbance->others_known ? json_real(disturbance->others_share) : json_null(),
         "steal_share", disturbance->steal_known ? json_real(disturbance->steal_share) : json_null(),
         "frequency_change", disturbance->frequency_change, "suspended_ns",
         (json_int_t)disturbance->suspended_ns, "stopped_ns", (json_int_t)result->stopped.sum_ns,
-        "stopped_longest_ns", (json_int_t)result->stopped.longest_ns, "wall_clock_step_ns",
+        "stopped_longest_ns", (json_int_t)result->stopped.longest_ns, "waiting_share",
+        waiting->known ? json_real(waiting->share) : json_null(), "starved_share",
+        waiting->others_known ? json_real(waiting->others_share) : json_null(), "throttled",
+        throttled->known ? json_integer((json_int_t)throttled->times) : json_null(), "throttled_ns",
+        pp_json_ns(throttled->sum_ns, throttled->known), "wall_clock_step_ns",
         (json_int_t)disturbance->wall_step_ns, "load_average_before",
         disturbance->load_before < 0 ? json_null() : json_real(disturbance->load_before),
         "load_average_after",

@@ -448,6 +448,46 @@ static void test_a_client_that_stood_still_is_suspect_or_invalid(void **state)
     check(result, PP_REASON_STOPPED, PP_INVALID, "for 750 ms");
 }
 
+static void test_what_a_quota_has_taken_is_suspect_or_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->throttled = (struct pp_throttled){ .known = true, .times = 3, .sum_ns = 10000000 };
+    check_valid(result);
+    result->throttled.sum_ns = 110 * PP_NS_PER_MS;
+    check(result, PP_REASON_THROTTLED, PP_SUSPECT, "used up 3 times: threads waited for 11 %");
+    result->throttled.sum_ns = 5 * PP_NS_PER_S; /* of several CPUs */
+    check(result, PP_REASON_THROTTLED, PP_INVALID, "waited for 100 %");
+}
+
+static void test_who_is_throttled_also_stands_still_which_is_no_other_reason(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->stopped.sum_ns = result->stopped.longest_ns = 90 * PP_NS_PER_MS;
+    result->throttled = (struct pp_throttled){ .known = true, .times = 1, .sum_ns = 85000000 };
+    check(result, PP_REASON_THROTTLED, PP_SUSPECT, "");
+    result->throttled.sum_ns = 9 * PP_NS_PER_MS;
+    check(result, PP_REASON_STOPPED, PP_SUSPECT, "");
+}
+
+static void test_a_thread_that_waits_for_others_is_suspect_or_invalid(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->waiting = (struct pp_waiting){ .known = true, .others_known = true, .share = 0.9 };
+    result->waiting.others_share = 0.05;
+    check_valid(result);
+    result->waiting.others_share = 0.12;
+    check(result, PP_REASON_STARVED, PP_SUSPECT,
+          "other programs had the CPU of a client thread, which waited for it for 12 %");
+    result->waiting.others_share = 0.25;
+    result->waits_of_server = true;
+    check(result, PP_REASON_STARVED, PP_INVALID, "of a server thread, which waited");
+    result->waiting.others_known = false;
+    check_valid(result);
+}
+
 static void test_latencies_that_grow_until_the_end_are_invalid(void **state)
 {
     struct pp_result *result = *state;
@@ -509,6 +549,8 @@ static void spoil(struct pp_result *result)
     result->response_latency.quantiles[0].supported = false;
     result->disturbance.suspended_ns = PP_NS_PER_S;
     result->stopped.sum_ns = result->stopped.longest_ns = 10 * PP_NS_PER_S;
+    result->throttled.sum_ns = PP_NS_PER_S;
+    result->waiting = (struct pp_waiting){ .others_known = true, .others_share = 1 };
     result->disturbance.others_share = 1;
     result->disturbance.steal_share = 1;
     result->disturbance.frequency_change = 1;
@@ -626,6 +668,9 @@ int main(void)
         TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
         TEST(test_a_client_that_stood_still_is_suspect_or_invalid),
+        TEST(test_what_a_quota_has_taken_is_suspect_or_invalid),
+        TEST(test_who_is_throttled_also_stands_still_which_is_no_other_reason),
+        TEST(test_a_thread_that_waits_for_others_is_suspect_or_invalid),
         TEST(test_latencies_that_grow_until_the_end_are_invalid),
         TEST(test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies),
         TEST(test_what_the_drain_has_answered_is_not_unanswered),

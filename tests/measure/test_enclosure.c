@@ -204,6 +204,86 @@ static void test_lines_that_are_none_have_no_limit(void **state)
     check_limit(*state, 0);
 }
 
+static void test_a_group_is_found_where_it_is_mounted(void **state)
+{
+    tree_write(*state, "/proc/self/cgroup", "4:cpu,cpuacct:/docker/1/x\n0::/docker/1\n");
+    tree_write(*state, "/proc/self/mountinfo",
+               "22 1 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n"
+               "32 31 0:29 /docker/1 /other/mem rw - cgroup cgroup rw,memory\n"
+               "33 31 0:30 /docker/1 /other/cpu rw master:2 - cgroup cgroup rw,cpu,cpuacct\n");
+    tree_write(*state, "/other/cpu/x/cpu.cfs_period_us", "100000\n");
+    tree_write(*state, "/other/cpu/x/cpu.cfs_quota_us", "50000\n");
+    check_limit(*state, 0.5);
+    tree_write(*state, "/proc/self/cgroup", "0::/\n");
+    tree_write(*state, "/proc/self/mountinfo", "31 1 0:29 / /unified rw - cgroup2 cgroup2 rw\n");
+    tree_write(*state, "/unified/cpu.max", "30000 100000\n");
+    check_limit(*state, 0.3);
+}
+
+/* ---- what the limit has done ---- */
+
+static struct pp_throttling throttling_of(const struct tree *tree)
+{
+    struct pp_throttling throttling;
+
+    pp_enclosure_throttling(&throttling, tree->root);
+    return throttling;
+}
+
+static void check_throttled(const struct tree *tree, const struct pp_throttling *before,
+                            uint64_t times, uint64_t sum_ns)
+{
+    const struct pp_throttling after = throttling_of(tree);
+    const struct pp_throttled throttled = pp_throttled_between(before, &after);
+
+    assert_true(throttled.known);
+    assert_int_equal(throttled.times, times);
+    assert_int_equal(throttled.sum_ns, sum_ns);
+}
+
+static void test_the_group_that_was_throttled_for_longest_counts(void **state)
+{
+    struct pp_throttling before;
+
+    tree_write(*state, "/proc/self/cgroup", "0::/a/b\n");
+    tree_write(*state, "/sys/fs/cgroup/a/b/cpu.stat",
+               "usage_usec 9\nnr_periods 70\nnr_throttled 5\nthrottled_usec 1000\n");
+    tree_write(*state, "/sys/fs/cgroup/a/cpu.stat", "nr_throttled 50\nthrottled_usec 100000\n");
+    tree_write(*state, "/sys/fs/cgroup/cpu.stat", "usage_usec 9\nuser_usec 8\n");
+    before = throttling_of(*state);
+    assert_int_equal(before.groups, 2);
+    check_throttled(*state, &before, 0, 0);
+    tree_write(*state, "/sys/fs/cgroup/a/b/cpu.stat", "nr_throttled 7\nthrottled_usec 1300\n");
+    check_throttled(*state, &before, 2, 300000);
+    tree_write(*state, "/sys/fs/cgroup/a/cpu.stat", "nr_throttled 51\nthrottled_usec 100400\n");
+    check_throttled(*state, &before, 1, 400000);
+}
+
+static void test_version_1_counts_throttling_in_nanoseconds(void **state)
+{
+    struct pp_throttling before;
+
+    tree_write(*state, "/proc/self/cgroup", "2:cpuacct:/x\n1:cpu:/x\n0::/x\n");
+    tree_write(*state, "/sys/fs/cgroup/cpu/x/cpu.stat",
+               "nr_periods 4\nnr_throttled 3\nthrottled_time 5000\n");
+    before = throttling_of(*state);
+    tree_write(*state, "/sys/fs/cgroup/cpu/x/cpu.stat",
+               "nr_periods 9\nnr_throttled 7\nthrottled_time 5300\n");
+    check_throttled(*state, &before, 4, 300);
+}
+
+static void test_without_counters_nothing_is_known_of_throttling(void **state)
+{
+    const struct pp_throttling none = throttling_of(*state);
+    struct pp_throttling some;
+
+    assert_false(pp_throttled_between(&none, &none).known);
+    tree_write(*state, "/proc/self/cgroup", "0::/a\n");
+    tree_write(*state, "/sys/fs/cgroup/a/cpu.stat", "nr_throttled 7\nthrottled_usec 1300\n");
+    some = throttling_of(*state);
+    assert_false(pp_throttled_between(&none, &some).known); /* moved to another group meanwhile */
+}
+
 #define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -222,6 +302,10 @@ int main(void)
         TREE_TEST(test_a_container_with_a_path_from_outside_finds_its_limit),
         TREE_TEST(test_version_1_keeps_the_limit_with_the_cpu_controller),
         TREE_TEST(test_lines_that_are_none_have_no_limit),
+        TREE_TEST(test_a_group_is_found_where_it_is_mounted),
+        TREE_TEST(test_the_group_that_was_throttled_for_longest_counts),
+        TREE_TEST(test_version_1_counts_throttling_in_nanoseconds),
+        TREE_TEST(test_without_counters_nothing_is_known_of_throttling),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

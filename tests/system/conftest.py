@@ -1,5 +1,6 @@
 """What all system tests share. PINGPONG names the program: an absolute path."""
 
+import contextlib
 import os
 import resource
 import shutil
@@ -120,6 +121,36 @@ def deny(tmp_path_factory, pingpong):
     if subprocess.run([out, "1", "acct", "true"], check=False).returncode != 0:
         pytest.skip("seccomp filters are not permitted here")
     return lambda errno, *calls: (out, str(errno), ",".join(calls))
+
+
+def _quota_open(folder, us):
+    """A new group with so many of each 100,000 us; either version of control groups."""
+    folder.mkdir()
+    if (folder / "cpu.cfs_quota_us").exists():
+        (folder / "cpu.cfs_quota_us").write_text(str(us), encoding="ascii")
+    else:
+        (folder / "cpu.max").write_text(f"{us} 100000", encoding="ascii")
+
+
+@pytest.fixture
+def quota():
+    """quota(cpus): the command in front of a run that may use so much CPU time."""
+    folders = []
+
+    def prefix(cpus):
+        top = Path("/sys/fs/cgroup")
+        folder = (top / "cpu" if (top / "cpu").is_dir() else top) / f"pingpong-{os.getpid()}"
+        try:
+            folders.append(folder)
+            _quota_open(folder, int(100_000 * cpus))
+        except OSError as error:
+            pytest.skip(f"no control group can be made here: {error}")
+        return ("sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(folder))
+
+    yield prefix
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,17 @@ import pytest
 from peers import in_background
 
 # What the machine may be to blame for: whoever measures must look twice, and whoever tests, again.
-MACHINE = {"steal", "others_busy", "stopped", "sent_late", "unsteady", "stall_hidden", "frequency"}
+MACHINE = {
+    "steal",
+    "others_busy",
+    "stopped",
+    "sent_late",
+    "unsteady",
+    "stall_hidden",
+    "frequency",
+    "starved",
+    "throttled",
+}
 MACHINE |= {"clock"}
 
 

@@ -229,9 +229,65 @@ def test_other_programs_on_the_same_cpu_are_suspect(pingpong, engine, tmp_path, 
             result = measured(pingpong, tmp_path, *args)
         finally:
             hog.terminate()
-    assert result.level == "SUSPECT", str(result)
     result.has_reason("others_busy", "SUSPECT")
     assert 0.1 < result["disturbance"]["others_share"] <= 1
+
+
+# ---- whose time it was --------------------------------------------------------------------------
+
+
+def has_reason_by_share(result, name, share):
+    """SUSPECT, or INVALID from a quarter of the time on."""
+    return result.has_reason(name, "INVALID" if share >= 0.25 else "SUSPECT")
+
+
+def test_two_others_on_the_clients_cpu_starve_it(pingpong, engine, tmp_path, two_cpus):
+    client, server = two_cpus
+    busy = ("timeout", "60", "taskset", "-c", str(client), sys.executable, "-c", "while True: pass")
+    with subprocess.Popen(busy) as one, subprocess.Popen(busy) as two:
+        try:
+            args = ("-A", f"{client},{server}", "-t", "1500ms", "--wait", "spin", "--engine", engine)
+            result = measured(pingpong, tmp_path, *args, *SUPPORTED)
+        finally:
+            one.terminate()
+            two.terminate()
+    disturbance = result["disturbance"]
+    text = has_reason_by_share(result, "starved", disturbance["starved_share"])
+    assert re.match(r"other programs had the CPU of a (client|server) thread", text), str(result)
+    assert 0.05 < disturbance["starved_share"] <= disturbance["waiting_share"] <= 1, str(result)
+
+
+WAIT_FOR_EACH_OTHER = {
+    "both on one CPU": ("-A", "{0},{0}", "--wait", "yield"),
+    "both on one CPU, asleep": ("-A", "{0},{0}", "--wait", "block", "-c", "10"),
+    "more threads than CPUs": ("-T", "8", "-S", "8", "-c", "16"),
+}
+
+
+@pytest.mark.parametrize("load", WAIT_FOR_EACH_OTHER)
+def test_our_own_threads_that_wait_for_each_other_are_not_starved(pingpong, tmp_path, cpus, load):
+    args = [arg.format(cpus[0]) for arg in WAIT_FOR_EACH_OTHER[load]]
+    measure = lambda: measured(pingpong, tmp_path, *args, "-t", "500ms", *SUPPORTED)
+    result = measured_quietly(lambda result: "starved" not in result.reasons, measure)
+    assert "starved" not in result.reasons, str(result)
+
+
+def test_a_cpu_quota_that_is_used_up_is_said(pingpong, engine, tmp_path, quota):
+    args = ("-t", "1500ms", "--engine", engine, *SUPPORTED)
+    result = measured(pingpong, tmp_path, *args, prefix=quota(0.05))
+    disturbance = result["disturbance"]
+    share = disturbance["throttled_ns"] / result["duration_ns"]
+    text = has_reason_by_share(result, "throttled", share)
+    assert re.match(r"the CPU quota of the control group was used up [1-9]", text), str(result)
+    assert disturbance["throttled"] > 0 and share > 0.01, str(result)
+    assert result["host"]["cpu"]["limit_cpus"] == pytest.approx(0.05), str(result)
+
+
+def test_a_cpu_quota_that_is_not_used_up_is_not_mentioned(pingpong, tmp_path, quota, cpus):
+    args = ("-n", "500", "-A", f"{cpus[0]},{cpus[0]}", *SUPPORTED)
+    result = measured(pingpong, tmp_path, *args, prefix=quota(4))
+    assert "throttled" not in result.reasons, str(result)
+    assert result["disturbance"]["throttled"] == 0, str(result)
 
 
 def test_an_interrupted_run_is_suspect(pingpong, engine, tmp_path):
@@ -256,8 +312,8 @@ def test_a_client_that_was_stopped_says_so(pingpong, engine, tmp_path):
         result = Measured(running.interrupt(), file)
     stopped = result["disturbance"]
     assert stopped["stopped_ns"] >= stopped["stopped_longest_ns"] >= 200e6, str(result)
-    large = stopped["stopped_ns"] >= result["duration_ns"] / 4
-    text = result.has_reason("stopped", "INVALID" if large else "SUSPECT")
+    share = stopped["stopped_ns"] / result["duration_ns"]
+    text = has_reason_by_share(result, "stopped", share)
     assert re.match(r"a client thread stood still for \d+ ms, \d+ ms at once", text), str(result)
 
 

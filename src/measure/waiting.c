@@ -1,0 +1,167 @@
+#include "measure/waiting.h"
+
+#include "base/clock.h"
+#include "measure/cpulist.h"
+#include "measure/file.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* To leave the deepest sleep takes a CPU less than this, a virtual one included. */
+#define WAKE_UP_NS (200 * PP_NS_PER_US)
+
+/* ---- one thread ---- */
+
+/* "ran waited turns", in ns; see proc_pid_schedstat(5). */
+struct pp_runqueue pp_runqueue_of_thread(const char *root)
+{
+    char path[PP_FILE_PATH_BYTES];
+    char line[96];
+    unsigned long long ran, waited, turns;
+
+    pp_file_path(path, root, "/proc/thread-self/schedstat");
+    if (!pp_file_line(path, line, sizeof line) ||
+        sscanf(line, "%llu %llu %llu", &ran, &waited, &turns) != 3)
+        return (struct pp_runqueue){ 0 };
+    return (
+        struct pp_runqueue){ .known = true, .ran_ns = ran, .waited_ns = waited, .turns = turns };
+}
+
+struct pp_runqueue pp_runqueue_between(const struct pp_runqueue *earlier,
+                                       const struct pp_runqueue *later)
+{
+    if (!earlier->known || !later->known)
+        return (struct pp_runqueue){ 0 };
+    return (struct pp_runqueue){ .known = true,
+                                 .ran_ns = later->ran_ns - earlier->ran_ns,
+                                 .waited_ns = later->waited_ns - earlier->waited_ns,
+                                 .turns = later->turns - earlier->turns };
+}
+
+/* ---- the CPUs ---- */
+
+/* "cpu3 user nice system idle iowait irq softirq steal ..." of proc_stat(5). */
+static void free_time_add(struct pp_cpu_times *times, const char *line)
+{
+    unsigned long long t[8];
+    unsigned cpu;
+
+    if (!isdigit((unsigned char)line[3]) ||
+        sscanf(line + 3, "%u %llu %llu %llu %llu %llu %llu %llu %llu", &cpu, &t[0], &t[1], &t[2],
+               &t[3], &t[4], &t[5], &t[6], &t[7]) != 9 ||
+        cpu >= PP_WAITING_CPUS_MAX)
+        return;
+    times->count++;
+    times->free_ns[cpu] = (t[3] + t[4] + t[5] + t[6] + t[7]) * times->tick_ns;
+}
+
+void pp_cpu_times_read(struct pp_cpu_times *times, const char *root)
+{
+    struct pp_file_lines lines;
+    struct timespec spent = { 0 };
+    char path[PP_FILE_PATH_BYTES];
+    const char *line;
+
+    *times = (struct pp_cpu_times){ .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK) };
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+    times->own_ns = (uint64_t)spent.tv_sec * PP_NS_PER_S + (uint64_t)spent.tv_nsec;
+    pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/stat"));
+    while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0)
+        free_time_add(times, line);
+    pp_file_lines_close(&lines);
+}
+
+/* ---- whose time it was ---- */
+
+static uint64_t less(uint64_t from, uint64_t what)
+{
+    return from > what ? from - what : 0;
+}
+
+/* One that was taken offline has stepped back, and counts for nothing. A counter goes on by whole
+ * ticks. */
+static uint64_t free_on(const struct pp_cpu_times *before, const struct pp_cpu_times *after,
+                        unsigned cpu)
+{
+    if (cpu >= PP_WAITING_CPUS_MAX)
+        return 0;
+    return less(after->free_ns[cpu], before->free_ns[cpu]) + after->tick_ns;
+}
+
+static uint64_t free_between(const struct pp_cpu_times *before, const struct pp_cpu_times *after,
+                             const struct pp_waiter *thread, const char *allowed)
+{
+    struct pp_cpulist list = { .rest = allowed };
+    uint64_t sum_ns = 0;
+    unsigned cpu;
+
+    if (before->count == 0 || after->count == 0)
+        return UINT64_MAX;
+    if (thread->cpu >= 0)
+        return free_on(before, after, (unsigned)thread->cpu);
+    while (pp_cpulist_next(&list, &cpu))
+        sum_ns += free_on(before, after, cpu);
+    return sum_ns ? sum_ns : UINT64_MAX;
+}
+
+/* What our own threads had where this one may run, at most: all of this process but itself, and but
+ * those that are pinned elsewhere. */
+static uint64_t own_between(const struct pp_waiter *threads, unsigned count,
+                            const struct pp_waiter *thread, uint64_t own_ns)
+{
+    uint64_t elsewhere_ns = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct pp_waiter *other = &threads[i];
+
+        if (other == thread || (thread->cpu >= 0 && other->cpu >= 0 && other->cpu != thread->cpu))
+            elsewhere_ns += other->queue.ran_ns;
+    }
+    return less(own_ns, elsewhere_ns);
+}
+
+static uint64_t waking_between(const struct pp_waiter *thread, uint64_t free_ns)
+{
+    const uint64_t most_ns = thread->queue.turns * WAKE_UP_NS;
+
+    return free_ns < most_ns ? free_ns : most_ns;
+}
+
+static double share_of(uint64_t part_ns, uint64_t whole_ns)
+{
+    const double share = whole_ns ? (double)part_ns / (double)whole_ns : 0;
+
+    return share < 1 ? share : 1;
+}
+
+struct pp_waiting pp_waiting_of(const struct pp_waiter *threads, unsigned count,
+                                const struct pp_cpu_times *before, const struct pp_cpu_times *after,
+                                const char *allowed, uint64_t explained_ns)
+{
+    struct pp_waiting waiting = { .known = count > 0, .others_known = count > 0 };
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct pp_waiter *thread = &threads[i];
+        const uint64_t own_ns = own_between(threads, count, thread,
+                                            less(after->own_ns, before->own_ns));
+        const uint64_t waking_ns = waking_between(thread,
+                                                  free_between(before, after, thread, allowed));
+        const uint64_t others_ns = less(less(less(thread->queue.waited_ns, own_ns), waking_ns),
+                                        explained_ns);
+        const double share = share_of(thread->queue.waited_ns, thread->time_ns);
+        const double others_share = share_of(others_ns, thread->time_ns);
+
+        if (!thread->queue.known)
+            return (struct pp_waiting){ 0 };
+        if (share > waiting.share)
+            waiting.share = share;
+        if (others_share > waiting.others_share) {
+            waiting.others_share = others_share;
+            waiting.others_who = i;
+        }
+    }
+    return waiting;
+}
