@@ -616,7 +616,8 @@ static struct pp_load load_of(const struct client_thread *thread)
     struct pp_load load = { 0 };
 
     pp_sample_add(&spent, &thread->before, &thread->after);
-    if (time_ns == 0)
+    load.unknown = spent.usage.unknown;
+    if (time_ns == 0 || load.unknown)
         return load;
     load.share = (double)(spent.usage.user_ns + spent.usage.system_ns) / (double)time_ns;
     load.saturated = load.share > SATURATED_SHARE &&
@@ -635,6 +636,7 @@ struct pp_load pp_clients_load(const struct pp_clients *clients)
         if (load.share > busiest.share)
             busiest.share = load.share;
         busiest.saturated |= load.saturated;
+        busiest.unknown |= load.unknown;
     }
     return busiest;
 }

@@ -91,6 +91,7 @@ struct pp_tcp_summary pp_clients_tcp(const struct pp_clients *clients);
 /* How busy a thread was in the phase. */
 struct pp_load {
     double share;   /* of a CPU, 0 to 1 */
+    bool unknown;   /* what it costs could not be read */
     bool saturated; /* it never had nothing to do: the measurement waited for it */
 };
 

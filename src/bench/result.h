@@ -112,10 +112,15 @@ static inline const struct pp_latency *pp_result_latency(const struct pp_result 
     return result->plan.rate > 0 ? &result->response_latency : &result->rtt_latency;
 }
 
+static inline bool pp_result_client_costs_known(const struct pp_result *result)
+{
+    return result->measured && !result->client.usage.unknown;
+}
+
 /* Whether anything is in server.usage and server.io. */
 static inline bool pp_result_server_costs_known(const struct pp_result *result)
 {
-    return result->peer == PP_PEER_OURS ||
+    return (result->peer == PP_PEER_OURS && !result->server.usage.unknown) ||
            (result->peer == PP_PEER_PINGPONG && result->peer_costs_known);
 }
 

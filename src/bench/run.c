@@ -110,8 +110,9 @@ static void ask_peer(struct run *run)
         run->peer_asked_ns = now_ns;
         return;
     }
-    result->peer_costs_known = pp_hello_reply_follows(before, says,
-                                                      pp_clock_now_ns() - run->peer_asked_ns);
+    result->peer_costs_known =
+        pp_hello_reply_follows(before, says, pp_clock_now_ns() - run->peer_asked_ns) &&
+        says->user_ns + says->system_ns > 0; /* or it could not read them itself */
     if (!result->peer_costs_known)
         return;
     result->server.usage = (struct pp_usage){

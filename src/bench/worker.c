@@ -23,6 +23,7 @@ void pp_sample_add(struct pp_sample *sum, const struct pp_sample *before,
     const struct pp_usage usage = pp_usage_between(&before->usage, &after->usage);
     const struct pp_io_stats io = pp_io_stats_between(&before->io, &after->io);
 
+    sum->usage.unknown |= usage.unknown;
     sum->usage.user_ns += usage.user_ns;
     sum->usage.system_ns += usage.system_ns;
     if (after->kernel_worker_ns > before->kernel_worker_ns)

@@ -1,6 +1,5 @@
 #include "measure/usage.h"
 
-#include "base/assert.h"
 #include "base/clock.h"
 #include "measure/file.h"
 
@@ -23,7 +22,8 @@ struct pp_usage pp_usage_of_thread(void)
 {
     struct rusage usage;
 
-    pp_assert(getrusage(RUSAGE_THREAD, &usage) == 0);
+    if (getrusage(RUSAGE_THREAD, &usage) < 0)
+        return (struct pp_usage){ .unknown = true };
     return (struct pp_usage){
         .user_ns = timeval_ns(usage.ru_utime),
         .system_ns = timeval_ns(usage.ru_stime),
@@ -33,6 +33,8 @@ struct pp_usage pp_usage_of_thread(void)
 
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later)
 {
+    if (earlier->unknown || later->unknown)
+        return (struct pp_usage){ .unknown = true };
     return (struct pp_usage){
         .user_ns = later->user_ns - earlier->user_ns,
         .system_ns = later->system_ns - earlier->system_ns,

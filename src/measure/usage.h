@@ -2,6 +2,7 @@
 #ifndef PP_MEASURE_USAGE_H
 #define PP_MEASURE_USAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -9,12 +10,14 @@ struct pp_usage {
     uint64_t user_ns;
     uint64_t system_ns;
     uint64_t context_switches; /* voluntary and not */
+    bool unknown;              /* it could not be read, and all else is 0 */
 };
 
-/* Of the calling thread, since it began (getrusage(2), RUSAGE_THREAD). */
+/* Of the calling thread, since it began (getrusage(2), RUSAGE_THREAD). Unknown where a filter for
+ * system calls refuses that. */
 struct pp_usage pp_usage_of_thread(void);
 
-/* What was used between two readings. */
+/* What was used between two readings; unknown if either is. */
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later);
 
 /* CPU time in ns, to be counted as system time, of the threads that the kernel runs inside this

@@ -168,17 +168,17 @@ static void reasons_cell(struct row *row, const struct pp_verdict *verdict)
 static void cost_cells(struct row *row, const struct pp_result *result)
 {
     const struct pp_result_side *client = &result->client, *server = &result->server;
-    const bool measured = result->measured;
-    const bool known = measured && pp_result_server_costs_known(result);
+    const bool of_client = pp_result_client_costs_known(result);
+    const bool of_server = result->measured && pp_result_server_costs_known(result);
 
-    cell(row, client->usage.user_ns, measured);
-    cell(row, client->usage.system_ns, measured);
-    cell(row, server->usage.user_ns, known);
-    cell(row, server->usage.system_ns, known);
-    cell(row, client->io.syscalls, measured);
-    cell(row, server->io.syscalls, known);
-    cell(row, client->usage.context_switches, measured);
-    cell(row, server->usage.context_switches, known);
+    cell(row, client->usage.user_ns, of_client);
+    cell(row, client->usage.system_ns, of_client);
+    cell(row, server->usage.user_ns, of_server);
+    cell(row, server->usage.system_ns, of_server);
+    cell(row, client->io.syscalls, of_client);
+    cell(row, server->io.syscalls, of_server);
+    cell(row, client->usage.context_switches, of_client);
+    cell(row, server->usage.context_switches, of_server);
 }
 
 /* What is the same in all rows of a run. */

@@ -76,18 +76,25 @@ static json_t *costs_of(const struct pp_result_side *side, uint64_t round_trips)
         per_round_trip((double)side->usage.context_switches, round_trips));
 }
 
+static json_t *costs_if(bool known, const struct pp_result_side *side, uint64_t round_trips)
+{
+    return known ? costs_of(side, round_trips) : json_null();
+}
+
 /* A server that has not said what it costs costs nobody knows what. */
 static json_t *costs(const struct pp_result *result)
 {
     const uint64_t trips = result->counts.received;
+    const struct pp_load *load = &result->client_load;
 
     if (!result->measured)
         return json_null();
-    return json_pack("{s:o, s:o, s:f, s:b}", "client", costs_of(&result->client, trips), "server",
-                     pp_result_server_costs_known(result) ? costs_of(&result->server, trips)
-                                                          : json_null(),
-                     "client_busy_share", result->client_load.share, "client_saturated",
-                     (int)result->client_load.saturated);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o}", "client",
+        costs_if(pp_result_client_costs_known(result), &result->client, trips), "server",
+        costs_if(pp_result_server_costs_known(result), &result->server, trips), "client_busy_share",
+        load->unknown ? json_null() : json_real(load->share), "client_saturated",
+        load->unknown ? json_null() : json_boolean(load->saturated));
 }
 
 static json_t *rate_of(uint64_t round_trips, uint64_t duration_ns)

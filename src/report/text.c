@@ -285,7 +285,7 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     (void)pp_table_head(&table, "system");
     (void)pp_table_head(&table, "system calls");
     (void)pp_table_head(&table, "context switches");
-    cost_row(&table, "  client", &result->client, trips, true);
+    cost_row(&table, "  client", &result->client, trips, pp_result_client_costs_known(result));
     cost_row(&table, "  server", &result->server, trips, known);
     pp_table_write(&table, out, style->columns);
     if (result->peer == PP_PEER_PINGPONG && !known)
@@ -363,8 +363,10 @@ static void disturbance_line(FILE *out, const struct pp_report_style *style,
     const struct pp_disturbance *disturbance = &result->disturbance;
     char text[PP_FORMAT_BYTES];
 
-    pp_line_field(&line, "meanwhile  busiest client thread %.0f %%",
-                  result->client_load.share * 100);
+    (void)snprintf(text, sizeof text, "n/a");
+    if (!result->client_load.unknown)
+        (void)snprintf(text, sizeof text, "%.0f %%", result->client_load.share * 100);
+    pp_line_field(&line, "meanwhile  busiest client thread %s", text);
     if (disturbance->others_known)
         pp_line_field(&line, "other programs %.1f %%", disturbance->others_share * 100);
     if (disturbance->steal_known)
@@ -431,7 +433,8 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     tcp_line(out, style, result);
     if (!style->verbose)
         return;
-    side_line(out, style, "client", &result->client);
+    if (pp_result_client_costs_known(result))
+        side_line(out, style, "client", &result->client);
     if (pp_result_server_costs_known(result))
         side_line(out, style, "server", &result->server);
     disturbance_line(out, style, result);

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 from driver import wait_until
 from peers import serve
+from results import measured
 
 COUNT = 500
 
@@ -308,6 +309,26 @@ def test_json_without_memory_is_an_error_and_not_cut(pingpong, shim, args, which
     assert args[0] != "-J" or result.out == "", str(result)
     for line in result.out.splitlines(keepends=True):
         assert json.loads(line)["type"] != "result" and line.endswith("\n"), str(result)
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS], ids=errno.errorcode.get)
+def test_a_run_works_without_leave_to_read_its_costs(pingpong, deny, tmp_path, error):
+    args = ("-n", "500", "-v", "--percentiles", "50", "--csv", tmp_path / "result.csv")
+    result = measured(pingpong, tmp_path, *args, prefix=deny(error, "getrusage"))
+    costs = result["costs"]
+    assert costs["client"] is None and costs["server"] is None, str(result)
+    assert costs["client_busy_share"] is None and costs["client_saturated"] is None, str(result)
+    for side in "client", "server":
+        result.text.find(rf"^  {side} +n/a +n/a +n/a +n/a +n/a$")
+    assert "client_saturated" not in result.reasons, str(result)
+
+
+def test_a_server_that_may_not_read_its_costs_says_none(pingpong, deny, tmp_path):
+    with serve(pingpong, prefix=deny(errno.EPERM, "getrusage")) as server:
+        args = ("client", server.target, "-n", "500")
+        result = measured(pingpong, tmp_path, *args, free_port=False)
+        assert result["server"]["kind"] == "pingpong", str(result)
+        assert result["costs"]["client"] and result["costs"]["server"] is None, str(result)
 
 
 def test_a_run_works_without_leave_to_choose_its_cpu(pingpong, deny):
