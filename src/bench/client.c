@@ -732,6 +732,8 @@ static void begin_counting(struct pp_client *client)
 {
     const uint32_t failed = client->counts.failed_connections;
 
+    if (client->counts.received > 0) /* what came first was whole */
+        client->came_bytes = 0;
     client->counts = (struct pp_client_counts){ .failed_connections = failed };
     atomic_store_explicit(&client->received, 0, memory_order_relaxed);
     atomic_store_explicit(&client->latency_ns, 0, memory_order_relaxed);
@@ -1031,6 +1033,38 @@ uint64_t pp_client_latency_ns(const struct pp_client *client)
 uint64_t pp_client_moved(const struct pp_client *client)
 {
     return atomic_load_explicit(&client->moved, memory_order_relaxed);
+}
+
+void pp_client_keep_came(struct pp_client *client, const char *data, uint32_t bytes)
+{
+    const uint32_t room = PP_CLIENT_CAME_BYTES - client->came_bytes;
+    const uint32_t part = bytes < room ? bytes : room;
+
+    memcpy(client->came + client->came_bytes, data, part);
+    client->came_bytes += part;
+}
+
+struct pp_client_part pp_client_part(const struct pp_client *client)
+{
+    struct pp_client_part part = { .bytes = client->counts.bytes,
+                                   .came_bytes = client->came_bytes };
+    const bool by_length = !client->plan->socket.dgram &&
+                           client->plan->expect_how != PP_EXPECT_UNTIL;
+
+    if (part.bytes < client->came_bytes) /* before the phase */
+        part.bytes = client->came_bytes;
+    memcpy(part.came, client->came, client->came_bytes);
+    for (uint32_t i = 0; by_length && i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        const uint32_t of = c->under_way > 0 ? pp_conn_trip(c, c->oldest)->answer_bytes : 0;
+
+        if (c->left >= of)
+            continue;
+        part.bytes = of - c->left;
+        part.of = of;
+        break;
+    }
+    return part;
 }
 
 const struct pp_error *pp_client_error(const struct pp_client *client)

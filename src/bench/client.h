@@ -159,6 +159,19 @@ uint64_t pp_client_moved(const struct pp_client *client);
  * call for each TCP connection. */
 void pp_client_look(struct pp_client *client);
 
+/* What has come of an answer that is not whole. */
+#define PP_CLIENT_CAME_BYTES 48u
+
+struct pp_client_part {
+    uint64_t bytes; /* of it, or, where of is 0, that have come in the phase; 0: none */
+    uint32_t of;    /* how long it should be; 0: that is not known */
+    char came[PP_CLIENT_CAME_BYTES]; /* the first bytes that have come since the beginning */
+    uint32_t came_bytes;
+};
+
+/* Of the first connection that waits for the rest of one. */
+struct pp_client_part pp_client_part(const struct pp_client *client);
+
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_client_error(const struct pp_client *client);
 

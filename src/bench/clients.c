@@ -664,6 +664,15 @@ struct pp_stopped pp_clients_stopped(const struct pp_clients *clients)
     return most;
 }
 
+struct pp_client_part pp_clients_part(const struct pp_clients *clients)
+{
+    struct pp_client_part part = { 0 };
+
+    for (unsigned i = 0; i < clients->count && part.bytes == 0; i++)
+        part = pp_client_part(clients->threads[i].client);
+    return part;
+}
+
 const struct pp_error *pp_clients_error(const struct pp_clients *clients)
 {
     if (clients->error.code)

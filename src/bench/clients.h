@@ -114,6 +114,10 @@ struct pp_stopped {
 /* After the last phase. */
 struct pp_stopped pp_clients_stopped(const struct pp_clients *clients);
 
+/* As pp_client_part(), once the threads are joined or the phase is over; of the first thread to
+ * which anything has come. */
+struct pp_client_part pp_clients_part(const struct pp_clients *clients);
+
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_clients_error(const struct pp_clients *clients);
 

@@ -130,6 +130,8 @@ struct pp_client {
     struct outgoing *outgoings;
     char *datagrams; /* the buffers of outgoings */
     struct pp_error error;
+    char came[PP_CLIENT_CAME_BYTES]; /* the first bytes that ever came */
+    uint32_t came_bytes;
     struct conn conns[];
 };
 
@@ -161,6 +163,9 @@ struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns
 /* The answer to trip, one of c's, has come at now_ns: counts and times it. */
 void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns);
 
+/* For pp_client_part(), as long as there is room. */
+void pp_client_keep_came(struct pp_client *client, const char *data, uint32_t bytes);
+
 /* So many bytes have come, or left while there were more to come. */
 static inline void pp_client_note_moved(struct pp_client *client, uint32_t bytes)
 {
@@ -177,8 +182,10 @@ static inline bool pp_client_is_active(const struct pp_client *client)
     return client->state == PHASE_ACTIVE || client->state == PHASE_DRAIN;
 }
 
-static inline void pp_client_note_came(struct pp_client *client, uint32_t bytes)
+static inline void pp_client_note_came(struct pp_client *client, const char *data, uint32_t bytes)
 {
+    if (__builtin_expect(client->came_bytes < sizeof client->came, 0))
+        pp_client_keep_came(client, data, bytes);
     if (pp_client_is_active(client))
         client->counts.bytes += bytes;
     pp_client_note_moved(client, bytes);

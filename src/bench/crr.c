@@ -17,7 +17,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
-    pp_client_note_came(c->client, (uint32_t)op->res);
+    pp_client_note_came(c->client, op->buf, (uint32_t)op->res);
     if (c->client->state != PHASE_FINISHED && !c->dropped)
         answers = pp_stream_take(c, op->buf, (uint32_t)op->res, now_ns);
     pp_io_buffer_put(c->client->options.loop, op->buf);

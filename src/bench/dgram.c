@@ -312,7 +312,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
-    pp_client_note_came(client, (uint32_t)op->res);
+    pp_client_note_came(client, op->buf, (uint32_t)op->res);
     if (op->res == 0) { /* an empty datagram */
         client->counts.strays++;
     } else {

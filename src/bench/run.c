@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "base/escape.h"
 #include "base/format.h"
 #include "base/memory.h"
 #include "bench/clients.h"
@@ -67,6 +68,8 @@ struct run {
     struct pp_io_op linger_op;
     uint64_t started_ns; /* the measurement */
     uint64_t ticked_moved;
+    uint64_t moved_ns; /* when something was seen to have moved */
+    bool silent;       /* nothing moved for so long that it was given up */
     uint64_t quiet_ns;
     unsigned ticks;
     struct pp_slices slices;
@@ -82,6 +85,7 @@ struct run {
     uint64_t split_ns;                   /* when the current interval ends */
     bool ended_early;                    /* nobody listens any more */
     bool ended;                          /* the measurement is over */
+    uint64_t ended_ns;                   /* since then, drain and all */
     bool drains;                         /* what was spent was read when the time was over */
     bool sampling;                       /* or is being read: the servers' threads are asked */
 };
@@ -268,11 +272,13 @@ static bool has_failed(const struct run *run)
     return has_error(run) || pp_interrupt_signal();
 }
 
-/* Nobody waits for the other side after an error, nor for one that was never there. */
+/* Nobody waits for the other side after an error, nor for one that was never there, or has never
+ * answered. */
 static void leave(struct run *run)
 {
     const bool server_lives = !run->servers || !pp_servers_ended(run->servers);
-    const bool politely = server_lives && run->stage > STAGE_CONNECT && !has_error(run);
+    const bool politely = server_lives && run->stage > STAGE_CONNECT && !has_error(run) &&
+                          pp_clients_received(run->clients) > 0;
     const uint64_t linger_ns = pp_interrupt_signal() ? LINGER_INTERRUPTED_NS : LINGER_NS;
 
     run->stage = STAGE_LEAVE;
@@ -355,6 +361,7 @@ static void note_end(struct run *run)
     const uint64_t time_ns = run->plan->time_ns;
 
     run->ended = true;
+    run->ended_ns = pp_clock_now_ns();
     if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
         run->result->signal = pp_interrupt_signal();
     if (!run->drains)
@@ -466,6 +473,27 @@ static uint64_t patience_ns(const struct pp_plan *plan)
     return plan->silence_ns + plan->think_ns + (uint64_t)interval_ns;
 }
 
+/* Why what has come is no answer, for a sentence that says that there was none. */
+static const char *what_came(const struct run *run, char text[TEXT_BYTES])
+{
+    const struct pp_client_part part = pp_clients_part(run->clients);
+    const uint64_t until_ns = run->ended ? run->ended_ns : pp_clock_now_ns();
+    const double quiet_s = until_ns > run->moved_ns ? (double)(until_ns - run->moved_ns) / 1e9 : 0;
+    char shown[4 * PP_CLIENT_CAME_BYTES + 4], seconds[PP_FORMAT_BYTES];
+
+    (void)pp_escape_encode(shown, sizeof shown, part.came, part.came_bytes);
+    if (part.bytes == 0)
+        (void)snprintf(text, TEXT_BYTES, "and not a byte came");
+    else if (part.of > 0)
+        (void)snprintf(text, TEXT_BYTES,
+                       "%" PRIu64 " of %u B of an answer came, then nothing for %s s: \"%s\"",
+                       part.bytes, part.of, pp_format_decimal(seconds, quiet_s, 1), shown);
+    else
+        (void)snprintf(text, TEXT_BYTES, "and %" PRIu64 " B that came made up no answer: \"%s\"",
+                       part.bytes, shown);
+    return text;
+}
+
 /* Gives up a stage that has no limit of time and in which nothing moves any more: a part of a large
  * message that comes or goes is enough, and if none is seen for a while, the kernel is asked what
  * it has still sent. */
@@ -474,8 +502,9 @@ static void watch_silence(struct run *run)
     const bool may_last = (run->stage == STAGE_MEASURE && !run->plan->time_ns) ||
                           (run->stage == STAGE_WARM_UP && !run->plan->warmup_ns);
     const uint64_t moved = pp_clients_moved(run->clients);
-    char text[TEXT_BYTES], seconds[PP_FORMAT_BYTES];
 
+    if (moved != run->ticked_moved)
+        run->moved_ns = pp_clock_now_ns();
     run->quiet_ns = may_last && moved == run->ticked_moved ? run->quiet_ns + WATCH_NS : 0;
     run->ticked_moved = moved;
     if (run->quiet_ns < patience_ns(run->plan) / 10)
@@ -484,11 +513,22 @@ static void watch_silence(struct run *run)
         pp_clients_look(run->clients);
         return;
     }
-    (void)snprintf(text, sizeof text,
-                   "no round trip was completed for %s s, nor any part of one; does the server "
+    run->silent = true;
+    fail(run, -ETIMEDOUT, "silence");
+}
+
+/* Once no other thread counts any more: what was said in the midst of it. */
+static void explain_silence(struct run *run)
+{
+    char came[TEXT_BYTES], seconds[PP_FORMAT_BYTES];
+    const bool part = pp_clients_counts(run->clients).received == 0 &&
+                      pp_clients_part(run->clients).bytes > 0;
+
+    (void)snprintf(run->error.text, sizeof run->error.text,
+                   "no round trip was completed for %s s, nor any part of one%s%s; does the server "
                    "hang, or is something on the way dropping packets?",
-                   pp_format_decimal(seconds, (double)run->plan->silence_ns / 1e9, 0));
-    fail(run, -ETIMEDOUT, text);
+                   pp_format_decimal(seconds, (double)run->plan->silence_ns / 1e9, 0),
+                   part ? ": " : "", part ? what_came(run, came) : "");
 }
 
 /* What comes after the time is over, in the drain, belongs to no slice. */
@@ -758,25 +798,22 @@ static void fill_nothing(struct pp_result *result)
 
 /* Nothing was measured, though nothing has failed: what listens there does not answer, perhaps not
  * even what the warm-up has sent. */
-static int check_answered(const struct pp_result *result, struct pp_error *err)
+static int check_answered(const struct run *run, struct pp_error *err)
 {
+    const struct pp_result *result = run->result;
     const struct pp_client_counts *counts = &result->counts;
-    char what[TEXT_BYTES] = "no message was sent in the measured time: none was due, or those sent "
-                            "before were not answered";
-    char came[TEXT_BYTES] = "and not a byte came";
+    char what[TEXT_BYTES] = "no message was due in the measured time";
+    char came[TEXT_BYTES];
 
     if (result->signal || counts->received + counts->drained > 0)
         return 0;
     if (counts->sent > 0)
         (void)snprintf(what, sizeof what, "not one of %" PRIu64 " messages was answered",
                        counts->sent);
-    if (counts->bytes > 0)
-        (void)snprintf(came, sizeof came, "and %" PRIu64 " B that came made up no answer",
-                       counts->bytes);
     return pp_error_set(err, PP_ERROR_RUN, -ETIMEDOUT,
                         "%s, %s; is the address right, and does what listens there answer such "
                         "messages?",
-                        what, came);
+                        what, what_came(run, came));
 }
 
 static int fill_result(struct run *run, struct pp_error *err)
@@ -796,7 +833,7 @@ static int fill_result(struct run *run, struct pp_error *err)
         return pp_error_set(err, PP_ERROR_RUN, -EPROTO,
                             "the accounting does not add up: this is a defect of pingpong; please "
                             "report it with the output of -v");
-    return has_error(run) ? 0 : check_answered(result, err);
+    return has_error(run) ? 0 : check_answered(run, err);
 }
 
 static int error_of(const struct pp_error *error, struct pp_error *err)
@@ -850,6 +887,8 @@ static int run_clients(struct run *run, struct pp_error *err)
     if (ret < 0)
         return ret;
     run_loop(run);
+    if (run->silent)
+        explain_silence(run);
     ret = error_of(&run->error, err);
     if (ret == 0)
         ret = clients_error(run, err);

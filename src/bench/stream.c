@@ -201,7 +201,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
-    pp_client_note_came(client, (uint32_t)op->res);
+    pp_client_note_came(client, op->buf, (uint32_t)op->res);
     if (client->state != PHASE_FINISHED && !c->dropped)
         answers = pp_stream_take(c, op->buf, (uint32_t)op->res, now_ns);
     if (answers > 0)

@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 import signal
+import socket
 import time
 
 import pytest
@@ -77,7 +78,7 @@ def test_whatever_the_load_a_server_that_reads_and_is_silent_is_an_error(
         results = run_all(pingpong, servers, "--no-hello", "-t", "0.2", "-w", warm_up)
     assert len(results) >= 40
     for result in results:
-        result.failed(1, "not one of|no message was sent", "and not a byte came", "address right")
+        result.failed(1, "not one of|no message was due", "and not a byte came", "address right")
         assert Counts(result).received == 0
 
 
@@ -101,7 +102,7 @@ def test_what_came_is_said_where_it_is_no_answer(pingpong, engine):
     args = ("-t", "0.2", "-w", "0", "--engine", engine)
     with Server(a_part) as server:
         result = client(pingpong, server, *args)
-    result.failed(1, "not one of 1 messages was answered, and 3 B that came made up no answer")
+    result.failed(1, "not one of 1 messages was answered, 3 of 5 B of an answer came, then nothing for")
     with DatagramServer(lambda number, message: [message[:10]]) as server:
         result = client(pingpong, server, "-u", *args)
     result.failed(1, r"not one of \d+ messages was answered, and \d+0 B that came made up no")
@@ -111,8 +112,48 @@ def test_an_answer_to_the_warm_up_alone_is_no_measurement(pingpong, engine):
     with Server(silent_after(1)) as server:
         args = ("-t", "0.2", "-w", "50ms", "-c", "1", "--engine", engine)
         result = client(pingpong, server, *args)
-    nothing = "no message was sent in the measured time|not one of 1 messages was answered"
+    nothing = "no message was due in the measured time|not one of 1 messages was answered"
     result.failed(1, nothing, "and not a byte came")
+
+
+@pytest.mark.parametrize("load", ["-t 0.2 -w 0", "-t 0.2 -w 100ms", "--crr -t 0.2", "-n 5"])
+def test_an_answer_that_is_shorter_than_was_asked_for_is_shown(pingpong, engine, load):
+    """--expect-bytes is one too many."""
+    page = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 5\r\n\r\nSorry"
+
+    def answer(connection):
+        for _ in connection.messages(4):
+            connection.send(page)
+
+    args = (*load.split(), "--engine", engine, "--send", "GET ")
+    with Server(answer) as server:
+        result = client(pingpong, server, *args, "--expect-bytes", len(page) + 1)
+        until = client(pingpong, server, *args, "--expect-until", "END", "-c", "2")
+    came = f"{len(page)} of {len(page) + 1} B of an answer came, then nothing for "
+    result.failed(1, came, 'HTTP/1.1 500 Internal Server Error')
+    until.failed(1, "no answer|no round trip", 'HTTP/1.1 500 Internal Server Error')
+
+
+class Full:
+    """Whoever connects is not answered: the queue of those who wait to be accepted is full."""
+
+    def __init__(self, stack):
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        self.target = "127.0.0.1:%d" % listener.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+
+
+@pytest.mark.parametrize("load", [("-t", "0.5"), ("-n", "5"), ("-t", "0.5", "-R", "20")])
+def test_where_no_connection_comes_about_nothing_was_measured(pingpong, engine, load):
+    args = ("--no-hello", "--crr", "-w", "0", "--connect-timeout", "2s", "--engine", engine)
+    with contextlib.ExitStack() as stack:
+        result = client(pingpong, Full(stack), *args, *load)
+    result.failed(1, "cannot connect|not one of", "dropping packets|and not a byte came")
 
 
 def test_a_measurement_without_any_answer_is_an_error(pingpong, engine):
