@@ -140,6 +140,7 @@ struct pp_steadiness pp_slices_steadiness(struct pp_slices *slices, bool of_late
     if (slices->count < 2)
         return steadiness;
     count = fill(slices, of_latency, values, begins_ns);
+    steadiness.slices = count;
     steadiness.slice_ns = (marks[slices->count - 1].at_ns - marks[0].at_ns) / (slices->count - 1);
     steadiness.course = pp_course_of(values, count);
     if (steadiness.course.shape == PP_COURSE_STEP)

@@ -27,6 +27,7 @@ struct pp_steadiness {
     struct pp_course course; /* of round trips/s, or of ns */
     uint64_t at_ns;          /* when the course's step was */
     uint64_t slice_ns;       /* the mean length of a slice; 0: there is none */
+    unsigned slices;         /* that had some round trips each */
 };
 
 void pp_slices_begin(struct pp_slices *slices);

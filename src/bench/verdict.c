@@ -25,6 +25,11 @@
 #define STARVED_SHARE 0.05
 #define FREQUENCY_CHANGE 0.10
 
+/* What happens now and then is not seen in less time than this, nor in fewer slices how steady it
+ * was. The first message is sent a little after the start, so that all of a second is less. */
+#define SHORT_NS (99 * PP_NS_PER_S / 100)
+#define SHORT_SLICES 10
+
 /* A client that was kept from its work for such a share of the time has not measured the server:
  * the rate is wrong by as much, and in an open loop the upper percentiles are all its own. */
 #define TAKEN_SHARE 0.25
@@ -67,6 +72,7 @@ static const struct reason_text texts[PP_REASONS] = {
     [PP_REASON_LOSS] = { "loss",
                          "fewer messages under way (-D, -c, -R) or larger buffers (--rcvbuf); or "
                          "the path loses them" },
+    [PP_REASON_SHORT] = { "short", "measure for longer (-t), or ask for a count (-n)" },
     [PP_REASON_CLIENT_SATURATED] = { "client_saturated",
                                      "more client threads (-T), or fewer connections (-c)" },
     [PP_REASON_FEW_SAMPLES] = { "few_samples",
@@ -101,6 +107,14 @@ __attribute__((format(printf, 4, 5))) static void add(struct pp_verdict *verdict
     va_end(args);
     if (level > verdict->level)
         verdict->level = level;
+}
+
+/* What could not be read cannot be judged. Returns known. */
+static bool is_known(struct pp_verdict *verdict, enum pp_reason_id id, bool known)
+{
+    if (!known)
+        verdict->unknown[verdict->unknowns++] = id;
+    return known;
 }
 
 static void judge_accounting(struct pp_verdict *verdict, const struct pp_result *result)
@@ -230,7 +244,8 @@ static void judge_throttled(struct pp_verdict *verdict, const struct pp_result *
     const double sum_ns = fmin((double)result->throttled.sum_ns, duration_ns);
     char times[PP_FORMAT_BYTES];
 
-    if (sum_ns > THROTTLED_SHARE * duration_ns)
+    if (is_known(verdict, PP_REASON_THROTTLED, result->throttled.known) &&
+        sum_ns > THROTTLED_SHARE * duration_ns)
         add(verdict, PP_REASON_THROTTLED, taken_level(sum_ns, duration_ns),
             "the CPU quota of the control group was used up %s times: threads waited for %.0f %% "
             "of the time",
@@ -241,11 +256,28 @@ static void judge_starved(struct pp_verdict *verdict, const struct pp_result *re
 {
     const double share = result->waiting.others_share;
 
-    if (result->waiting.others_known && share > STARVED_SHARE)
+    if (is_known(verdict, PP_REASON_STARVED, result->waiting.others_known) && share > STARVED_SHARE)
         add(verdict, PP_REASON_STARVED, taken_level(share, 1),
             "other programs had the CPU of a %s thread, which waited for it for %.0f %% of the "
             "time",
             result->waits_of_server ? "server" : "client", share * 100);
+}
+
+/* Whoever asks for a count gets it, and percentiles as far as it has the samples. */
+static void judge_length(struct pp_verdict *verdict, const struct pp_result *result)
+{
+    char text[PP_FORMAT_BYTES];
+
+    if (!result->plan.time_ns)
+        return;
+    if (result->duration_ns < SHORT_NS)
+        add(verdict, PP_REASON_SHORT, PP_SUSPECT,
+            "%s s are too short: what happens now and then is left to chance",
+            pp_format_decimal(text, (double)result->duration_ns / 1e9, 2));
+    else if (result->steadiness.slices < SHORT_SLICES)
+        add(verdict, PP_REASON_SHORT, PP_SUSPECT,
+            "with %s round trips nobody can tell how steady they were",
+            pp_format_count(text, result->counts.received));
 }
 
 static void judge_completeness(struct pp_verdict *verdict, const struct pp_result *result)
@@ -264,7 +296,8 @@ static void judge_completeness(struct pp_verdict *verdict, const struct pp_resul
 
 static void judge_client(struct pp_verdict *verdict, const struct pp_result *result)
 {
-    if (result->client_load.saturated)
+    if (is_known(verdict, PP_REASON_CLIENT_SATURATED, !result->client_load.unknown) &&
+        result->client_load.saturated)
         add(verdict, PP_REASON_CLIENT_SATURATED, PP_SUSPECT,
             "a client thread had its CPU busy for %.0f %% of the time: latencies hold its own "
             "queue",
@@ -311,6 +344,7 @@ static void judge_course(struct pp_verdict *verdict, const struct pp_result *res
 
     (void)level_text(from, steadiness, course->from);
     (void)level_text(to, steadiness, course->to);
+    (void)is_known(verdict, PP_REASON_UNSTEADY, course->shape != PP_COURSE_UNKNOWN);
     if (course->shape == PP_COURSE_STEP)
         add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s went from %s to %s %s about %s s in", what,
             from, to, unit, pp_format_decimal(at, (double)steadiness->at_ns / 1e9, 1));
@@ -344,14 +378,17 @@ static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result 
 {
     const struct pp_disturbance *disturbance = &result->disturbance;
 
-    if (disturbance->others_known && disturbance->others_share > OTHERS_SHARE &&
-        is_alone_on_its_cpus(result))
+    if (is_known(verdict, PP_REASON_OTHERS_BUSY,
+                 disturbance->others_known && is_alone_on_its_cpus(result)) &&
+        disturbance->others_share > OTHERS_SHARE)
         add(verdict, PP_REASON_OTHERS_BUSY, PP_SUSPECT,
             "other programs had %.0f %% of the CPUs' time", disturbance->others_share * 100);
-    if (disturbance->steal_known && disturbance->steal_share > STEAL_SHARE)
+    if (is_known(verdict, PP_REASON_STEAL, disturbance->steal_known) &&
+        disturbance->steal_share > STEAL_SHARE)
         add(verdict, PP_REASON_STEAL, PP_SUSPECT,
             "the hypervisor took away %.1f %% of the CPUs' time", disturbance->steal_share * 100);
-    if (disturbance->frequency_change > FREQUENCY_CHANGE)
+    if (is_known(verdict, PP_REASON_FREQUENCY, disturbance->frequency_known) &&
+        disturbance->frequency_change > FREQUENCY_CHANGE)
         add(verdict, PP_REASON_FREQUENCY, PP_SUSPECT,
             "the CPUs' frequency was %.0f %% different at the end",
             disturbance->frequency_change * 100);
@@ -380,13 +417,20 @@ static void judge_stalls(struct pp_verdict *verdict, const struct pp_result *res
         pp_format_us(limit, (double)stalls->longer_than_ns), pace);
 }
 
+static bool is_tcp(const struct pp_result *result)
+{
+    return !result->plan.socket.dgram && !result->plan.target.path[0];
+}
+
 /* A segment that is sent again makes its round trip as long as TCP waits for it. */
 static void judge_retransmits(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const double retransmits = (double)result->tcp.retransmits;
     char again[PP_FORMAT_BYTES], trips[PP_FORMAT_BYTES];
 
-    if (retransmits > RETRANSMITS_SHARE * (double)result->counts.received)
+    if (is_tcp(result) &&
+        is_known(verdict, PP_REASON_RETRANSMITS, result->tcp.connections > 0 || retransmits > 0) &&
+        retransmits > RETRANSMITS_SHARE * (double)result->counts.received)
         add(verdict, PP_REASON_RETRANSMITS, PP_SUSPECT,
             "TCP sent %s segments again, in %s round trips: latencies hold the path's losses",
             pp_format_count(again, result->tcp.retransmits),
@@ -405,6 +449,7 @@ void pp_verdict_of(struct pp_verdict *verdict, const struct pp_result *result)
     judge_throttled(verdict, result);
     judge_starved(verdict, result);
     judge_completeness(verdict, result);
+    judge_length(verdict, result);
     judge_client(verdict, result);
     judge_samples(verdict, result);
     judge_course(verdict, result);

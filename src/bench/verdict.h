@@ -24,6 +24,7 @@ enum pp_reason_id {
     PP_REASON_STARVED,
     PP_REASON_PARTIAL,
     PP_REASON_LOSS,
+    PP_REASON_SHORT,
     PP_REASON_CLIENT_SATURATED,
     PP_REASON_FEW_SAMPLES,
     PP_REASON_OUT_OF_RANGE,
@@ -47,6 +48,9 @@ struct pp_verdict {
     enum pp_verdict_level level; /* the highest of the reasons' */
     unsigned count;
     struct pp_reason reasons[PP_REASONS];
+    unsigned
+        unknowns; /* what could not be read, and so not judged: no fault, and not fine either */
+    enum pp_reason_id unknown[PP_REASONS];
 };
 
 /* Of a result that is complete but for its verdict. */

@@ -258,7 +258,8 @@ struct pp_disturbance pp_disturbance_between(const struct pp_disturbance_reading
 
     steal_between(&d, earlier, later);
     others_between(&d, earlier, later);
-    if (earlier->mhz > 0 && later->mhz > 0)
+    d.frequency_known = earlier->mhz > 0 && later->mhz > 0;
+    if (d.frequency_known)
         d.frequency_change = fabs(later->mhz - earlier->mhz) / earlier->mhz;
     return d;
 }

@@ -25,9 +25,10 @@ struct pp_disturbance {
     double others_share; /* of the time of these CPUs that other programs had, 0 to 1; at least */
     bool others_known;   /* false also where too little time has passed to tell by ticks */
     double frequency_change; /* |after - before| / before; 0 if unknown */
-    uint64_t suspended_ns;   /* how long the host slept */
-    int64_t wall_step_ns;    /* by how much the wall clock was set forward; < 0: back */
-    double load_before;      /* as in the readings */
+    bool frequency_known;
+    uint64_t suspended_ns; /* how long the host slept */
+    int64_t wall_step_ns;  /* by how much the wall clock was set forward; < 0: back */
+    double load_before;    /* as in the readings */
     double load_after;
 };
 

@@ -234,12 +234,14 @@ json_t *pp_json_disturbance(const struct pp_result *result)
     const struct pp_waiting *waiting = &result->waiting;
 
     return json_pack(
-        "{s:o, s:o, s:f, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "others_share",
+        "{s:o, s:o, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "others_share",
         disturbance->others_known ? json_real(disturbance->others_share) : json_null(),
         "steal_share", disturbance->steal_known ? json_real(disturbance->steal_share) : json_null(),
-        "frequency_change", disturbance->frequency_change, "suspended_ns",
-        (json_int_t)disturbance->suspended_ns, "stopped_ns", (json_int_t)result->stopped.sum_ns,
-        "stopped_longest_ns", (json_int_t)result->stopped.longest_ns, "waiting_share",
+        "frequency_change",
+        disturbance->frequency_known ? json_real(disturbance->frequency_change) : json_null(),
+        "suspended_ns", (json_int_t)disturbance->suspended_ns, "stopped_ns",
+        (json_int_t)result->stopped.sum_ns, "stopped_longest_ns",
+        (json_int_t)result->stopped.longest_ns, "waiting_share",
         waiting->known ? json_real(waiting->share) : json_null(), "starved_share",
         waiting->others_known ? json_real(waiting->others_share) : json_null(), "throttled",
         throttled->known ? json_integer((json_int_t)throttled->times) : json_null(), "throttled_ns",
@@ -288,6 +290,18 @@ static json_t *reason(const struct pp_reason *reason_)
                      pp_reason_cure(reason_->id));
 }
 
+static json_t *unknown(const struct pp_verdict *verdict)
+{
+    json_t *names = json_array();
+
+    for (unsigned i = 0; names && i < verdict->unknowns; i++)
+        if (json_array_append_new(names, json_string(pp_reason_name(verdict->unknown[i]))) < 0) {
+            json_decref(names);
+            return NULL;
+        }
+    return names;
+}
+
 json_t *pp_json_verdict(const struct pp_verdict *verdict)
 {
     json_t *reasons = json_array();
@@ -297,8 +311,8 @@ json_t *pp_json_verdict(const struct pp_verdict *verdict)
             json_decref(reasons);
             return NULL;
         }
-    return json_pack("{s:s, s:o}", "level", pp_verdict_level_name(verdict->level), "reasons",
-                     reasons);
+    return json_pack("{s:s, s:o, s:o}", "level", pp_verdict_level_name(verdict->level), "reasons",
+                     reasons, "unknown", unknown(verdict));
 }
 
 json_t *pp_json_counts(const struct pp_client_counts *counts, uint64_t in_flight)

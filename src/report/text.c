@@ -356,6 +356,22 @@ static void identity_line(FILE *out, const struct pp_result *result)
                   counts->sent, counts->received, counts->lost, counts->errors, result->in_flight);
 }
 
+/* What could not be read: no fault, and not fine either. */
+static void unknown_line(FILE *out, const struct pp_report_style *style,
+                         const struct pp_result *result)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+    const struct pp_verdict *verdict = &result->verdict;
+
+    if (verdict->unknowns == 0)
+        return;
+    pp_line_field(&line, "not judged, as it is unknown:");
+    for (unsigned i = 0; i < verdict->unknowns; i++)
+        pp_line_field(&line, "%s%s", pp_reason_name(verdict->unknown[i]),
+                      i + 1 < verdict->unknowns ? "," : "");
+    pp_line_end(&line);
+}
+
 static void disturbance_line(FILE *out, const struct pp_report_style *style,
                              const struct pp_result *result)
 {
@@ -371,6 +387,10 @@ static void disturbance_line(FILE *out, const struct pp_report_style *style,
         pp_line_field(&line, "other programs %.1f %%", disturbance->others_share * 100);
     if (disturbance->steal_known)
         pp_line_field(&line, "steal %.1f %%", disturbance->steal_share * 100);
+    if (result->waiting.known)
+        pp_line_field(&line, "waited for a CPU %.1f %%", result->waiting.share * 100);
+    if (result->waiting.others_known)
+        pp_line_field(&line, "of that for others %.1f %%", result->waiting.others_share * 100);
     if (disturbance->load_after >= 0)
         pp_line_field(&line, "load average %.2f to %.2f", disturbance->load_before,
                       disturbance->load_after);
@@ -431,6 +451,8 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     cost_table(out, style, result);
     echo_line(out, result);
     tcp_line(out, style, result);
+    if (result->measured && (style->verbose || !result->waiting.known)) /* that is not usual */
+        unknown_line(out, style, result);
     if (!style->verbose)
         return;
     if (pp_result_client_costs_known(result))

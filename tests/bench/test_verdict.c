@@ -33,6 +33,12 @@ static int setup(void **state)
     result->client_load.share = 0.5;
     result->disturbance.steal_known = true;
     result->disturbance.others_known = true;
+    result->disturbance.frequency_known = true;
+    result->waiting = (struct pp_waiting){ .known = true, .others_known = true };
+    result->throttled.known = true;
+    result->tcp.connections = 1;
+    result->steadiness.course.shape = PP_COURSE_STEADY;
+    result->steadiness.slices = 40;
     result->clock_reading_ns = 20;
     *state = result;
     return 0;
@@ -59,6 +65,7 @@ static void check_valid(const struct pp_result *result)
     if (verdict.count)
         fail_msg("%s: %s", pp_reason_name(verdict.reasons[0].id), verdict.reasons[0].text);
     assert_int_equal(verdict.level, PP_VALID);
+    assert_int_equal(verdict.unknowns, 0);
 }
 
 static void check_words(const char *text, const char *words)
@@ -78,6 +85,17 @@ static void check(const struct pp_result *result, enum pp_reason_id id, enum pp_
     assert_int_equal(verdict.reasons[0].level, level);
     assert_string_equal(pp_reason_name(verdict.reasons[0].id), pp_reason_name(id));
     check_words(verdict.reasons[0].text, words);
+}
+
+/* There is no reason, and this one is not judged. */
+static void check_unknown(const struct pp_result *result, enum pp_reason_id id)
+{
+    const struct pp_verdict verdict = judged(result);
+
+    assert_int_equal(verdict.level, PP_VALID);
+    assert_int_equal(verdict.count, 0);
+    assert_int_equal(verdict.unknowns, 1);
+    assert_string_equal(pp_reason_name(verdict.unknown[0]), pp_reason_name(id));
 }
 
 static void test_a_quiet_run_is_valid(void **state)
@@ -346,7 +364,7 @@ static void test_more_than_a_hundredth_of_the_time_taken_away_is_suspect(void **
     result->disturbance.steal_share = 0.023;
     check(result, PP_REASON_STEAL, PP_SUSPECT, "took away 2.3 %");
     result->disturbance.steal_known = false;
-    check_valid(result);
+    check_unknown(result, PP_REASON_STEAL);
 }
 
 static void test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect(void **state)
@@ -358,7 +376,7 @@ static void test_more_than_a_tenth_of_the_time_for_other_programs_is_suspect(voi
     result->disturbance.others_share = 0.42;
     check(result, PP_REASON_OTHERS_BUSY, PP_SUSPECT, "other programs had 42 %");
     result->disturbance.others_known = false;
-    check_valid(result);
+    check_unknown(result, PP_REASON_OTHERS_BUSY);
 }
 
 static void test_a_server_on_the_same_machine_is_not_held_against_its_client(void **state)
@@ -368,11 +386,11 @@ static void test_a_server_on_the_same_machine_is_not_held_against_its_client(voi
     result->disturbance.others_share = 0.42;
     result->plan.job = PP_JOB_CLIENT;
     (void)strcpy(result->route.interface, "lo");
-    check_valid(result);
+    check_unknown(result, PP_REASON_OTHERS_BUSY);
     (void)strcpy(result->route.interface, "eth0");
     check(result, PP_REASON_OTHERS_BUSY, PP_SUSPECT, "other programs had 42 %");
     (void)strcpy(result->plan.target.path, "/run/echo.sock");
-    check_valid(result);
+    check_unknown(result, PP_REASON_OTHERS_BUSY);
 }
 
 static void test_a_frequency_that_changed_by_more_than_a_tenth_is_suspect(void **state)
@@ -485,7 +503,7 @@ static void test_a_thread_that_waits_for_others_is_suspect_or_invalid(void **sta
     result->waits_of_server = true;
     check(result, PP_REASON_STARVED, PP_INVALID, "of a server thread, which waited");
     result->waiting.others_known = false;
-    check_valid(result);
+    check_unknown(result, PP_REASON_STARVED);
 }
 
 static void test_latencies_that_grow_until_the_end_are_invalid(void **state)
@@ -528,6 +546,85 @@ static void test_what_the_drain_has_answered_is_not_unanswered(void **state)
     check(result, PP_REASON_UNANSWERED, PP_INVALID, "messages unanswered at the end: 1, the");
 }
 
+static void test_less_than_a_second_is_short_unless_a_count_was_asked_for(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->duration_ns = 300 * PP_NS_PER_MS;
+    check_valid(result);
+    result->plan.time_ns = 300 * PP_NS_PER_MS;
+    check(result, PP_REASON_SHORT, PP_SUSPECT, "0.30 s are too short");
+    result->plan.time_ns = PP_NS_PER_S;
+    result->duration_ns = PP_NS_PER_S -
+                          20 * PP_NS_PER_US; /* the first message is not sent at once */
+    check_valid(result);
+}
+
+static void test_fewer_than_ten_slices_are_short(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.time_ns = result->duration_ns = 3 * PP_NS_PER_S;
+    result->steadiness.slices = 10;
+    check_valid(result);
+    result->steadiness.slices = 9;
+    result->counts.sent = result->counts.received = 36;
+    check(result, PP_REASON_SHORT, PP_SUSPECT, "with 36 round trips nobody can tell");
+}
+
+/* ---- unknown ---- */
+
+static void test_a_thread_whose_waiting_is_unknown_is_not_judged(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->waiting = (struct pp_waiting){ .known = true, .others_share = 1 };
+    check_unknown(result, PP_REASON_STARVED);
+}
+
+static void test_a_quota_that_is_unknown_is_not_judged(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->throttled = (struct pp_throttled){ .sum_ns = PP_NS_PER_S };
+    check_unknown(result, PP_REASON_THROTTLED);
+}
+
+static void test_a_load_that_is_unknown_is_not_judged(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->client_load = (struct pp_load){ .unknown = true, .saturated = true };
+    check_unknown(result, PP_REASON_CLIENT_SATURATED);
+}
+
+static void test_a_course_that_is_unknown_is_not_judged(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->steadiness.course.shape = PP_COURSE_UNKNOWN;
+    check_unknown(result, PP_REASON_UNSTEADY);
+}
+
+static void test_a_frequency_that_is_unknown_is_not_judged(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->disturbance.frequency_known = false;
+    result->disturbance.frequency_change = 1;
+    check_unknown(result, PP_REASON_FREQUENCY);
+}
+
+static void test_segments_sent_again_are_unknown_where_no_connection_is_left_to_ask(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->tcp.connections = 0;
+    check_unknown(result, PP_REASON_RETRANSMITS);
+    result->plan.socket.dgram = true;
+    check_valid(result);
+}
+
 /* All that can be wrong at once is wrong. */
 static void spoil(struct pp_result *result)
 {
@@ -550,7 +647,9 @@ static void spoil(struct pp_result *result)
     result->disturbance.suspended_ns = PP_NS_PER_S;
     result->stopped.sum_ns = result->stopped.longest_ns = 10 * PP_NS_PER_S;
     result->throttled.sum_ns = PP_NS_PER_S;
-    result->waiting = (struct pp_waiting){ .others_known = true, .others_share = 1 };
+    result->waiting.others_share = 1;
+    result->plan.time_ns = 3 * PP_NS_PER_S;
+    result->steadiness.slices = 9;
     result->disturbance.others_share = 1;
     result->disturbance.steal_share = 1;
     result->disturbance.frequency_change = 1;
@@ -669,6 +768,14 @@ int main(void)
         TEST(test_the_level_is_that_of_the_worst_reason),
         TEST(test_a_client_that_stood_still_is_suspect_or_invalid),
         TEST(test_what_a_quota_has_taken_is_suspect_or_invalid),
+        TEST(test_less_than_a_second_is_short_unless_a_count_was_asked_for),
+        TEST(test_fewer_than_ten_slices_are_short),
+        TEST(test_a_thread_whose_waiting_is_unknown_is_not_judged),
+        TEST(test_a_quota_that_is_unknown_is_not_judged),
+        TEST(test_a_load_that_is_unknown_is_not_judged),
+        TEST(test_a_course_that_is_unknown_is_not_judged),
+        TEST(test_a_frequency_that_is_unknown_is_not_judged),
+        TEST(test_segments_sent_again_are_unknown_where_no_connection_is_left_to_ask),
         TEST(test_who_is_throttled_also_stands_still_which_is_no_other_reason),
         TEST(test_a_thread_that_waits_for_others_is_suspect_or_invalid),
         TEST(test_latencies_that_grow_until_the_end_are_invalid),

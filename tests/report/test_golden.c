@@ -207,10 +207,15 @@ static void fill_closed(struct golden *golden)
     result->wall_start_ns = UINT64_C(1795547241653216244);
     result->clock_reading_ns = 21;
     fill_closed_costs(result);
-    result->disturbance =
-        (struct pp_disturbance){ .steal_known = true, .load_before = 0.21, .load_after = 0.25 };
+    result->disturbance = (struct pp_disturbance){
+        .steal_known = true, .frequency_known = true, .load_before = 0.21, .load_after = 0.25
+    };
     result->stalls = (struct pp_stalls){ 1100000, 3, 0.25, true };
     result->hidden = (struct pp_hidden){ true, 11000, 650000, { 11000, 2500000, 25000000 } };
+    result->verdict.unknowns = 2;
+    result->verdict.unknown[0] = PP_REASON_STARVED;
+    result->verdict.unknown[1] = PP_REASON_OTHERS_BUSY;
+    result->waiting = (struct pp_waiting){ .known = true, .share = 0.4999 };
     add_reason(&result->verdict, PP_REASON_STALL_HIDDEN, PP_SUSPECT,
                "25 % of the time went into stalls, 3 of more than 1,100 \u00b5s: at an even pace "
                "p90 would be about 2,500 \u00b5s, not 93.9");
@@ -328,9 +333,11 @@ static void fill_open(struct golden *golden)
     result->client.io = (struct pp_io_stats){ .syscalls = 6000 };
     result->server.usage = (struct pp_usage){ .user_ns = 1, .system_ns = 2000000 };
     result->client_load = (struct pp_load){ .share = 0.99, .saturated = true };
-    result->disturbance = (struct pp_disturbance){
-        .frequency_change = 0.25, .wall_step_ns = -2000000, .load_before = -1, .load_after = -1
-    };
+    result->disturbance = (struct pp_disturbance){ .frequency_known = true,
+                                                   .frequency_change = 0.25,
+                                                   .wall_step_ns = -2000000,
+                                                   .load_before = -1,
+                                                   .load_after = -1 };
     result->steadiness = (struct pp_steadiness){
         .of_latency = true,
         .course = { .shape = PP_COURSE_STEP, .from = 41000.5, .to = 98000, .at = 30 },

@@ -233,6 +233,41 @@ def test_other_programs_on_the_same_cpu_are_suspect(pingpong, engine, tmp_path, 
     assert 0.1 < result["disturbance"]["others_share"] <= 1
 
 
+def test_less_than_a_second_is_suspect_unless_a_count_was_asked_for(pingpong, engine, tmp_path):
+    args = ("--engine", engine, *SUPPORTED)
+    result = measured(pingpong, tmp_path, "-t", "300ms", *args)
+    result.has_reason("short", "SUSPECT")
+    for enough in ("-n", "300"), ("-t", "1s"):
+        result = measured(pingpong, tmp_path, *enough, *args)
+        assert "short" not in result.reasons, str(result)
+
+
+def test_too_few_answers_to_tell_how_steady_they_were_are_suspect(pingpong, engine, tmp_path):
+    with peers.Server(every(1, lambda: time.sleep(0.05))) as server:
+        args = ("-t", "1s", "--engine", engine)
+        result = measured_client(pingpong, tmp_path, server, *args)
+    text = result.has_reason("short", "SUSPECT")
+    assert re.match(r"with \d+ round trips nobody can tell", text), str(result)
+
+
+def test_what_cannot_be_read_is_unknown_and_no_fault(pingpong, engine, tmp_path, hidden_proc):
+    args = ("-t", "1s", "--engine", engine, *SUPPORTED)
+    for verbose in (), ("-v",):
+        result = measured(pingpong, tmp_path, *args, *verbose, prefix=hidden_proc)
+        unknown = result["verdict"]["unknown"]
+        assert {"throttled", "starved", "others_busy", "steal"} <= set(unknown), str(result)
+        assert not result.faults & set(unknown), str(result)
+        words = " ".join(result.text.out.split())
+        assert f"not judged, as it is unknown: {', '.join(unknown)}" in words, str(result)
+
+
+def test_what_is_always_known_is_not_listed_as_unknown(pingpong, tmp_path):
+    result = measured(pingpong, tmp_path, "-t", "1s", "-v", *SUPPORTED)
+    known = {"accounting", "no_round_trips", "errors", "stopped", "short", "loss"}
+    assert not known & set(result["verdict"]["unknown"]), str(result)
+    assert "starved" in result["verdict"]["unknown"] or result["disturbance"]["waiting_share"] >= 0
+
+
 # ---- whose time it was --------------------------------------------------------------------------
 
 
