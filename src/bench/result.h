@@ -86,6 +86,7 @@ struct pp_result {
     struct pp_stopped stopped;
     struct pp_waiting waiting;     /* others_known: not if it may have been for an unknown server */
     bool waits_of_server;          /* and not of the client: waiting.others_who */
+    bool waits_for_server;         /* perhaps: an unknown one of this machine may be the other */
     struct pp_throttled throttled; /* sum_ns: of one CPU, on average */
     struct pp_steadiness steadiness;
     struct pp_verdict verdict;

@@ -255,12 +255,14 @@ static void judge_throttled(struct pp_verdict *verdict, const struct pp_result *
 static void judge_starved(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const double share = result->waiting.others_share;
+    const bool may_be_server = result->waits_for_server;
 
     if (is_known(verdict, PP_REASON_STARVED, result->waiting.others_known) && share > STARVED_SHARE)
-        add(verdict, PP_REASON_STARVED, taken_level(share, 1),
-            "other programs had the CPU of a %s thread, which waited for it for %.0f %% of the "
+        add(verdict, PP_REASON_STARVED, may_be_server ? PP_SUSPECT : taken_level(share, 1),
+            "other programs%s had the CPU of a %s thread, which waited for it for %.0f %% of the "
             "time",
-            result->waits_of_server ? "server" : "client", share * 100);
+            may_be_server ? ", or the server," : "", result->waits_of_server ? "server" : "client",
+            share * 100);
 }
 
 /* Whoever asks for a count gets it, and percentiles as far as it has the samples. */

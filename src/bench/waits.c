@@ -8,6 +8,9 @@
 
 #define WAITERS_MAX (2 * PP_PLAN_THREADS_MAX)
 
+/* No scheduler of Linux gives a task that computes less than this at once. */
+#define SLICE_NS (700 * PP_NS_PER_US)
+
 void pp_waits_read(struct pp_waits_reading *reading)
 {
     pp_cpu_times_read(&reading->cpus, "");
@@ -39,13 +42,23 @@ static bool is_here(const struct pp_result *result)
 
 /* A server of another process of this machine works for us, on CPUs where our threads may wait for
  * it: what it had is known if it says so. */
-static bool server_time(const struct pp_result *result, uint64_t *ns)
+static uint64_t server_ns(const struct pp_result *result)
 {
-    *ns = 0;
-    if (result->peer == PP_PEER_OURS || !is_here(result))
-        return true;
-    *ns = result->server.usage.user_ns + result->server.usage.system_ns;
-    return pp_result_server_costs_known(result);
+    if (result->peer != PP_PEER_PINGPONG || !result->peer_costs_known || !is_here(result))
+        return 0;
+    return result->server.usage.user_ns + result->server.usage.system_ns;
+}
+
+/* One that does not say so gives the CPU back as soon as it has answered; who computes does so for
+ * a time slice. */
+static void judge_waiting_for_server(struct pp_result *result)
+{
+    struct pp_waiting *waiting = &result->waiting;
+
+    result->waits_for_server = result->peer != PP_PEER_OURS && is_here(result) &&
+                               !pp_result_server_costs_known(result);
+    if (result->waits_for_server && waiting->others_share > 0 && waiting->each_ns < SLICE_NS)
+        waiting->others_known = false;
 }
 
 void pp_waits_fill(struct pp_result *result, const struct pp_waits_reading *before,
@@ -57,13 +70,11 @@ void pp_waits_fill(struct pp_result *result, const struct pp_waits_reading *befo
     const unsigned of_clients = pp_clients_waiters(clients, waiters);
     const unsigned count = of_clients +
                            (servers ? pp_servers_waiters(servers, waiters + of_clients) : 0);
-    uint64_t server_ns;
-    const bool known = server_time(result, &server_ns);
 
     result->throttled = pp_throttled_between(&before->throttling, &after->throttling);
     result->waiting = pp_waiting_of(waiters, count, &before->cpus, &after->cpus, allowed,
-                                    server_ns + result->throttled.sum_ns);
-    result->waiting.others_known = result->waiting.known && known;
+                                    server_ns(result) + result->throttled.sum_ns);
+    judge_waiting_for_server(result);
     result->waits_of_server = result->waiting.others_who >= of_clients;
     /* The kernel adds up what each CPU was kept from; those that are busy are stopped together. */
     result->throttled.sum_ns /= cpus_of(waiters, count, pp_cpulist_count(allowed));

@@ -161,6 +161,8 @@ struct pp_waiting pp_waiting_of(const struct pp_waiter *threads, unsigned count,
         if (others_share > waiting.others_share) {
             waiting.others_share = others_share;
             waiting.others_who = i;
+            waiting.each_ns = thread->queue.waited_ns /
+                              (thread->queue.turns ? thread->queue.turns : 1);
         }
     }
     return waiting;

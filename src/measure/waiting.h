@@ -47,6 +47,7 @@ struct pp_waiting {
     bool others_known;
     double others_share; /* of the one that waited longest for others, at least */
     unsigned others_who; /* which thread that was */
+    uint64_t each_ns;    /* how long it waited each time, on average */
 };
 
 /* Of threads, count of them, of this process. allowed: the CPUs that those may use which are not

@@ -506,6 +506,18 @@ static void test_a_thread_that_waits_for_others_is_suspect_or_invalid(void **sta
     check_unknown(result, PP_REASON_STARVED);
 }
 
+/* It may be the server that the client waited for, which is part of what is measured. */
+static void test_waiting_that_may_be_for_the_server_is_suspect_at_most(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->waiting.others_share = 0.9;
+    result->waits_for_server = true;
+    check(result, PP_REASON_STARVED, PP_SUSPECT,
+          "other programs, or the server, had the CPU of a client thread, which waited for it for "
+          "90 %");
+}
+
 static void test_latencies_that_grow_until_the_end_are_invalid(void **state)
 {
     struct pp_result *result = *state;
@@ -778,6 +790,7 @@ int main(void)
         TEST(test_segments_sent_again_are_unknown_where_no_connection_is_left_to_ask),
         TEST(test_who_is_throttled_also_stands_still_which_is_no_other_reason),
         TEST(test_a_thread_that_waits_for_others_is_suspect_or_invalid),
+        TEST(test_waiting_that_may_be_for_the_server_is_suspect_at_most),
         TEST(test_latencies_that_grow_until_the_end_are_invalid),
         TEST(test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies),
         TEST(test_what_the_drain_has_answered_is_not_unanswered),

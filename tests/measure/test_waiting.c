@@ -202,6 +202,7 @@ static void test_the_thread_that_waited_longest_is_named(void **state)
 
     (void)state;
     assert_int_equal(waiting.others_who, 1);
+    assert_int_equal(waiting.each_ns, S / 2);
     assert_true(fabs(waiting.share - 0.5) < 1e-9);
 }
 

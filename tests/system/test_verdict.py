@@ -292,6 +292,22 @@ def test_two_others_on_the_clients_cpu_starve_it(pingpong, engine, tmp_path, two
     assert 0.05 < disturbance["starved_share"] <= disturbance["waiting_share"] <= 1, str(result)
 
 
+def test_two_others_on_the_cpu_of_the_client_of_a_foreign_server_starve_it(
+    pingpong, engine, tmp_path, two_cpus
+):
+    prefix = ("taskset", "-c", str(two_cpus[0]))
+    busy = ("timeout", "60", *prefix, sys.executable, "-c", "while True: pass")
+    with peers.Server() as server, subprocess.Popen(busy) as one, subprocess.Popen(busy) as two:
+        try:
+            args = ("-t", "1500ms", "--wait", "spin", "--engine", engine, *SUPPORTED)
+            result = measured_client(pingpong, tmp_path, server, *args, prefix=prefix)
+        finally:
+            one.terminate()
+            two.terminate()
+    text = result.has_reason("starved", "SUSPECT")
+    assert text.startswith("other programs, or the server, had the CPU of a client"), str(result)
+
+
 WAIT_FOR_EACH_OTHER = {
     "both on one CPU": ("-A", "{0},{0}", "--wait", "yield"),
     "both on one CPU, asleep": ("-A", "{0},{0}", "--wait", "block", "-c", "10"),
