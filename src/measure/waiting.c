@@ -15,7 +15,7 @@
 
 /* ---- one thread ---- */
 
-/* "ran waited turns", in ns; see proc_pid_schedstat(5). */
+/* "ran waited turns", in ns; see proc_pid_schedstat(5). A kernel that does not count says 0. */
 struct pp_runqueue pp_runqueue_of_thread(const char *root)
 {
     char path[PP_FILE_PATH_BYTES];
@@ -24,7 +24,7 @@ struct pp_runqueue pp_runqueue_of_thread(const char *root)
 
     pp_file_path(path, root, "/proc/thread-self/schedstat");
     if (!pp_file_line(path, line, sizeof line) ||
-        sscanf(line, "%llu %llu %llu", &ran, &waited, &turns) != 3)
+        sscanf(line, "%llu %llu %llu", &ran, &waited, &turns) != 3 || turns == 0)
         return (struct pp_runqueue){ 0 };
     return (
         struct pp_runqueue){ .known = true, .ran_ns = ran, .waited_ns = waited, .turns = turns };
@@ -54,7 +54,6 @@ static void free_time_add(struct pp_cpu_times *times, const char *line)
                &t[3], &t[4], &t[5], &t[6], &t[7]) != 9 ||
         cpu >= PP_WAITING_CPUS_MAX)
         return;
-    times->count++;
     times->free_ns[cpu] = (t[3] + t[4] + t[5] + t[6] + t[7]) * times->tick_ns;
 }
 
@@ -81,13 +80,13 @@ static uint64_t less(uint64_t from, uint64_t what)
     return from > what ? from - what : 0;
 }
 
-/* One that was taken offline has stepped back, and counts for nothing. A counter goes on by whole
- * ticks. */
+/* UINT64_MAX: unknown, as of one that is not listed. One that was taken offline has stepped back,
+ * and counts for nothing. A counter goes on by whole ticks. */
 static uint64_t free_on(const struct pp_cpu_times *before, const struct pp_cpu_times *after,
                         unsigned cpu)
 {
-    if (cpu >= PP_WAITING_CPUS_MAX)
-        return 0;
+    if (cpu >= PP_WAITING_CPUS_MAX || after->free_ns[cpu] == 0)
+        return UINT64_MAX;
     return less(after->free_ns[cpu], before->free_ns[cpu]) + after->tick_ns;
 }
 
@@ -98,12 +97,13 @@ static uint64_t free_between(const struct pp_cpu_times *before, const struct pp_
     uint64_t sum_ns = 0;
     unsigned cpu;
 
-    if (before->count == 0 || after->count == 0)
-        return UINT64_MAX;
     if (thread->cpu >= 0)
         return free_on(before, after, (unsigned)thread->cpu);
-    while (pp_cpulist_next(&list, &cpu))
-        sum_ns += free_on(before, after, cpu);
+    while (sum_ns < UINT64_MAX && pp_cpulist_next(&list, &cpu)) {
+        const uint64_t free_ns = free_on(before, after, cpu);
+
+        sum_ns = free_ns < UINT64_MAX ? sum_ns + free_ns : UINT64_MAX;
+    }
     return sum_ns ? sum_ns : UINT64_MAX;
 }
 

@@ -26,9 +26,9 @@ struct pp_runqueue pp_runqueue_between(const struct pp_runqueue *earlier,
 struct pp_cpu_times {
     uint64_t own_ns;                       /* CPU time of this process, on any CPU */
     uint64_t tick_ns;                      /* how exact free_ns is */
-    unsigned count;                        /* 0: nothing is known of the CPUs */
-    uint64_t free_ns[PP_WAITING_CPUS_MAX]; /* time in which no program had that CPU: idle, for
-                                              interrupts, or taken by the hypervisor */
+    uint64_t free_ns[PP_WAITING_CPUS_MAX]; /* of each: time in which no program had it, as it was
+                                              idle, for interrupts, or taken by the hypervisor; 0
+                                              of one that is unknown */
 };
 
 void pp_cpu_times_read(struct pp_cpu_times *times, const char *root);
