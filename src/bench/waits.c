@@ -35,9 +35,13 @@ static unsigned cpus_of(const struct pp_waiter *waiters, unsigned count, unsigne
     return allowed > 0 && cpus > allowed ? allowed : cpus;
 }
 
+/* The server may be on this machine, if in another namespace. */
 static bool is_here(const struct pp_result *result)
 {
-    return result->plan.target.path[0] || strcmp(result->route.interface, "lo") == 0;
+    return result->plan.target.path[0] || strcmp(result->route.interface, "lo") == 0 ||
+           strcmp(result->route.driver, "veth") == 0 ||
+           (result->peer == PP_PEER_PINGPONG &&
+            strcmp(result->peer_says.host, result->machine.host_name) == 0);
 }
 
 /* A server of another process of this machine works for us, on CPUs where our threads may wait for

@@ -11,6 +11,7 @@ import hosts
 import pytest
 from driver import wait_until
 from peers import Counts, begun, exactly, quantiles
+from results import measured, measured_quietly
 from services import program
 
 PORT = 3131  # nobody else is on these hosts
@@ -64,6 +65,16 @@ def sums_up(result, count):
     counts = Counts(result)
     assert counts.sent == count and counts.in_flight == 0, str(result)
     return counts
+
+
+def test_a_client_that_waits_for_a_server_of_another_namespace_is_not_starved(
+    pingpong, engine, near, far, server, tmp_path
+):
+    """They share the CPUs, as containers of one machine do."""
+    args = ("client", far.v4, "-T", "2", "-c", "4", "-t", "1s", "--engine", engine)
+    measure = lambda: measured(pingpong, tmp_path, *args, prefix=near.prefix, free_port=False)
+    result = measured_quietly(lambda result: "starved" not in result.reasons, measure)
+    assert "starved" not in result.reasons, str(result)
 
 
 # ---- every way between them -----------------------------------------------------------------
