@@ -217,10 +217,11 @@ static void judge_clock(struct pp_verdict *verdict, const struct pp_result *resu
             pp_format_us(text, (double)result->clock_reading_ns));
 }
 
-/* Of time that our own threads were kept from working. */
+/* Of time that our own threads were kept from working. In a short run one turn of others is a large
+ * share, and nothing unusual. */
 static enum pp_verdict_level taken_level(double taken_ns, double of_ns)
 {
-    return taken_ns >= TAKEN_SHARE * of_ns ? PP_INVALID : PP_SUSPECT;
+    return taken_ns >= TAKEN_SHARE * fmax(of_ns, PP_NS_PER_S) ? PP_INVALID : PP_SUSPECT;
 }
 
 /* What a quota has done has a reason of its own. */
@@ -256,9 +257,11 @@ static void judge_starved(struct pp_verdict *verdict, const struct pp_result *re
 {
     const double share = result->waiting.others_share;
     const bool may_be_server = result->waits_for_server;
+    const double duration_ns = (double)result->duration_ns;
 
     if (is_known(verdict, PP_REASON_STARVED, result->waiting.others_known) && share > STARVED_SHARE)
-        add(verdict, PP_REASON_STARVED, may_be_server ? PP_SUSPECT : taken_level(share, 1),
+        add(verdict, PP_REASON_STARVED,
+            may_be_server ? PP_SUSPECT : taken_level(share * duration_ns, duration_ns),
             "other programs%s had the CPU of a %s thread, which waited for it for %.0f %% of the "
             "time",
             may_be_server ? ", or the server," : "", result->waits_of_server ? "server" : "client",

@@ -466,6 +466,17 @@ static void test_a_client_that_stood_still_is_suspect_or_invalid(void **state)
     check(result, PP_REASON_STOPPED, PP_INVALID, "for 750 ms");
 }
 
+static void test_a_short_run_is_not_invalid_for_one_turn_of_others(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->duration_ns = 10 * PP_NS_PER_MS;
+    result->waiting.others_share = 0.9;
+    check(result, PP_REASON_STARVED, PP_SUSPECT, "for 90 % of the time");
+    result->duration_ns = 500 * PP_NS_PER_MS;
+    check(result, PP_REASON_STARVED, PP_INVALID, "for 90 % of the time");
+}
+
 static void test_what_a_quota_has_taken_is_suspect_or_invalid(void **state)
 {
     struct pp_result *result = *state;
@@ -779,6 +790,7 @@ int main(void)
         TEST(test_segments_sent_again_are_suspect_from_one_in_a_thousand_on),
         TEST(test_the_level_is_that_of_the_worst_reason),
         TEST(test_a_client_that_stood_still_is_suspect_or_invalid),
+        TEST(test_a_short_run_is_not_invalid_for_one_turn_of_others),
         TEST(test_what_a_quota_has_taken_is_suspect_or_invalid),
         TEST(test_less_than_a_second_is_short_unless_a_count_was_asked_for),
         TEST(test_fewer_than_ten_slices_are_short),

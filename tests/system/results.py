@@ -71,6 +71,11 @@ class Measured:
         """The reasons that are more than a note."""
         return {name for name, reason in self.reasons.items() if reason["level"] != "VALID"}
 
+    @property
+    def invalid(self):
+        """The reasons that are as bad as can be."""
+        return {name for name, reason in self.reasons.items() if reason["level"] == "INVALID"}
+
     def has_reason(self, name, level):
         """And the text names it, too."""
         assert name in self.reasons, f"no {name} in\n{self}"
