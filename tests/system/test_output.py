@@ -19,7 +19,7 @@ RATE = [r"[\d,]+\.\d\d roundtrips/s", r"[\d,]+\.\d\d seconds total"]
 COST = r" +[\d.]+ +[\d.]+ +[\d.]+ +\d+\.\d\d +\d+\.\d\d"
 TAIL = [
     r"",
-    r"20,000 round trips, every byte checked · (?:VALID|SUSPECT)",
+    r"20,000 round trips, every byte checked · (?:VALID|SUSPECT|INVALID)",
     *RATE,
     r"",
     r"RTT µs +min +mean +p50 +p90 +p99 +p99\.9 +max",
@@ -37,7 +37,7 @@ SIDE = (
 
 
 def assert_lines(result, patterns):
-    varying = rf"SUSPECT: |note: |not judged, as it is unknown: |{ESTIMATE}"
+    varying = rf"SUSPECT: |INVALID: |note: |not judged, as it is unknown: |{ESTIMATE}"
     lines = [line for line in result.ok().lines if not re.match(varying, line)]
     assert len(lines) == len(patterns), str(result)
     for line, pattern in zip(lines, patterns):

@@ -98,10 +98,10 @@ def long_run(pingpong, *args, **options):
 
 def without_figures(text):
     """Words alone, without what is not said of each run."""
-    text = re.sub(r"^(?:note|SUSPECT): .*\n(?:  [^ ].*\n)*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^(?:note|SUSPECT|INVALID|not judged[^:]*): .*\n(?:  [^ ].*\n)*", "", text, flags=re.MULTILINE)
     text = re.sub(rf"^{ESTIMATE}.*\n|^  measured", "", text, flags=re.MULTILINE)
-    text = re.sub(r"(?: · |\n  )(?:other programs|steal) [\d.]+ %", "", text)
-    text = re.sub(r" · (?:VALID|SUSPECT)$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(?: · |\n  )(?:other programs|steal|of that for others) [\d.]+ %", "", text)
+    text = re.sub(r" · (?:VALID|SUSPECT|INVALID)$", "", text, flags=re.MULTILINE)
     return re.sub(r" +", " ", re.sub(r"[+-]?[\d.,]+|n/a", "N", text))
 
 
