@@ -314,13 +314,12 @@ static const char *behind(const char *path, const char *mounted)
 
 /* "31 23 0:28 /what /where options - cgroup2 cgroup2 rw" or "... - cgroup cgroup rw,cpu,cpuacct" of
  * proc_pid_mountinfo(5). */
-static bool is_mount_of(const struct group *group, const char *line, char *what, char *where)
+static bool is_mount_of(const struct group *group, const char *line)
 {
     const char *behind_options = strstr(line, " - ");
     char type[32], options[256];
 
-    if (!behind_options || sscanf(behind_options, " - %31s %*s %255s", type, options) != 2 ||
-        sscanf(line, "%*s %*s %*s %255s %255s", what, where) != 2)
+    if (!behind_options || sscanf(behind_options, " - %31s %*s %255s", type, options) != 2)
         return false;
     if (group->v2)
         return strcmp(type, "cgroup2") == 0;
@@ -337,8 +336,10 @@ static void group_mount_find(struct group *group, const char *root, const char *
 
     (void)snprintf(where, sizeof where, "/sys/fs/cgroup%s", group->v2 ? "" : "/cpu");
     pp_file_lines_open(&lines, pp_file_path(file, root, "/proc/self/mountinfo"));
-    while ((line = pp_file_lines_next(&lines)) && !is_mount_of(group, line, what, where))
+    while ((line = pp_file_lines_next(&lines)) && !is_mount_of(group, line))
         continue;
+    if (line)
+        (void)sscanf(line, "%*s %*s %*s %255s %255s", what, where);
     pp_file_lines_close(&lines);
     (void)snprintf(group->mount, sizeof group->mount, "%s", where);
     (void)snprintf(group->path, sizeof group->path, "%s", behind(path, what));

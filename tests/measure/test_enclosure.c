@@ -218,6 +218,10 @@ static void test_a_group_is_found_where_it_is_mounted(void **state)
     tree_write(*state, "/proc/self/mountinfo", "31 1 0:29 / /unified rw - cgroup2 cgroup2 rw\n");
     tree_write(*state, "/unified/cpu.max", "30000 100000\n");
     check_limit(*state, 0.3);
+    tree_write(*state, "/proc/self/mountinfo", "31 1 0:29 / /sys rw - sysfs sysfs rw\n");
+    check_limit(*state, 0);
+    tree_write(*state, "/sys/fs/cgroup/cpu.max", "20000 100000\n");
+    check_limit(*state, 0.2);
 }
 
 /* ---- what the limit has done ---- */
