@@ -3,6 +3,7 @@
 #define PP_BENCH_PLAN_H
 
 #include "base/error.h"
+#include "bench/gate.h"
 #include "bench/limits.h"
 #include "bench/pace.h"
 #include "bench/sizes.h"
@@ -102,8 +103,10 @@ struct pp_plan {
     uint64_t seed;
     bool hello;                   /* ask the server who it is */
     enum pp_verdict_level strict; /* a result of this level is a failure; PP_VALID: none is */
-    uint64_t interval_ns;         /* how often to report meanwhile; 0: never */
-    bool quantiles_given;         /* they were asked for */
+    unsigned gate_count;          /* conditions that make a result a failure */
+    struct pp_gate gates[PP_GATES_MAX];
+    uint64_t interval_ns; /* how often to report meanwhile; 0: never */
+    bool quantiles_given; /* they were asked for */
     unsigned quantile_count;
     double quantiles[PP_PLAN_QUANTILES_MAX]; /* of the latencies, to report: 0 to 1 */
 

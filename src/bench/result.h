@@ -90,6 +90,7 @@ struct pp_result {
     struct pp_throttled throttled; /* sum_ns: of one CPU, on average */
     struct pp_steadiness steadiness;
     struct pp_verdict verdict;
+    struct pp_gate_outcome gates[PP_GATES_MAX]; /* of the plan's */
 };
 
 /* A part of a measurement that is still going on: what has come since the part before it. */

@@ -149,6 +149,8 @@ static void read_name(struct pp_cli_args *args, struct pp_cli_arg *arg, const ch
 {
     *arg = (struct pp_cli_arg){ .name = text, .name_bytes = strcspn(text, "=") };
     find_name(arg, args->jobs);
+    if (arg->kind == PP_CLI_ARG_OPTION && strcmp(arg->option->name, "fail-if") == 0)
+        args->condition = arg->option;
     if (text[arg->name_bytes])
         arg->value = text + arg->name_bytes + 1;
     else if (!arg->option)
@@ -157,8 +159,21 @@ static void read_name(struct pp_cli_args *args, struct pp_cli_arg *arg, const ch
         arg->value = value_of(args, arg->option);
 }
 
+/* What follows a condition and has such a sign in it is another one, and no address. */
+static bool read_condition(struct pp_cli_args *args, struct pp_cli_arg *arg, const char *text)
+{
+    if (!args->condition || !strpbrk(text, "<>"))
+        return false;
+    *arg = (struct pp_cli_arg){
+        .kind = PP_CLI_ARG_OPTION, .option = args->condition, .name = text, .value = text
+    };
+    return true;
+}
+
 static void read_word(struct pp_cli_args *args, struct pp_cli_arg *arg, const char *text)
 {
+    if (read_condition(args, arg, text))
+        return;
     args->words++;
     *arg = (struct pp_cli_arg){ .kind = PP_CLI_ARG_WORD, .name = text, .name_bytes = strlen(text) };
 }

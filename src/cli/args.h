@@ -7,11 +7,12 @@
 struct pp_cli_args {
     int argc;
     char **argv;
-    unsigned jobs;       /* whose meaning an option has that has several: a set */
-    int at;              /* the next argument */
-    const char *letters; /* what is left of one such as "-qv" */
-    bool words_only;     /* "--" has been seen */
-    unsigned words;      /* so far */
+    unsigned jobs;                         /* whose meaning an option has that has several: a set */
+    int at;                                /* the next argument */
+    const char *letters;                   /* what is left of one such as "-qv" */
+    bool words_only;                       /* "--" has been seen */
+    unsigned words;                        /* so far */
+    const struct pp_cli_option *condition; /* --fail-if, once it has been seen */
 };
 
 enum pp_cli_arg_kind {

@@ -193,7 +193,8 @@ static void put_exit_status(FILE *out, bool serves)
                   "*1*: the run failed; one line says what was wrong and what to do ++\n"
                   "*2*: the command line makes no sense ++\n"
                   "*3*: with *--strict*, an INVALID result, such as a rate that was not held; "
-                  "with *--strict=suspect*, a SUSPECT one, too ++\n"
+                  "with *--strict=suspect*, a SUSPECT one, too; or one that meets a condition of "
+                  "*--fail-if* ++\n"
                   "*4*: an engine or a feature that was asked for cannot be had here ++\n"
                   "*5*: an answer was wrong ++\n"
                   "*129*, *130*, *131*, *143*: interrupted%s\n\n",
@@ -234,6 +235,8 @@ static const struct example run_examples[] = {
     { "pingpong --engine io_uring --server-engine epoll", "An engine for each side" },
     { "pingpong -R 20k -t 10s --strict",
       "An open loop: 20,000 messages a second for ten seconds, and status 3 if that was not held" },
+    { "pingpong -t 10s --fail-if 'p99>200us' 'rate<50k'",
+      "For CI: status 3 if half of a promise is broken, and a line that says which" },
     { "pingpong -u -H unix:/tmp/pp.sock", "Datagrams over a Unix socket" },
     { NULL, NULL },
 };

@@ -5,9 +5,11 @@
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
+#include "report/figures.h"
 #include "report/progress.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 struct measurement {
     struct pp_plan plan;
@@ -51,12 +53,35 @@ static void warn_of_verdict(const struct pp_verdict *verdict)
                           verdict->reasons[i].text, pp_reason_cure(verdict->reasons[i].id));
 }
 
+static int check_gates(const struct pp_result *result, struct pp_error *err)
+{
+    unsigned failed = 0, first = 0;
+    char text[PP_FIGURES_TEXT_BYTES], more[64] = "";
+
+    for (unsigned i = result->plan.gate_count; i-- > 0;)
+        if (result->gates[i].failed) {
+            first = i;
+            failed++;
+        }
+    if (failed == 0)
+        return 0;
+    if (failed > 1)
+        (void)snprintf(more, sizeof more, ", and %u more of %u conditions", failed - 1,
+                       result->plan.gate_count);
+    return pp_error_set(err, PP_ERROR_GATE, -ERANGE, "--fail-if %s%s",
+                        pp_figures_gate_text(text, result, first), more);
+}
+
 /* Who ends a run early asks for what there is so far, and not for a judgement of it. */
 static int judge(const struct pp_result *result, struct pp_error *err)
 {
     const enum pp_verdict_level level = result->verdict.level;
 
-    if (result->plan.strict == PP_VALID || result->signal || level < result->plan.strict)
+    if (result->signal)
+        return 0;
+    if (check_gates(result, err) < 0)
+        return -ERANGE;
+    if (result->plan.strict == PP_VALID || level < result->plan.strict)
         return 0;
     if (result->rate_missed)
         return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
@@ -93,6 +118,7 @@ static int run_and_report(struct measurement *measurement, struct pp_error *err)
     ret = pp_run(&measurement->plan, &hooks, &measurement->result, &error);
     if (measurement->screen.bar_columns)
         pp_progress_clear(stderr);
+    pp_figures_judge(&measurement->result);
     if (ret == 0)
         ret = judge(&measurement->result, &error);
     written = write_result(measurement, &error, err);

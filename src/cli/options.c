@@ -6,6 +6,7 @@
 #include "base/format.h"
 #include "base/number.h"
 #include "cli/table.h"
+#include "report/figures.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -688,6 +689,29 @@ static int set_percentiles(struct pp_cli *cli, const char *value, struct pp_erro
     return 0;
 }
 
+/* One or several, with commas or spaces between them. */
+static int set_fail_if(struct pp_cli *cli, const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    int ret = *value ? 0 : -EINVAL;
+
+    while (ret == 0 && *value) {
+        const size_t bytes = strcspn(value, ", ");
+        struct pp_gate *gate = &plan->gates[plan->gate_count];
+
+        if (bytes > 0 && plan->gate_count == PP_GATES_MAX)
+            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                                "--fail-if takes 16 conditions at most");
+        if (bytes > 0)
+            ret = pp_gate_parse(gate, value, bytes, err);
+        if (bytes > 0 && ret == 0)
+            ret = pp_figure_check(gate->figure, err);
+        plan->gate_count += bytes > 0 && ret == 0;
+        value += bytes + (value[bytes] != '\0');
+    }
+    return ret;
+}
+
 static int set_quiet(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     (void)value;
@@ -900,6 +924,13 @@ const struct pp_cli_option pp_cli_options[] = {
       "the percentiles of the RTT to show, as 50,99,99.99\n"
       "(50,90,99,99.9)",
       set_percentiles },
+    { 0, "fail-if", NULL, "CONDITION", PP_CLI_RESULT, RUN | CLIENT,
+      "figures with <, <=, >, >=, == or != and a limit, such as 'p99>200us'",
+      "status 3 if the result meets it: 'p99>200us',\n"
+      "'rate<50k', 'loss>0.1%', and other figures by their\n"
+      "names in --json; several may follow, each in quotes.\n"
+      "One that is n/a fails",
+      set_fail_if },
     { 'J', "json", NULL, "[FILE.json]", PP_CLI_RESULT, RUN | CLIENT,
       "the name of a file, or - for standard output",
       "everything as JSON; without a FILE, or with -, it goes\n"

@@ -89,6 +89,7 @@ static void heads(struct row *row, const struct pp_plan *plan)
     static const char *const after[] = { "verdict",
                                          "reasons",
                                          "partial",
+                                         "failed_if",
                                          "client_cpu_user_ns",
                                          "client_cpu_system_ns",
                                          "server_cpu_user_ns",
@@ -165,6 +166,19 @@ static void reasons_cell(struct row *row, const struct pp_verdict *verdict)
     text(row, names);
 }
 
+/* The conditions that the result meets, or that could not be looked at. */
+static void gates_cell(struct row *row, const struct pp_result *result)
+{
+    char names[PP_GATES_MAX * PP_GATE_TEXT_BYTES] = "";
+    size_t used = 0;
+
+    for (unsigned i = 0; i < result->plan.gate_count; i++)
+        if (result->gates[i].failed)
+            used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? " " : "",
+                                     result->plan.gates[i].text);
+    text(row, names);
+}
+
 static void cost_cells(struct row *row, const struct pp_result *result)
 {
     const struct pp_result_side *client = &result->client, *server = &result->server;
@@ -224,7 +238,8 @@ static void csv_interval(struct pp_report *report, const struct pp_result *resul
     count_cells(&row, &interval->counts, interval->in_flight, interval->length_ns);
     latency_cells(&row, &interval->rtt_latency, true);
     latency_cells(&row, &interval->response_latency, result->plan.rate > 0);
-    empty(&row); /* verdict, reasons, partial: of the whole */
+    empty(&row); /* verdict, reasons, partial, failed_if: of the whole */
+    empty(&row);
     empty(&row);
     empty(&row);
     for (unsigned i = 0; i < COST_CELLS; i++)
@@ -251,6 +266,7 @@ static int csv_end(struct pp_report *report, const struct pp_result *result,
     text(&row, pp_verdict_level_name(result->verdict.level));
     reasons_cell(&row, &result->verdict);
     number(&row, "%d", result->partial);
+    gates_cell(&row, result);
     cost_cells(&row, result);
     run_cells(&row, result);
     end_row(&row);

@@ -1,6 +1,7 @@
 /* The histograms of all intervals, for HdrHistogram's tools. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "report/figures.h"
 #include "report/hlog.h"
 #include "report/report.h"
 
@@ -59,9 +60,13 @@ static void hlog_interval(struct pp_report *report, const struct pp_result *resu
 static int hlog_end(struct pp_report *report, const struct pp_result *result,
                     const struct pp_error *error, struct pp_error *err)
 {
+    char text[PP_FIGURES_TEXT_BYTES];
+
     (void)error;
     (void)err;
     begin_log(report, result);
+    for (unsigned i = 0; i < result->plan.gate_count; i++)
+        (void)fprintf(report->out, "#[Fail if %s]\n", pp_figures_gate_text(text, result, i));
     return 0;
 }
 

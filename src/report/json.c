@@ -248,6 +248,33 @@ static json_t *figures(const struct pp_result *result)
                      spread(result), "costs", costs(result), "tcp", tcp(result));
 }
 
+json_t *pp_json_figures(const struct pp_result *result)
+{
+    return joined(figures(result),
+                  json_pack("{s:o}", "disturbance",
+                            result->measured ? pp_json_disturbance(result) : json_null()));
+}
+
+static json_t *gate(const struct pp_gate *gate_, const struct pp_gate_outcome *outcome)
+{
+    return json_pack("{s:o, s:o, s:o, s:b}", "condition", pp_json_text(gate_->text), "figure",
+                     pp_json_text(gate_->figure), "value",
+                     outcome->known ? json_real(outcome->value) : json_null(), "failed",
+                     (int)outcome->failed);
+}
+
+static json_t *gates(const struct pp_result *result)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; array && i < result->plan.gate_count; i++)
+        if (json_array_append_new(array, gate(&result->plan.gates[i], &result->gates[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 static json_t *head(const struct pp_result *result)
 {
     return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format", "pingpong-result",
@@ -260,11 +287,12 @@ static json_t *head(const struct pp_result *result)
 
 static json_t *tail(const struct pp_result *result, const struct pp_error *error)
 {
-    return json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "started",
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "started",
                      result->measured ? wall_time(result->wall_start_ns) : json_null(),
                      "started_unix_ns", pp_json_ns(result->wall_start_ns, result->measured),
-                     "verdict", pp_json_verdict(&result->verdict), "partial", (int)result->partial,
-                     "signal", result->signal ? json_integer(result->signal) : json_null(), "error",
+                     "verdict", pp_json_verdict(&result->verdict), "gates", gates(result),
+                     "partial", (int)result->partial, "signal",
+                     result->signal ? json_integer(result->signal) : json_null(), "error",
                      error_of(error), "disturbance",
                      result->measured ? pp_json_disturbance(result) : json_null());
 }

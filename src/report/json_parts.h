@@ -19,6 +19,9 @@ json_t *pp_json_route(const struct pp_result *result);
 json_t *pp_json_disturbance(const struct pp_result *result);
 json_t *pp_json_latency(const struct pp_latency *latency);
 json_t *pp_json_verdict(const struct pp_verdict *verdict);
+
+/* All of a result that is measured: what figures are looked up in by name. */
+json_t *pp_json_figures(const struct pp_result *result);
 json_t *pp_json_counts(const struct pp_client_counts *counts, uint64_t in_flight);
 
 #endif

@@ -1,6 +1,7 @@
 #include "report/text.h"
 
 #include "base/format.h"
+#include "report/figures.h"
 #include "report/table.h"
 #include "report/text_parts.h"
 
@@ -346,6 +347,19 @@ static void side_line(FILE *out, const struct pp_report_style *style, const char
 }
 
 /* In one piece, however wide, so that it can be searched for. */
+static void gates_line(FILE *out, const struct pp_report_style *style,
+                       const struct pp_result *result)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+    char text[PP_FIGURES_TEXT_BYTES];
+
+    for (unsigned i = 0; i < result->plan.gate_count; i++)
+        pp_line_field(&line, "%s%s", i == 0 ? "fail if  " : "",
+                      pp_figures_gate_text(text, result, i));
+    if (result->plan.gate_count > 0)
+        pp_line_end(&line);
+}
+
 static void identity_line(FILE *out, const struct pp_result *result)
 {
     const struct pp_client_counts *counts = &result->counts;
@@ -453,6 +467,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     tcp_line(out, style, result);
     if (result->measured && (style->verbose || !result->waiting.known)) /* that is not usual */
         unknown_line(out, style, result);
+    gates_line(out, style, result);
     if (!style->verbose)
         return;
     if (pp_result_client_costs_known(result))

@@ -246,7 +246,8 @@ static void check_example(char *line)
         end = line + strcspn(line, quoted ? "'" : " ");
         assert_true(argc <= ARGS_MAX);
         argv[argc++] = line;
-        line = end + strspn(end, "' ");
+        line = end + (*end != '\0' && quoted);
+        line += strspn(line, " ");
         *end = '\0';
     }
     assert_string_equal(argv[0], name);
