@@ -71,6 +71,7 @@ struct client_thread {
 
 struct pp_clients {
     struct pp_clients_options options;
+    struct pp_io_loop *loop; /* the coordinator's */
     struct pp_io_op event_op;
     struct pp_phase phase;
     struct pp_budget budget;
@@ -90,7 +91,7 @@ struct pp_clients {
 
 static void wake_coordinator(struct client_thread *thread)
 {
-    pp_io_wake(thread->clients->options.loop, &thread->clients->event_op);
+    pp_io_wake(thread->clients->loop, &thread->clients->event_op);
 }
 
 static void tell(struct client_thread *thread, enum event event)
@@ -430,12 +431,12 @@ void pp_clients_release(struct pp_clients *clients)
 {
     clients->released = true;
     command_all(clients, COMMAND_END);
-    pp_io_cancel(clients->options.loop, &clients->event_op);
+    pp_io_cancel(clients->loop, &clients->event_op);
 }
 
 void pp_clients_abandon(struct pp_clients *clients, int code)
 {
-    (void)pp_loop_broken(clients->options.loop, code, &clients->error);
+    (void)pp_loop_broken(clients->loop, code, &clients->error);
     pp_client_interrupt(clients->threads[0].client); /* a command would not reach it */
     pp_clients_interrupt(clients);
     pp_clients_disconnect(clients, false);
@@ -732,25 +733,20 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         .on_finished = on_finished,
         .on_disconnected = on_disconnected,
     };
-    char refused[PP_REFUSED_BYTES];
-    int ret = 0;
+    int ret;
 
     thread->clients = clients;
-    thread->begun = clients->begun;
+    thread->loop = options.loop = clients->options.loops[i];
+    if (i > 0)
+        clients->options.loops[i] = NULL;
     ret = recordings_open(clients, thread, err);
     if (ret < 0)
         return ret;
+    thread->begun = clients->begun;
     options.rtt = &thread->recordings[0]->rtt;
     options.response = plan->rate > 0 ? &thread->recordings[0]->response : NULL;
     options.late = &thread->recordings[0]->late;
-    if (i > 0)
-        ret = pp_loop_open(&thread->loop, plan, plan->client_engine, clients->count, refused, err);
-    else
-        thread->loop = clients->options.loop;
-    options.loop = thread->loop;
-    if (ret == 0)
-        ret = pp_client_open(&thread->client, &options, err);
-    return ret;
+    return pp_client_open(&thread->client, &options, err);
 }
 
 static int threads_open(struct pp_clients *clients, struct pp_error *err)
@@ -769,14 +765,14 @@ static int threads_start(struct pp_clients *clients, struct pp_error *err)
 {
     int ret = 0;
 
-    pp_io_wake_wait(clients->options.loop, &clients->event_op, on_event);
+    pp_io_wake_wait(clients->loop, &clients->event_op, on_event);
     for (unsigned i = 0; i < clients->count && ret == 0; i++) {
         struct client_thread *thread = &clients->threads[i];
 
         pp_io_wake_wait(thread->loop, &thread->command_op, on_command);
         if (i > 0) {
             ret = pp_worker_start(&thread->worker, thread->loop,
-                                  clients->options.plan->client_cpus[i], clients->options.loop,
+                                  clients->options.plan->client_cpus[i], clients->loop,
                                   &clients->event_op, err);
             thread->started = ret == 0;
         }
@@ -805,6 +801,7 @@ int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *op
     if (!clients)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u client threads", count);
     clients->options = *options;
+    clients->loop = options->loops[0];
     clients->count = count;
     clients->begun = 1;
     ret = threads_open(clients, err);

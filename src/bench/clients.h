@@ -12,7 +12,8 @@
 struct pp_clients;
 
 struct pp_clients_options {
-    struct pp_io_loop *loop;         /* the coordinator's */
+    struct pp_io_loop **loops;       /* one a client thread: the first is the coordinator's, the
+                                        others become the clients' own, and NULL here */
     const struct pp_plan *plan;      /* must outlive the clients, as all that follows */
     const struct pp_io_addr *addr;   /* of the server */
     const struct pp_io_addr *source; /* to send from; NULL: any */
@@ -30,7 +31,7 @@ struct pp_clients_options {
     void (*on_disconnected)(void *owner); /* all of them */
 };
 
-/* Opens the loops of the other threads and starts these. After an error the coordinator's loop is
+/* Starts the other threads. After an error the coordinator's loop is
  * good for nothing but to be closed. */
 int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *options,
                     struct pp_error *err);

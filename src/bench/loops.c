@@ -56,22 +56,40 @@ static struct pp_io_options options_of(const struct pp_plan *plan, unsigned shar
     };
 }
 
-int pp_loop_open(struct pp_io_loop **out, const struct pp_plan *plan, const char *engine,
-                 unsigned shares, char refused[PP_REFUSED_BYTES], struct pp_error *err)
+/* All or none. */
+static int open_all(struct pp_io_loop **loops, unsigned count, const struct pp_io_options *options,
+                    struct pp_error *err)
 {
-    struct pp_io_options options = options_of(plan, shares);
+    unsigned opened = 0;
+    int ret = 0;
+
+    while (ret == 0 && opened < count) {
+        ret = pp_io_loop_open(&loops[opened], options, err);
+        opened += ret == 0;
+    }
+    while (ret < 0 && opened > 0) {
+        pp_io_loop_close(loops[--opened]);
+        loops[opened] = NULL;
+    }
+    return ret;
+}
+
+int pp_loops_open(struct pp_io_loop **loops, unsigned count, const struct pp_plan *plan,
+                  const char *engine, char refused[PP_REFUSED_BYTES], struct pp_error *err)
+{
+    struct pp_io_options options = options_of(plan, count);
     const char *names[PP_IO_ENGINES_MAX];
     int ret = -ENOSYS;
 
     options.engine = engine;
     if (strcmp(engine, "auto") != 0)
-        return pp_io_loop_open(out, &options, err);
+        return open_all(loops, count, &options, err);
     pp_io_engine_list(options.connections, names);
     for (unsigned i = 0; names[i]; i++) {
         struct pp_error why = { 0 };
 
         options.engine = names[i];
-        ret = pp_io_loop_open(out, &options, &why);
+        ret = open_all(loops, count, &options, &why);
         if (ret >= 0)
             return ret;
         if (i == 0)

@@ -8,11 +8,12 @@
 
 #define PP_REFUSED_BYTES 400
 
-/* Opens a loop for a share of the plan's connections, on the engine asked for, or with "auto" on
- * the best one that works here. refused says why auto could not take the one that it prefers; it is
- * left alone if it could. */
-int pp_loop_open(struct pp_io_loop **out, const struct pp_plan *plan, const char *engine,
-                 unsigned shares, char refused[PP_REFUSED_BYTES], struct pp_error *err);
+/* Opens a loop for each of the count threads of a side, which have equal shares of the plan's
+ * connections, on the engine asked for, or with "auto" on the best one that works here: all on the
+ * same one, or a result would say what it was not. refused says why auto could not take the one
+ * that it prefers; it is left alone if it could. After an error none is open. */
+int pp_loops_open(struct pp_io_loop **loops, unsigned count, const struct pp_plan *plan,
+                  const char *engine, char refused[PP_REFUSED_BYTES], struct pp_error *err);
 
 /* A loop that only waits, for wakes and jobs: as small as can be, and it never looks again and
  * again. */

@@ -52,8 +52,9 @@ struct run {
     enum stage stage;
     struct pp_error error; /* of the coordinator itself */
 
-    struct pp_io_loop *loop;
-    struct pp_servers *servers; /* NULL: they are elsewhere */
+    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX]; /* of the client threads */
+    struct pp_io_loop *loop;                       /* the first of them, which coordinates */
+    struct pp_servers *servers;                    /* NULL: they are elsewhere */
     struct pp_clients *clients;
     struct pp_pattern out, in;
     struct pp_io_addr source;
@@ -863,7 +864,7 @@ static int run_clients(struct run *run, struct pp_error *err)
     const struct pp_io_addr *source = source_of(run, err, &ret);
     const uint64_t begun_ns = pp_clock_now_ns();
     struct pp_clients_options options = {
-        .loop = run->loop,
+        .loops = run->loops,
         .plan = run->plan,
         .addr = &run->result->addr,
         .source = source,
@@ -919,8 +920,9 @@ static int open_all(struct run *run, struct pp_error *err)
     int ret = descriptors < 0 ? descriptors : open_patterns(run, err);
 
     if (ret == 0)
-        ret = pp_loop_open(&run->loop, plan, plan->client_engine, plan->client_threads, refused,
-                           err);
+        ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, refused,
+                            err);
+    run->loop = run->loops[0];
     if (ret == 0 && plan->job == PP_JOB_RUN)
         ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, refused, err);
     if (ret == 0)
@@ -973,7 +975,8 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
     pp_io_workers_close(run.writer);
     pp_memory_free(run.interval);
     pp_memory_free(run.scratch);
-    pp_io_loop_close(run.loop); /* before what it may still have under way */
+    for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++) /* before what they may have under way */
+        pp_io_loop_close(run.loops[i]);
     pp_clients_close(run.clients);
     pp_servers_close(run.servers);
     pp_pattern_close(&run.out);

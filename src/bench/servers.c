@@ -167,11 +167,13 @@ static int open_all(struct pp_servers *servers, uint32_t descriptors,
                     char refused[PP_REFUSED_BYTES], struct pp_error *err)
 {
     const struct pp_plan *plan = servers->plan;
+    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX] = { NULL };
     int ret = pp_pattern_open_random(&servers->pattern, 1, err);
 
-    for (unsigned i = 0; i < servers->count && ret == 0; i++)
-        ret = pp_loop_open(&servers->threads[i].loop, plan, plan->server_engine, servers->count,
-                           refused, err);
+    if (ret == 0)
+        ret = pp_loops_open(loops, servers->count, plan, plan->server_engine, refused, err);
+    for (unsigned i = 0; i < servers->count; i++)
+        servers->threads[i].loop = loops[i];
     if (ret == 0)
         ret = pp_address_find(&servers->addr, &plan->target, true, err);
     if (ret == 0 && serves_streams(plan))

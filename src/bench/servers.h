@@ -18,7 +18,7 @@ struct pp_servers_counts {
 
 /* Opens loops and sockets: on the plan's target for streams or for datagrams, and in a plan that
  * only serves a host and port, for both. plan must outlive the servers. refused is filled in as by
- * pp_loop_open(). */
+ * pp_loops_open(). */
 int pp_servers_open(struct pp_servers **out, const struct pp_plan *plan, uint32_t descriptors,
                     char refused[PP_REFUSED_BYTES], struct pp_error *err);
 

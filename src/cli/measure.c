@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 struct measurement {
     struct pp_plan plan;
@@ -21,10 +22,13 @@ struct measurement {
 static void on_begin(void *context, const struct pp_result *result)
 {
     struct measurement *measurement = context;
+    const bool two = result->peer == PP_PEER_OURS &&
+                     strcmp(result->client.engine_name, result->server.engine_name) != 0;
 
     if (result->refused_engine[0])
-        (void)fprintf(stderr, "pingpong: %s; running on engine %s\n", result->refused_engine,
-                      result->client.engine_name);
+        (void)fprintf(stderr, "pingpong: %s; running on engine %s%s%s\n", result->refused_engine,
+                      result->client.engine_name, two ? ", the server on " : "",
+                      two ? result->server.engine_name : "");
     pp_outputs_begin(&measurement->outputs);
 }
 

@@ -503,7 +503,7 @@ static inline void ready(struct fixture *f)
 
     decide(&f->plan);
     open_patterns(&f->plan, &f->out, &f->in);
-    if (pp_loop_open(&f->loop, &f->plan, f->engine, 1, refused, &err) < 0) {
+    if (pp_loops_open(&f->loop, 1, &f->plan, f->engine, refused, &err) < 0) {
         if (err.kind == PP_ERROR_UNAVAILABLE)
             skip();
         fail_msg("%s: %s", f->engine, err.text);

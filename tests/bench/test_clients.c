@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#include <sys/resource.h>
+
 #define CONNECTIONS_MAX 16
 #define SHORT_NS (20 * PP_NS_PER_MS)
 #define NONE (-1)
@@ -35,7 +37,7 @@ struct fixture {
     const char *engine;
     struct pp_plan plan;
     struct pp_pattern pattern;
-    struct pp_io_loop *loop;
+    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX];
     struct pp_clients *clients;
     struct pp_io_addr addr;
     int listen_fd;
@@ -253,7 +255,8 @@ static int teardown(void **state)
     pp_clients_close(f->clients);
     server_stop(f);
     in_time = hang_guard_stop();
-    pp_io_loop_close(f->loop);
+    for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
+        pp_io_loop_close(f->loops[i]);
     if (f->listen_fd >= 0)
         (void)close(f->listen_fd);
     pp_pattern_close(&f->pattern);
@@ -286,7 +289,7 @@ static void open_coordinator(struct fixture *f)
     if (pp_plan_check(&f->plan, &err) < 0 || pp_plan_decide(&f->plan, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(pp_pattern_open(&f->pattern, f->plan.send.text, f->plan.send.bytes, &err), 0);
-    if (pp_loop_open(&f->loop, &f->plan, f->engine, f->plan.client_threads, refused, &err) < 0) {
+    if (pp_loops_open(f->loops, f->plan.client_threads, &f->plan, f->engine, refused, &err) < 0) {
         if (err.kind == PP_ERROR_UNAVAILABLE)
             skip();
         fail_msg("%s", err.text);
@@ -297,7 +300,7 @@ static void open_coordinator(struct fixture *f)
 static int open_clients(struct fixture *f, struct pp_error *err)
 {
     const struct pp_clients_options options = {
-        .loop = f->loop,
+        .loops = f->loops,
         .plan = &f->plan,
         .addr = &f->addr,
         .out = &f->pattern,
@@ -331,7 +334,7 @@ static void add_stage(struct fixture *f, struct stage stage)
 static void run(struct fixture *f)
 {
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_int_equal(pp_clients_join(f->clients), 0);
     server_stop(f);
     assert_int_equal(f->disconnected, 1);
@@ -466,14 +469,14 @@ static void test_what_comes_after_a_phase_is_not_among_what_it_has_cost(void **s
     prepare(f, 2, 2);
     pp_clients_connect(f->clients);
     while (f->connected == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
     pp_clients_start(f->clients, 100, 0, true);
     while (f->finished == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
     spent = pp_clients_spent(f->clients);
     pp_clients_interrupt(f->clients);
     pp_clients_disconnect(f->clients, true);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_int_equal(pp_clients_join(f->clients), 0);
     assert_int_equal(f->finished, 1);
     assert_int_equal(pp_clients_spent(f->clients).io.turns, spent.io.turns);
@@ -527,16 +530,16 @@ static void test_a_phase_that_begins_after_an_interrupt_ends_at_once(void **stat
     prepare(f, 2, 4);
     pp_clients_connect(f->clients);
     while (f->connected == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
     pp_clients_interrupt(f->clients);
     while (f->finished == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
     pp_clients_start(f->clients, 1000, 0, true);
     while (f->finished == 1)
-        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
     assert_int_equal(pp_clients_counts(f->clients).sent, 0);
     pp_clients_disconnect(f->clients, true);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_int_equal(pp_clients_join(f->clients), 0);
     assert_int_equal(f->disconnected, 1);
 }
@@ -601,7 +604,7 @@ static void run_until_broken(struct fixture *f)
     prepare(f, 3, 3);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_true(pp_clients_join(f->clients) < 0);
     assert_int_equal(f->connected, 1);
     assert_int_equal(f->finished, 1);
@@ -636,7 +639,7 @@ static void test_an_engine_that_breaks_down_while_connecting_ends_the_run(void *
     prepare(f, 3, 3);
     break_engine(2);
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_true(pp_clients_join(f->clients) < 0);
     assert_int_equal(f->connected, 0);
     assert_int_equal(f->finished, 1);
@@ -652,7 +655,7 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
     prepare(f, threads, threads);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
-    ret = pp_io_loop_run(f->loop);
+    ret = pp_io_loop_run(f->loops[0]);
     assert_true(ret < 0);
     while (!f->broke_busy) /* what it has put there is about to be closed */
         (void)sched_yield();
@@ -662,8 +665,8 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
     assert_int_equal(f->disconnected, 0);
     check_spent(f, threads * BUSY_ROUNDS);
     check_broken(f);
-    pp_io_loop_close(f->loop);
-    f->loop = NULL;
+    pp_io_loop_close(f->loops[0]);
+    f->loops[0] = NULL;
 }
 
 static void test_when_the_coordinators_engine_breaks_down_all_can_be_closed(void **state)
@@ -702,36 +705,59 @@ static void test_to_disconnect_at_once_waits_for_nobody(void **state)
 static void test_clients_that_were_opened_and_closed_leave_nothing_behind(void **state)
 {
     struct fixture *f = *state;
+    const int before = open_descriptors();
     struct pp_error err = { 0 };
-    int before;
 
     f->plan.client_threads = 3;
     f->plan.connections = 3;
     open_coordinator(f);
-    before = open_descriptors();
     assert_int_equal(open_clients(f, &err), 0);
     pp_clients_release(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_int_equal(pp_clients_join(f->clients), 0);
     pp_clients_close(f->clients);
     f->clients = NULL;
-    assert_int_equal(open_descriptors(), before);
+    pp_io_loop_close(f->loops[0]);
+    f->loops[0] = NULL;
+    assert_int_equal(open_descriptors(), before + 1); /* the listener's */
 }
 
 static void test_threads_whose_engine_cannot_be_had_are_an_error(void **state)
 {
     struct fixture *f = *state;
+    char refused[PP_REFUSED_BYTES];
     struct pp_error err = { 0 };
-    int before;
+    const int before = open_descriptors();
 
-    f->plan.client_threads = 3;
-    f->plan.connections = 3;
-    open_coordinator(f);
-    before = open_descriptors();
-    f->plan.client_engine = "no such engine";
-    assert_true(open_clients(f, &err) < 0);
+    assert_true(pp_loops_open(f->loops, 3, &f->plan, "no such engine", refused, &err) < 0);
     assert_true(err.code < 0);
-    assert_null(f->clients);
+    assert_null(f->loops[0]);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* There are descriptors for some. */
+static void test_where_one_loop_cannot_be_had_none_is(void **state)
+{
+    struct fixture *f = *state;
+    const int before = open_descriptors();
+    char refused[PP_REFUSED_BYTES];
+    struct pp_error err = { 0 };
+    struct rlimit limit, low;
+    int each;
+
+    if (pp_loops_open(f->loops, 1, &f->plan, f->engine, refused, &err) < 0)
+        skip();
+    each = open_descriptors() - before;
+    pp_io_loop_close(f->loops[0]);
+    f->loops[0] = NULL;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = limit;
+    low.rlim_cur = (rlim_t)(before + 3 * each);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    assert_true(pp_loops_open(f->loops, 16, &f->plan, f->engine, refused, &err) < 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (unsigned i = 0; i < 16; i++)
+        assert_null(f->loops[i]);
     assert_int_equal(open_descriptors(), before);
 }
 
@@ -763,6 +789,7 @@ int main(void)
         ON_EACH_ENGINE(test_to_disconnect_at_once_waits_for_nobody),
         ON_EACH_ENGINE(test_clients_that_were_opened_and_closed_leave_nothing_behind),
         ON_EACH_ENGINE(test_threads_whose_engine_cannot_be_had_are_an_error),
+        ON_EACH_ENGINE(test_where_one_loop_cannot_be_had_none_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ struct echo {
 struct fixture {
     struct pp_plan plan;
     struct pp_pattern pattern;
-    struct pp_io_loop *loop;
+    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX];
     struct pp_clients *clients;
     struct pp_io_addr addr;
     int listen_fd;
@@ -153,7 +153,7 @@ static void on_split(void *owner)
     if (f->takes_late)
         return;
     if (f->taker) {
-        pp_io_work_start(f->taker, f->loop, &f->job, take_elsewhere, on_taken);
+        pp_io_work_start(f->taker, f->loops[0], &f->job, take_elsewhere, on_taken);
         return;
     }
     take(f, false);
@@ -214,7 +214,8 @@ static int teardown(void **state)
     pp_clients_close(f->clients);
     server_stop(f);
     in_time = hang_guard_stop();
-    pp_io_loop_close(f->loop);
+    for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
+        pp_io_loop_close(f->loops[i]);
     if (f->listen_fd >= 0)
         (void)close(f->listen_fd);
     pp_pattern_close(&f->pattern);
@@ -231,8 +232,8 @@ static void open_coordinator(struct fixture *f)
     if (pp_plan_check(&f->plan, &err) < 0 || pp_plan_decide(&f->plan, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(pp_pattern_open(&f->pattern, f->plan.send.text, f->plan.send.bytes, &err), 0);
-    if (pp_loop_open(&f->loop, &f->plan, f->plan.client_engine, f->plan.client_threads, refused,
-                     &err) == 0)
+    if (pp_loops_open(f->loops, f->plan.client_threads, &f->plan, f->plan.client_engine, refused,
+                      &err) == 0)
         return;
     if (err.kind == PP_ERROR_UNAVAILABLE)
         skip();
@@ -242,7 +243,7 @@ static void open_coordinator(struct fixture *f)
 static void open_clients(struct fixture *f, bool splits)
 {
     const struct pp_clients_options options = {
-        .loop = f->loop,
+        .loops = f->loops,
         .plan = &f->plan,
         .addr = &f->addr,
         .out = &f->pattern,
@@ -281,7 +282,7 @@ static void take_on_a_thread_of_its_own(struct fixture *f)
 static void run(struct fixture *f)
 {
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
     assert_int_equal(pp_clients_join(f->clients), 0);
     server_stop(f);
     if (pp_clients_error(f->clients)->code)

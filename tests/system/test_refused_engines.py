@@ -2,9 +2,13 @@
 next one, and says why."""
 
 import errno
+import os
 import re
+import signal
+import subprocess
 
 import pytest
+from driver import wait_until
 
 REFUSED = [errno.EPERM, errno.ENOSYS, errno.ENOMEM, errno.EACCES, errno.EINVAL, errno.EMFILE]
 NAMED = {errno.EPERM: "EPERM", errno.ENOSYS: "ENOSYS", errno.ENOMEM: "ENOMEM"}
@@ -93,3 +97,30 @@ def test_without_any_engine_the_reason_is_given(pingpong, deny):
     for connections in 1, 50:
         result = pingpong("-n", "100", "-c", connections, prefix=prefix)
         assert result.failed(4, "engine").out == "", str(result)
+
+
+def rings(run):
+    """How many of its descriptors are io_uring's."""
+    folder = f"/proc/{run.pid}/fd"
+    links = (os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
+    return sum("io_uring" in link for link in links)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who has limits")
+@pytest.mark.parametrize("limit_kib", [16, 32, 48, 64, 96, 128, 192, 256])
+def test_where_memory_is_short_all_threads_of_a_side_are_on_one_engine(pingpong, limit_kib):
+    """What io_uring locks counts for those who may not lock what they like."""
+    limit = limit_kib * 1024
+    become = ("setpriv", "--reuid", "65534", "--clear-groups")
+    prefix = ("prlimit", f"--memlock={limit}:{limit}", *become)
+    if subprocess.run([*become, "test", "-x", pingpong.path], check=False).returncode != 0:
+        pytest.skip("the program lies where others may not reach it")
+    args = ("-n", "1000G", "-c", "64", "-T", "4", "--server-engine", "epoll", "--wait", "block")
+    with pingpong.spawn(*args, prefix=prefix) as run:
+        run.learn_port()
+        wait_until(lambda: run.threads() >= 5, "the threads do not run")
+        assert rings(run) in (0, 4), str(run)
+        run.send(signal.SIGINT)
+        result = run.finish()
+    assert result.status == 130, str(result)
+    assert result.err.count("\n") <= 1, str(result)
