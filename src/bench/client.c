@@ -134,10 +134,11 @@ static void finish(struct pp_client *client)
         phase_over(client, PHASE_FINISHED);
 }
 
-/* The answer to a datagram that was given up is still worth waiting for. */
+/* The answer to a datagram that was given up, and has not come after all, is still worth waiting
+ * for. */
 static bool waits_for_lost(const struct pp_client *client)
 {
-    return client->phase.last && client->lost_sent_ns && client->live > 0 &&
+    return client->phase.last && client->counts.lost > 0 && client->live > 0 &&
            pp_clock_now_ns() < client->lost_sent_ns + pp_client_patience_ns(client);
 }
 

@@ -753,6 +753,7 @@ static void fill_counts(struct run *run)
     result->partial = result->signal || has_error(run) || run->ended_early ||
                       (!run->plan->time_ns && counts.received + counts.lost < run->plan->count);
     result->rate_missed = missed_rate(result);
+    pp_slices_end(&run->slices, counts.last_ns);
     if (run->plan->rate > 0)
         result->growth = pp_slices_growth(&run->slices, result->duration_ns);
     result->client_load = pp_clients_load(run->clients);

@@ -45,6 +45,12 @@ void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark)
         slices->marks[slices->count++] = *mark;
 }
 
+void pp_slices_end(struct pp_slices *slices, uint64_t end_ns)
+{
+    while (slices->count > 0 && slices->marks[slices->count - 1].at_ns > end_ns)
+        slices->count--;
+}
+
 static double rate_of(const struct pp_slices_mark *from, const struct pp_slices_mark *to)
 {
     return (double)(to->trips - from->trips) * 1e9 / (double)(to->at_ns - from->at_ns);

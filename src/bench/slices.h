@@ -37,6 +37,9 @@ void pp_slices_begin(struct pp_slices *slices);
  * one. */
 void pp_slices_note(struct pp_slices *slices, const struct pp_slices_mark *mark);
 
+/* What came after end_ns belongs to no slice: answers to what was given up are waited for. */
+void pp_slices_end(struct pp_slices *slices, uint64_t end_ns);
+
 /* Latencies of an open loop that grow from beginning to end: what is due piles up before a server,
  * or a client, that is slower than the schedule. */
 struct pp_growth {

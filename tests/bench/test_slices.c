@@ -186,6 +186,22 @@ static void test_counts_of_the_phase_before_are_dropped(void **state)
     assert_int_equal(slices.marks[0].at_ns, 4);
 }
 
+static void test_what_comes_after_the_end_is_no_slice(void **state)
+{
+    struct pp_slices slices;
+    struct pp_steadiness steadiness;
+
+    (void)state;
+    note(&slices, 60, (struct pace){ 1000, TRIP_NS }, 40, (struct pace){ 0, 0 });
+    pp_slices_end(&slices, START_NS + 40 * TICK_NS);
+    assert_int_equal(slices.count, 41);
+    steadiness = pp_slices_steadiness(&slices, false, START_NS);
+    assert_int_equal(steadiness.course.shape, PP_COURSE_STEADY);
+    assert_int_equal(steadiness.slices, 40);
+    pp_slices_end(&slices, 0);
+    assert_int_equal(slices.count, 0);
+}
+
 static void test_without_answers_there_is_no_latency(void **state)
 {
     struct pp_slices slices;
@@ -241,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_ticks_need_not_come_at_equal_distances),
         cmocka_unit_test(test_slices_of_few_round_trips_are_joined),
         cmocka_unit_test(test_counts_of_the_phase_before_are_dropped),
+        cmocka_unit_test(test_what_comes_after_the_end_is_no_slice),
         cmocka_unit_test(test_without_answers_there_is_no_latency),
         cmocka_unit_test(
             test_latencies_that_grow_to_the_end_are_told_from_those_that_rise_and_stay),

@@ -220,6 +220,24 @@ def test_what_a_relay_did_is_counted_exactly(pingpong, build_folder, tmp_path, w
     assert result.faults <= MACHINE | {"loss", "sent_late", "unsteady"}, str(result)
 
 
+@pytest.mark.parametrize("deeds", [[], ["lose:0.01"]])
+def test_to_wait_for_what_was_given_up_is_no_change(pingpong, build_folder, tmp_path, deeds):
+    """At the end of a count answers to it are waited for, if any are missing."""
+    if pingpong.sanitizer:
+        pytest.skip("a sanitizer is a good part of each time")
+
+    def measure():
+        args = ("-u", "-D", 8, "-n", 1500)
+        with truth.server(build_folder, tmp_path, "exponential:10000", 16) as server:
+            place = (build_folder, tmp_path, server.port, "hold:0:0", *deeds)
+            with truth.relay(*place) as relay:
+                return measured_client(pingpong, tmp_path, relay, *args)
+
+    result = measured_quietly(lambda result: "unsteady" not in result.reasons, measure)
+    assert result["counts"]["late"] > 0 and "unsteady" not in result.reasons, str(result)
+    assert (result["counts"]["lost"] > 0) == bool(deeds), str(result)
+
+
 @pytest.mark.parametrize("deed", ["cut", "damage"])
 def test_what_a_relay_has_damaged_is_found_and_no_sample(pingpong, build_folder, tmp_path, deed):
     """The run ends there: all that went before was right."""
