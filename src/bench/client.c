@@ -503,17 +503,23 @@ static struct conn *pop_free(struct pp_client *client)
     return c;
 }
 
-/* A message that was due at due_ns goes out now. Since free_since_ns it could have. */
+/* A message that was due at due_ns goes out now. Since free_since_ns it could have. Those that were
+ * due while the client was away are late by that, even if they wait for room then. */
 static void note_late(struct pp_client *client, uint64_t due_ns, uint64_t now_ns)
 {
     const uint64_t could_ns = client->free_since_ns > due_ns ? client->free_since_ns : due_ns;
+    uint64_t delayed_ns = now_ns - could_ns;
 
     client->counts.lag_ns = now_ns - due_ns;
     pp_hist_record(client->options.late, now_ns - due_ns);
-    if (now_ns < could_ns + PP_CLIENT_DELAYED_MIN_NS)
+    if (delayed_ns >= PP_CLIENT_DELAYED_MIN_NS)
+        client->away_until_ns = now_ns;
+    else if (client->away_until_ns > due_ns)
+        delayed_ns = client->away_until_ns - due_ns;
+    if (delayed_ns < PP_CLIENT_DELAYED_MIN_NS)
         return;
     client->counts.delayed++;
-    client->counts.delayed_ns += now_ns - could_ns;
+    client->counts.delayed_ns += delayed_ns;
 }
 
 static bool may_send(const struct pp_client *client, uint64_t now_ns)
@@ -767,6 +773,7 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
         carry_over(&client->conns[i]);
     client->state = PHASE_ACTIVE;
     client->catches_up = false;
+    client->away_until_ns = 0;
     client->lost_sent_ns = 0;
     if (plan->socket.dgram)
         pp_dgram_begin(client);

@@ -119,6 +119,7 @@ void pp_hello_reply_write(const struct pp_hello_reply *reply, char data[PP_HELLO
     put_text(&writer, "engine", reply->engine);
     put_text(&writer, "wait", reply->wait);
     put_text(&writer, "host", reply->host);
+    put_text(&writer, "boot_id", reply->boot_id);
     put_number(&writer, "threads", reply->threads);
     put_number(&writer, "user_ns", reply->user_ns);
     put_number(&writer, "system_ns", reply->system_ns);
@@ -275,6 +276,7 @@ static int read_texts(struct pp_hello_reply *reply, const struct lines *lines)
         read_text(lines, "wait", reply->wait, sizeof reply->wait) < 0 ||
         read_text(lines, "host", reply->host, sizeof reply->host) < 0)
         return -EINVAL;
+    (void)read_text(lines, "boot_id", reply->boot_id, sizeof reply->boot_id);
     return 0;
 }
 

@@ -8,7 +8,7 @@
  * never longer than its request: a line "\x9dpingpong hello 1" or "\x9dpingpong here 1", then lines
  * "name=value", the names as in the structs below, numbers in decimal, sizes as pp_sizes_format()
  * writes them. Of two lines with one name the last stands, and unknown names are skipped. All names
- * are needed, but "answers" alone where it is 0. */
+ * are needed, but "answers" alone where it is 0, and "boot_id". */
 #ifndef PP_BENCH_HELLO_H
 #define PP_BENCH_HELLO_H
 
@@ -41,6 +41,7 @@ struct pp_hello_reply {
     char engine[160];            /* as pp_io_loop_describe() */
     char wait[64];               /* in words */
     char host[64];               /* its host name */
+    char boot_id[40];            /* of its kernel's start; "": it does not say */
     uint32_t threads;            /* 1 to PP_PLAN_THREADS_MAX */
     uint64_t user_ns, system_ns; /* as the other counters, at most INT64_MAX */
     uint64_t context_switches;

@@ -74,7 +74,7 @@ struct run {
     uint64_t quiet_ns;
     unsigned ticks;
     struct pp_slices slices;
-    struct pp_disturbance_reading before;
+    struct pp_disturbance_reading before, after;
     struct pp_waits_reading waits_before, waits_after;
     struct pp_hist *scratch; /* for the end */
 
@@ -294,7 +294,7 @@ static void measure(struct run *run)
 {
     if (run->servers)
         pp_servers_begin(run->servers);
-    pp_surroundings_before(&run->before, run->plan);
+    pp_surroundings_now(&run->before, run->plan);
     pp_waits_read(&run->waits_before);
     pp_slices_begin(&run->slices);
     run->result->measured = true;
@@ -350,7 +350,7 @@ static void on_connected(void *owner)
 
 static void read_after(struct run *run)
 {
-    pp_surroundings_after(run->result, &run->before);
+    pp_surroundings_now(&run->after, run->plan);
     pp_waits_read(&run->waits_after);
 }
 
@@ -758,6 +758,7 @@ static void fill_counts(struct run *run)
         result->growth = pp_slices_growth(&run->slices, result->duration_ns);
     result->client_load = pp_clients_load(run->clients);
     result->stopped = pp_clients_stopped(run->clients);
+    pp_surroundings_fill(result, &run->before, &run->after);
     pp_waits_fill(result, &run->waits_before, &run->waits_after, run->clients, run->servers);
     if (counts.received + counts.lost > 0)
         result->loss = (double)counts.lost / (double)(counts.received + counts.lost);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "bench/dgram_server.h"
 #include "bench/pattern.h"
+#include "measure/host.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -59,6 +60,7 @@ static void introduce(void *owner, struct pp_hello_reply *reply)
     (void)snprintf(reply->engine, sizeof reply->engine, "%s", pp_servers_describe(servers));
     (void)wait_in_words(servers->plan, reply->wait, sizeof reply->wait);
     (void)gethostname(reply->host, sizeof reply->host - 1);
+    pp_host_boot_id(reply->boot_id, sizeof reply->boot_id);
     reply->threads = servers->count;
     reply->user_ns = timeval_ns(&usage.ru_utime);
     reply->system_ns = timeval_ns(&usage.ru_stime);

@@ -1,6 +1,9 @@
 #include "bench/surroundings.h"
 
 #include "base/clock.h"
+#include "measure/usage.h"
+
+#include <string.h>
 
 #define CPUS_MAX (2 * PP_PLAN_THREADS_MAX)
 
@@ -27,7 +30,7 @@ static unsigned cpus_of(const struct pp_plan *plan, int cpus[CPUS_MAX])
     return count;
 }
 
-static void read_disturbance(struct pp_disturbance_reading *reading, const struct pp_plan *plan)
+void pp_surroundings_now(struct pp_disturbance_reading *reading, const struct pp_plan *plan)
 {
     int cpus[CPUS_MAX];
     const unsigned count = cpus_of(plan, cpus);
@@ -35,15 +38,44 @@ static void read_disturbance(struct pp_disturbance_reading *reading, const struc
     pp_disturbance_read(reading, count ? cpus : NULL, count, "");
 }
 
-void pp_surroundings_before(struct pp_disturbance_reading *before, const struct pp_plan *plan)
+bool pp_server_is_elsewhere_here(const struct pp_result *result)
 {
-    read_disturbance(before, plan);
+    const char *boot_id = result->peer == PP_PEER_PINGPONG ? result->peer_says.boot_id : "";
+
+    if (result->plan.job == PP_JOB_RUN)
+        return false;
+    if (boot_id[0] && result->machine.boot_id[0])
+        return strcmp(boot_id, result->machine.boot_id) == 0;
+    return result->plan.target.path[0] || strcmp(result->route.interface, "lo") == 0 ||
+           strcmp(result->route.driver, "veth") == 0 ||
+           (result->peer == PP_PEER_PINGPONG &&
+            strcmp(result->peer_says.host, result->machine.host_name) == 0);
 }
 
-void pp_surroundings_after(struct pp_result *result, const struct pp_disturbance_reading *before)
-{
-    struct pp_disturbance_reading after;
+/* Where no packet comes from elsewhere, it is for us that the network stack works, or for whoever
+ * is busy with other packets. Below this share of the time it makes no difference. */
+#define INTERRUPTS_SHARE 0.02
 
-    read_disturbance(&after, &result->plan);
-    result->disturbance = pp_disturbance_between(before, &after);
+static bool counts_interrupts(const struct pp_result *result,
+                              const struct pp_disturbance_reading *before,
+                              const struct pp_disturbance_reading *after)
+{
+    const uint64_t total = after->total_ticks - before->total_ticks;
+    const uint64_t interrupts = after->interrupt_ticks - before->interrupt_ticks;
+
+    return (result->plan.job == PP_JOB_RUN || pp_server_is_elsewhere_here(result)) &&
+           (double)interrupts > INTERRUPTS_SHARE * (double)total && pp_usage_holds_interrupts();
+}
+
+void pp_surroundings_fill(struct pp_result *result, const struct pp_disturbance_reading *before,
+                          const struct pp_disturbance_reading *after)
+{
+    const struct pp_usage *server = &result->server.usage;
+    struct pp_disturbance_reading later = *after;
+
+    if (counts_interrupts(result, before, after))
+        later.busy_ticks += after->interrupt_ticks - before->interrupt_ticks;
+    if (pp_server_is_elsewhere_here(result) && pp_result_server_costs_known(result))
+        later.own_ns += server->user_ns + server->system_ns;
+    result->disturbance = pp_disturbance_between(before, &later);
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/format.h"
 #include "bench/result.h"
+#include "bench/surroundings.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -325,11 +326,10 @@ static void judge_samples(struct pp_verdict *verdict, const struct pp_result *re
             pp_format_count(text, latency->saturated));
 }
 
-/* A server in another process of this machine is busy for us. */
-static bool is_alone_on_its_cpus(const struct pp_result *result)
+/* A server in another process of this machine is busy for us: how much, it must say. */
+static bool can_tell_others(const struct pp_result *result)
 {
-    return result->plan.job == PP_JOB_RUN ||
-           (!result->plan.target.path[0] && strcmp(result->route.interface, "lo") != 0);
+    return !pp_server_is_elsewhere_here(result) || pp_result_server_costs_known(result);
 }
 
 /* What the course was of, in the units of the figures that are shown. */
@@ -384,7 +384,7 @@ static void judge_steadiness(struct pp_verdict *verdict, const struct pp_result 
     const struct pp_disturbance *disturbance = &result->disturbance;
 
     if (is_known(verdict, PP_REASON_OTHERS_BUSY,
-                 disturbance->others_known && is_alone_on_its_cpus(result)) &&
+                 disturbance->others_known && can_tell_others(result)) &&
         disturbance->others_share > OTHERS_SHARE)
         add(verdict, PP_REASON_OTHERS_BUSY, PP_SUSPECT,
             "other programs had %.0f %% of the CPUs' time", disturbance->others_share * 100);

@@ -2,6 +2,7 @@
 
 #include "bench/clients.h"
 #include "bench/servers.h"
+#include "bench/surroundings.h"
 #include "measure/cpulist.h"
 
 #include <string.h>
@@ -35,20 +36,12 @@ static unsigned cpus_of(const struct pp_waiter *waiters, unsigned count, unsigne
     return allowed > 0 && cpus > allowed ? allowed : cpus;
 }
 
-/* The server may be on this machine, if in another namespace. */
-static bool is_here(const struct pp_result *result)
-{
-    return result->plan.target.path[0] || strcmp(result->route.interface, "lo") == 0 ||
-           strcmp(result->route.driver, "veth") == 0 ||
-           (result->peer == PP_PEER_PINGPONG &&
-            strcmp(result->peer_says.host, result->machine.host_name) == 0);
-}
-
 /* A server of another process of this machine works for us, on CPUs where our threads may wait for
  * it: what it had is known if it says so. */
 static uint64_t server_ns(const struct pp_result *result)
 {
-    if (result->peer != PP_PEER_PINGPONG || !result->peer_costs_known || !is_here(result))
+    if (result->peer != PP_PEER_PINGPONG || !result->peer_costs_known ||
+        !pp_server_is_elsewhere_here(result))
         return 0;
     return result->server.usage.user_ns + result->server.usage.system_ns;
 }
@@ -59,7 +52,8 @@ static void judge_waiting_for_server(struct pp_result *result)
 {
     struct pp_waiting *waiting = &result->waiting;
 
-    result->waits_for_server = result->peer != PP_PEER_OURS && is_here(result) &&
+    result->waits_for_server = result->peer != PP_PEER_OURS &&
+                               pp_server_is_elsewhere_here(result) &&
                                !pp_result_server_costs_known(result);
     if (result->waits_for_server && waiting->others_share > 0 && waiting->each_ns < SLICE_NS)
         waiting->others_known = false;

@@ -67,6 +67,7 @@ static void ticks_add(struct pp_disturbance_reading *reading, const struct cpu_s
     reading->cpus++;
     reading->steal_ticks += t[7];
     reading->busy_ticks += t[0] + t[1] + t[2];
+    reading->interrupt_ticks += t[5] + t[6];
     for (size_t i = 0; i < sizeof t / sizeof *t; i++)
         reading->total_ticks += t[i];
 }
@@ -223,8 +224,8 @@ static void steal_between(struct pp_disturbance *d, const struct pp_disturbance_
     d->steal_share = fmin(share, 1);
 }
 
-/* The kernel may count the work of interrupts as our time, too, but never ours as another's: so it
- * is at least so much. */
+/* Where the work of interrupts is counted as our time, too, but is not among what was busy, it is
+ * at least so much. */
 static void others_between(struct pp_disturbance *d, const struct pp_disturbance_reading *earlier,
                            const struct pp_disturbance_reading *later)
 {

@@ -7,16 +7,17 @@
 #include <stdint.h>
 
 struct pp_disturbance_reading {
-    unsigned cpus;          /* that could be read */
-    uint64_t steal_ticks;   /* time in which the hypervisor ran something else */
-    uint64_t total_ticks;   /* all time of these CPUs since boot; 0 if unknown */
-    uint64_t busy_ticks;    /* of these, time that programs had, interrupts left out */
-    uint64_t own_ns;        /* CPU time of this process, on any CPU */
-    uint64_t tick_ns;       /* how long a tick is */
-    double mhz;             /* the mean frequency of these CPUs; 0 if unknown */
-    int64_t boot_offset_ns; /* CLOCK_BOOTTIME, which counts sleep, less CLOCK_MONOTONIC */
-    int64_t wall_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
-    double load;            /* runnable tasks, averaged over the last minute; below 0 if unknown */
+    unsigned cpus;            /* that could be read */
+    uint64_t steal_ticks;     /* time in which the hypervisor ran something else */
+    uint64_t total_ticks;     /* all time of these CPUs since boot; 0 if unknown */
+    uint64_t busy_ticks;      /* of these, time that programs had, interrupts left out */
+    uint64_t interrupt_ticks; /* and time that interrupts had, the kernel's network stack in them */
+    uint64_t own_ns;          /* CPU time of this process, on any CPU */
+    uint64_t tick_ns;         /* how long a tick is */
+    double mhz;               /* the mean frequency of these CPUs; 0 if unknown */
+    int64_t boot_offset_ns;   /* CLOCK_BOOTTIME, which counts sleep, less CLOCK_MONOTONIC */
+    int64_t wall_offset_ns;   /* CLOCK_REALTIME less CLOCK_MONOTONIC */
+    double load; /* runnable tasks, averaged over the last minute; below 0 if unknown */
 };
 
 struct pp_disturbance {

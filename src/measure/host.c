@@ -148,6 +148,13 @@ void pp_host_sample_busy(struct pp_host_cpu *cpus, unsigned count, unsigned samp
         cpus[i].busy = busy_between(earlier[i], later[i]);
 }
 
+void pp_host_boot_id(char *id, unsigned bytes)
+{
+    pp_assert(bytes > 0);
+    if (!pp_file_line("/proc/sys/kernel/random/boot_id", id, bytes))
+        id[0] = '\0';
+}
+
 void pp_host_congestion_control(char *name, unsigned bytes)
 {
     pp_assert(bytes > 1);

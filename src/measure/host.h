@@ -20,6 +20,10 @@ unsigned pp_host_cpus(struct pp_host_cpu *cpus, unsigned capacity);
 /* Fills in busy from two readings of /proc/stat sample_ms apart. Sleeps that long. */
 void pp_host_sample_busy(struct pp_host_cpu *cpus, unsigned count, unsigned sample_ms);
 
+/* What tells this start of this kernel from all others, in namespaces and containers, too; "" if it
+ * cannot be read. */
+void pp_host_boot_id(char *id, unsigned bytes);
+
 /* The TCP congestion control of new sockets, such as "cubic"; "unknown" if it cannot be read. */
 void pp_host_congestion_control(char *name, unsigned bytes);
 

@@ -135,6 +135,7 @@ static void kernel_read(struct pp_machine *m, const char *root)
 {
     struct utsname system;
 
+    file_text(m->boot_id, sizeof m->boot_id, root, "/proc/sys/kernel/random/boot_id");
     if (root[0] == '\0' && uname(&system) == 0) {
         text_set(m->host_name, sizeof m->host_name, system.nodename);
         text_set(m->kernel_release, sizeof m->kernel_release, system.release);

@@ -17,6 +17,7 @@ struct pp_machine_sysctl {
 /* A text is "" where nothing is known, unless it says otherwise. */
 struct pp_machine {
     char host_name[65];
+    char boot_id[40];         /* as pp_host_boot_id() */
     char os[128];             /* "Debian GNU/Linux 12 (bookworm)" */
     char kernel_release[65];  /* "6.1.0-18-amd64" */
     char kernel_version[128]; /* "#1 SMP PREEMPT_DYNAMIC Debian 6.1.76-1" */

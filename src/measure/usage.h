@@ -20,6 +20,11 @@ struct pp_usage pp_usage_of_thread(void);
 /* What was used between two readings; unknown if either is. */
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later);
 
+/* Whether a thread's CPU time holds that of interrupts which come while it runs, such as packets
+ * that it sends to itself: so it is unless the kernel counts these apart
+ * (CONFIG_IRQ_TIME_ACCOUNTING). Finds out by sending some, which takes a few milliseconds. */
+bool pp_usage_holds_interrupts(void);
+
 /* CPU time in ns, to be counted as system time, of the threads that the kernel runs inside this
  * process on behalf of thread tid's io_uring: workers and submission pollers that live now. tid 0
  * means those of all threads. It is no part of pp_usage_of_thread(), and may step back, as a worker

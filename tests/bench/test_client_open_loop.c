@@ -2,6 +2,8 @@
 
 #include "bench/pace.h"
 
+#include <time.h>
+
 /* A schedule that the tests can wait for: a message a millisecond. */
 #define RATE 1000
 #define INTERVAL_NS PP_NS_PER_MS
@@ -374,6 +376,18 @@ static void test_what_was_due_by_the_end_is_sent_and_timed_after_it(void **state
     check_books(f, counts_of(f)->drained);
 }
 
+/* Thinks for long before the first answer. */
+static void play_pause(struct peer *peer, int fd)
+{
+    const struct timespec pause = { .tv_nsec = 300 * (long)INTERVAL_NS };
+
+    if (!peer_read(peer, fd, NULL, 5))
+        return;
+    (void)nanosleep(&pause, NULL);
+    peer_write_text(fd, "PING\n");
+    play_echo(peer, fd);
+}
+
 /* For want of a connection with room. */
 static void test_a_message_that_waits_for_an_answer_is_late_and_not_delayed_by_the_client(
     void **state)
@@ -381,17 +395,28 @@ static void test_a_message_that_waits_for_an_answer_is_late_and_not_delayed_by_t
     struct fixture *f = *state;
 
     plan_rate(f, 1);
-    prepare_stage(f, (struct stage){ .count = 2, .start_in_ns = 20 * (int64_t)INTERVAL_NS });
-    (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
-    pp_client_connect(f->client);
-    RUN_UNTIL(f, f->begun == 1 && pp_clock_now_ns() > f->outcomes[0].start_ns + 300 * INTERVAL_NS);
-    (void)sem_post(&f->go_on[0]);
-    f->drops = true;
-    RUN_UNTIL(f, counts_of(f)->sent == 2);
-    pp_client_interrupt(f->client);
-    run(f);
+    f->plan.depth = 1;
+    prepare_stage(f, (struct stage){ .count = 2 });
+    (void)peer_start(f, (struct peer){ .play = play_pause });
+    run_to_the_end(f);
     assert_true(f->late.max_ns >= 250 * INTERVAL_NS);
     assert_true(counts_of(f)->delayed_ns < f->late.max_ns);
+    check_whole(f, 2);
+}
+
+/* One after the other, though all are due when the client comes to the schedule. */
+static void test_what_waits_for_room_after_the_client_was_late_is_its_fault_too(void **state)
+{
+    struct fixture *f = *state;
+
+    plan_rate(f, 1);
+    f->plan.depth = 1;
+    prepare_stage(f, (struct stage){ .count = 100, .start_in_ns = -300 * (int64_t)INTERVAL_NS });
+    echo_peers(f, 1);
+    run_to_the_end(f);
+    assert_int_equal(counts_of(f)->delayed, 100);
+    assert_true(counts_of(f)->delayed_ns >= 100 * 200 * INTERVAL_NS);
+    check_whole(f, 100);
 }
 
 /* The schedule begins when the client comes to it, 300 ms late. */
@@ -529,6 +554,7 @@ int main(void)
         ON_EACH_ENGINE(test_what_was_due_by_the_end_is_sent_and_timed_after_it),
         ON_EACH_ENGINE(
             test_a_message_that_waits_for_an_answer_is_late_and_not_delayed_by_the_client),
+        ON_EACH_ENGINE(test_what_waits_for_room_after_the_client_was_late_is_its_fault_too),
         ON_EACH_ENGINE(test_what_the_client_itself_sends_late_is_told),
         ON_EACH_ENGINE(test_when_one_connection_breaks_the_others_keep_the_schedule),
         ON_EACH_ENGINE(test_a_message_without_an_answer_has_waited_from_when_it_was_due),

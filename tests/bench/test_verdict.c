@@ -385,6 +385,7 @@ static void test_a_server_on_the_same_machine_is_not_held_against_its_client(voi
 
     result->disturbance.others_share = 0.42;
     result->plan.job = PP_JOB_CLIENT;
+    result->peer = PP_PEER_UNKNOWN;
     (void)strcpy(result->route.interface, "lo");
     check_unknown(result, PP_REASON_OTHERS_BUSY);
     (void)strcpy(result->route.interface, "eth0");

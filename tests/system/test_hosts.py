@@ -77,6 +77,17 @@ def test_a_client_that_waits_for_a_server_of_another_namespace_is_not_starved(
     assert "starved" not in result.reasons, str(result)
 
 
+def test_a_server_of_another_namespace_is_no_other_program(
+    pingpong, engine, near, far, server, tmp_path
+):
+    """It says that it is on this machine, and what it had."""
+    args = ("client", far.v4, "-c", "4", "-t", "1500ms", "--engine", engine)
+    measure = lambda: measured(pingpong, tmp_path, *args, prefix=near.prefix, free_port=False)
+    result = measured_quietly(lambda result: "others_busy" not in result.reasons, measure)
+    assert "others_busy" not in result.reasons, str(result)
+    assert "others_busy" not in result["verdict"]["unknown"], str(result)
+
+
 # ---- every way between them -----------------------------------------------------------------
 
 
