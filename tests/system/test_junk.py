@@ -15,7 +15,9 @@ import peers
 import pytest
 import truth
 from driver import wait_until
-from results import MACHINE, Measured, measured, measured_client, measured_quietly
+from results import Measured, measured, measured_client, measured_quietly
+from test_refused_engines import rings
+from test_verdict import has_seen, part_time_hog
 
 METHOD = Path(__file__).resolve().parents[2] / "docs/METHOD.md"
 MS = 1_000_000  # ns
@@ -433,6 +435,50 @@ def suspect_as_a_failure(lab):
     args = ("-n", 500, "--percentiles", "99.9")
     assert lab.pingpong(*args, "--strict").status == 0
     lab.pingpong(*args, "--strict=suspect").failed(3, "SUSPECT")
+
+
+@row(35)
+def a_part_of_the_time_for_others(lab):
+    """A program that is busy for 30 ms of each 50, on the CPU of client and server."""
+    cpu = lab.need("cpus")[0]
+    with part_time_hog(lab.folder, [cpu]) as hog:
+        result = lab.run("-A", f"{cpu},{cpu}", "-t", "1500ms")
+        has_seen(result, hog(), 1)
+
+
+@row(36)
+def two_namespaces(lab):
+    """What a server there does is no other program's work."""
+
+    with hosts.two() as (near, far):
+        with peers.serve(lab.pingpong, f"{far.v4}:7", prefix=far.prefix):
+            args = ("client", f"{far.v4}:7", "-t", "1500ms")
+            measure = lambda: lab.run(*args, prefix=near.prefix, free_port=False)
+            lab.until(lambda result: "others_busy" not in result.reasons, measure)
+
+
+@row(37)
+def little_memory_for_rings(lab):
+    """Enough for some of four threads: what io_uring locks counts for those who have a limit."""
+    become = ("setpriv", "--reuid", "65534", "--clear-groups")
+    done = subprocess.run([*become, "test", "-x", lab.pingpong.path], check=False)
+    if done.returncode != 0:
+        pytest.skip("nobody can become somebody who has limits, or the program is out of reach")
+    args = ("-n", "1000G", "-c", "64", "-T", "4", "--server-engine", "epoll", "--wait", "block")
+    prefix = ("prlimit", "--memlock=65536:65536", *become)
+    with lab.pingpong.spawn(*args, prefix=prefix) as run:
+        run.learn_port()
+        wait_until(lambda: run.threads() >= 5, "the threads do not run")
+        assert rings(run) in (0, 4), str(run)
+        run.interrupt()
+
+
+@row(38)
+def conditions_of_ones_own(lab):
+    run = lab.pingpong("-n", 500, "--fail-if", "p50>1ns", "p99.99>1s", "loss>0.1%")
+    assert run.status == 3, str(run)
+    run.find(r"^fail if  p50>1ns: .*, failed")
+    assert "p99.99>1s: n/a, failed" in " ".join(run.out.split()), str(run)
 
 
 @pytest.mark.parametrize("number", ROWS)
