@@ -201,7 +201,7 @@ def rate_of_a_count(lab):
 
 @row(11)
 def spin_in_the_drain(lab):
-    """Slow answers are awaited for almost a second, and what the client spins meanwhile costs nothing."""
+    """Slow answers are awaited for almost a second, in which the client spins at no cost."""
 
     def measure():
         return lab.ask("bimodal:1000,900000,0.1", "-c", 8, "-w", 0, "-t", "1s", "--wait", "spin")
@@ -448,13 +448,22 @@ def a_part_of_the_time_for_others(lab):
 
 @row(36)
 def two_namespaces(lab):
-    """What a server there does is no other program's work."""
+    """What a server there does is no other program's work. A run without one tells how often
+    others really are busy here."""
+    is_right = lambda result: "others_busy" not in result.reasons
+    busy = []
+
+    def measure():
+        busy.append(not is_right(lab.run("-t", "1s")))
+        args = ("client", f"{far.v4}:7", "-t", "1s")
+        return lab.run(*args, prefix=near.prefix, free_port=False)
 
     with hosts.two() as (near, far):
         with peers.serve(lab.pingpong, f"{far.v4}:7", prefix=far.prefix):
-            args = ("client", f"{far.v4}:7", "-t", "1500ms")
-            measure = lambda: lab.run(*args, prefix=near.prefix, free_port=False)
-            lab.until(lambda result: "others_busy" not in result.reasons, measure)
+            result = measured_quietly(is_right, measure, tries=5)
+    if not is_right(result) and sum(busy) >= 2:
+        pytest.skip("others are busy here")
+    assert is_right(result), str(result)
 
 
 @row(37)

@@ -188,7 +188,7 @@ RELAYED = {
     "answered twice": ["double:0.03"],
     "passed": ["pass:0.03:1000"],
     "late": ["hold:0.01:300"],
-    "all": ["lose:0.01", "forget:0.01", "ask:0.01", "double:0.02", "pass:0.02:1000", "hold:0.01:300"],
+    "all": "lose:0.01 forget:0.01 ask:0.01 double:0.02 pass:0.02:1000 hold:0.01:300".split(),
 }
 
 

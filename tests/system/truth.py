@@ -39,7 +39,8 @@ class Book:
 
     def deeds(self):
         lines = self.file.read_text("ascii").splitlines()
-        return [Deed(int(n), way, name, int(c), int(w)) for n, way, name, c, w in map(str.split, lines)]
+        fields = map(str.split, lines)
+        return [Deed(int(n), way, name, int(c), int(w)) for n, way, name, c, w in fields]
 
 
 @contextlib.contextmanager
