@@ -24,14 +24,19 @@ struct pp_dgram_server {
     struct pp_io_op stop_op;
     bool stopping;
     struct pp_pool replies; /* one for each buffer of the loop */
-    _Atomic uint64_t answered, ignored;
+    _Atomic uint64_t answered, ignored, bytes;
 };
 
 /* Only this thread adds to it. */
+static void add(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
 static void count(_Atomic uint64_t *counter)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    add(counter, 1);
 }
 
 /* ---- closing ---- */
@@ -58,8 +63,10 @@ static enum pp_io_next on_replied(struct pp_io_op *op)
     struct reply *reply = container_of(op, struct reply, op);
     struct pp_dgram_server *server = reply->server;
 
-    if (op->res >= 0)
+    if (op->res >= 0) {
         count(&server->answered);
+        add(&server->bytes, (uint64_t)op->res);
+    }
     pp_io_buffer_put(server->options.loop, reply->buf);
     pp_pool_give(&server->replies, reply);
     close_if_quiet(server);
@@ -195,4 +202,9 @@ void pp_dgram_server_close(struct pp_dgram_server *server)
         (void)close(server->fd);
     pp_pool_fini(&server->replies);
     pp_memory_free(server);
+}
+
+uint64_t pp_dgram_server_bytes(const struct pp_dgram_server *server)
+{
+    return atomic_load_explicit(&server->bytes, memory_order_relaxed);
 }

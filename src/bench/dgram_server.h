@@ -20,6 +20,7 @@ void pp_dgram_server_stop(struct pp_dgram_server *server);
 
 /* From any thread: how many datagrams were answered, and how many were not worth an answer. */
 uint64_t pp_dgram_server_answered(const struct pp_dgram_server *server);
+uint64_t pp_dgram_server_bytes(const struct pp_dgram_server *server); /* of the answers */
 uint64_t pp_dgram_server_ignored(const struct pp_dgram_server *server);
 
 /* After the loop has ended. May be NULL. */

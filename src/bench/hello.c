@@ -125,6 +125,10 @@ void pp_hello_reply_write(const struct pp_hello_reply *reply, char data[PP_HELLO
     put_number(&writer, "system_ns", reply->system_ns);
     put_number(&writer, "context_switches", reply->context_switches);
     put_number(&writer, "syscalls", reply->syscalls);
+    if (reply->says_bytes) {
+        put_number(&writer, "bytes", reply->bytes);
+        put_number(&writer, "connections", reply->connections);
+    }
     pp_assert(!writer.full);
 }
 
@@ -300,6 +304,8 @@ int pp_hello_reply_read(struct pp_hello_reply *reply, const char data[PP_HELLO_B
         return -EINVAL;
     if (read_texts(&read, &lines) < 0 || read_numbers(&read, &lines) < 0)
         return -EINVAL;
+    read.says_bytes = read_number(&lines, "bytes", 0, INT64_MAX, &read.bytes) == 0 &&
+                      read_number(&lines, "connections", 0, INT64_MAX, &read.connections) == 0;
     *reply = read;
     return 0;
 }

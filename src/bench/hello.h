@@ -8,7 +8,8 @@
  * never longer than its request: a line "\x9dpingpong hello 1" or "\x9dpingpong here 1", then lines
  * "name=value", the names as in the structs below, numbers in decimal, sizes as pp_sizes_format()
  * writes them. Of two lines with one name the last stands, and unknown names are skipped. All names
- * are needed, but "answers" alone where it is 0, and "boot_id". */
+ * are needed, but "answers" alone where it is 0, "boot_id", and
+ * "bytes" and "connections". */
 #ifndef PP_BENCH_HELLO_H
 #define PP_BENCH_HELLO_H
 
@@ -46,6 +47,9 @@ struct pp_hello_reply {
     uint64_t user_ns, system_ns; /* as the other counters, at most INT64_MAX */
     uint64_t context_switches;
     uint64_t syscalls;
+    bool says_bytes;      /* what follows is known */
+    uint64_t bytes;       /* of echoes and answers, to whomever */
+    uint64_t connections; /* that are open now, the one that asks among them */
 };
 
 /* 0, or -E2BIG when the sizes have too many ranges. */

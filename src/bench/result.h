@@ -51,6 +51,9 @@ struct pp_result {
     enum pp_peer peer;
     struct pp_hello_reply peer_says; /* PP_PEER_PINGPONG */
     bool peer_costs_known;           /* PP_PEER_PINGPONG: it answered when asked before and after */
+    double server_share;             /* of what the server sent meanwhile, this was for us, and so
+                                        much of its costs is ours; 0: not known, taken for all */
+    uint64_t server_others; /* connections of others that it had in the end, if it is not 1 */
 
     struct pp_client_counts counts; /* sent = received + lost + errors + in flight */
     uint64_t in_flight;             /* under way when the measurement ended; counted by itself */
@@ -124,6 +127,14 @@ static inline bool pp_result_server_costs_known(const struct pp_result *result)
 {
     return (result->peer == PP_PEER_OURS && !result->server.usage.unknown) ||
            (result->peer == PP_PEER_PINGPONG && result->peer_costs_known);
+}
+
+/* What the server's costs are divided by: as many round trips of ours as make all that it did. */
+static inline uint64_t pp_result_server_trips(const struct pp_result *result)
+{
+    const double share = result->server_share > 0 ? result->server_share : 1;
+
+    return (uint64_t)((double)result->counts.received / share + 0.5);
 }
 
 static inline double pp_result_rate(const struct pp_result *result)

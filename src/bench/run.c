@@ -99,6 +99,27 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
     side->io = spent->io;
 }
 
+/* What a hello's answer and the last messages make of it is less than this. */
+#define SHARED_LEAST 0.02
+
+/* The server may have worked for others, too. */
+static void note_sharing(struct run *run)
+{
+    struct pp_result *result = run->result;
+    const struct pp_hello_reply *says = &result->peer_says, *before = &run->peer_before;
+    const uint64_t ours = pp_clients_counts(run->clients).bytes;
+    const uint64_t all = says->bytes - before->bytes;
+    const uint64_t own = run->plan->socket.dgram ? 0 : (uint64_t)run->plan->connections + 1;
+
+    if (!says->says_bytes || !before->says_bytes || says->bytes < before->bytes)
+        return;
+    result->server_share = 1;
+    if ((double)all * (1 - SHARED_LEAST) <= (double)ours)
+        return;
+    result->server_share = (double)ours / (double)all;
+    result->server_others = says->connections > own ? says->connections - own : 0;
+}
+
 /* A server elsewhere is asked with a call that blocks: nothing else is going on. One that did not
  * answer once is not asked again: its connection is closed, and its costs stay unknown. */
 static void ask_peer(struct run *run)
@@ -126,6 +147,7 @@ static void ask_peer(struct run *run)
         .context_switches = says->context_switches - before->context_switches,
     };
     result->server.io.syscalls = says->syscalls - before->syscalls;
+    note_sharing(run);
 }
 
 static void sampled(struct run *run);

@@ -89,7 +89,7 @@ static_assert(TALKS_MAX < 1 << 18, "a talk's number has 18 bits");
 
 /* Written by the server's thread, read by any. */
 struct counters {
-    _Atomic uint64_t accepted, idle, full, turned_away;
+    _Atomic uint64_t accepted, idle, full, turned_away, closed, bytes;
 };
 
 struct pp_server {
@@ -118,10 +118,15 @@ static struct pp_server *server_of(const struct conn *conn)
     return container_of(conn - conn->number, struct pp_server, conns);
 }
 
+static void add(_Atomic uint64_t *counter, uint64_t more)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
 static void count(_Atomic uint64_t *counter)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    add(counter, 1);
 }
 
 static void notice(struct pp_server *server, _Atomic uint64_t *counter)
@@ -297,6 +302,7 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
     struct pp_server *server = server_of(conn);
 
     op->tag = CONN_FREE;
+    count(&server->counters.closed);
     pp_pool_give(&server->pool, conn);
     if (server->stopping && server->pool.in_use == 0)
         pp_io_cancel(server->loop, &server->watch_op);
@@ -390,6 +396,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
         conn_close_if_over(conn);
         return PP_IO_DISARM;
     }
+    add(&server_of(conn)->counters.bytes, (uint64_t)op->res);
     clear_flags(conn, CONN_STUCK);
     if (!pp_io_advance(op) && !(conn->flags & CONN_BROKEN)) {
         note_movement(conn);
@@ -472,6 +479,8 @@ static void on_talk_sent(struct pp_talk *talk, int res)
     struct talking *talking = container_of(talk, struct talking, talk);
     struct conn *conn = talking->conn;
 
+    if (res > 0 && talk->answers)
+        add(&server_of(conn)->counters.bytes, (uint64_t)res);
     if (res < 0) {
         conn_break(conn);
     } else if (!(conn->flags & CONN_BROKEN)) {
@@ -928,7 +937,9 @@ struct pp_server_counts pp_server_counts(const struct pp_server *server)
     return (struct pp_server_counts){ .accepted = counted(&counters->accepted),
                                       .idle = counted(&counters->idle),
                                       .full = counted(&counters->full),
-                                      .turned_away = counted(&counters->turned_away) };
+                                      .turned_away = counted(&counters->turned_away),
+                                      .closed = counted(&counters->closed),
+                                      .bytes = counted(&counters->bytes) };
 }
 
 void pp_server_close(struct pp_server *server)

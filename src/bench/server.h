@@ -39,6 +39,8 @@ struct pp_server_counts {
     uint64_t idle;        /* closed because nothing came or went on them */
     uint64_t full;        /* times that there was no descriptor for the next connection */
     uint64_t turned_away; /* connections that were reset, because there was still none */
+    uint64_t closed;      /* of those accepted */
+    uint64_t bytes;       /* of echoes and answers that were sent */
 };
 
 /* It works while the loop runs. */

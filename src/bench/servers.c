@@ -53,6 +53,7 @@ static const char *wait_in_words(const struct pp_plan *plan, char *text, size_t 
 static void introduce(void *owner, struct pp_hello_reply *reply)
 {
     const struct pp_servers *servers = owner;
+    const struct pp_servers_counts counts = pp_servers_counts(servers);
     struct rusage usage = { 0 };
 
     (void)getrusage(RUSAGE_SELF, &usage);
@@ -61,6 +62,9 @@ static void introduce(void *owner, struct pp_hello_reply *reply)
     (void)wait_in_words(servers->plan, reply->wait, sizeof reply->wait);
     (void)gethostname(reply->host, sizeof reply->host - 1);
     pp_host_boot_id(reply->boot_id, sizeof reply->boot_id);
+    reply->says_bytes = true;
+    reply->bytes = counts.bytes + counts.streams.bytes;
+    reply->connections = counts.streams.accepted - counts.streams.closed;
     reply->threads = servers->count;
     reply->user_ns = timeval_ns(&usage.ru_utime);
     reply->system_ns = timeval_ns(&usage.ru_stime);
@@ -287,6 +291,8 @@ static void streams_add(struct pp_server_counts *sum, struct pp_server_counts co
     sum->idle += counts.idle;
     sum->full += counts.full;
     sum->turned_away += counts.turned_away;
+    sum->closed += counts.closed;
+    sum->bytes += counts.bytes;
 }
 
 int pp_servers_broken(const struct pp_servers *servers, struct pp_error *err)
@@ -313,6 +319,7 @@ struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers)
         if (!thread->datagrams)
             continue;
         counts.datagrams += pp_dgram_server_answered(thread->datagrams);
+        counts.bytes += pp_dgram_server_bytes(thread->datagrams);
         counts.ignored += pp_dgram_server_ignored(thread->datagrams);
     }
     return counts;

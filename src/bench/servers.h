@@ -13,6 +13,7 @@ struct pp_servers;
 struct pp_servers_counts {
     struct pp_server_counts streams;
     uint64_t datagrams; /* answered */
+    uint64_t bytes;     /* of these answers */
     uint64_t ignored;   /* datagrams that were not worth an answer */
 };
 

@@ -90,9 +90,12 @@ static json_t *costs(const struct pp_result *result)
     if (!result->measured)
         return json_null();
     return json_pack(
-        "{s:o, s:o, s:o, s:o}", "client",
+        "{s:o, s:o, s:o, s:I, s:o, s:o}", "client",
         costs_if(pp_result_client_costs_known(result), &result->client, trips), "server",
-        costs_if(pp_result_server_costs_known(result), &result->server, trips), "client_busy_share",
+        costs_if(pp_result_server_costs_known(result), &result->server,
+                 pp_result_server_trips(result)),
+        "server_share", result->server_share > 0 ? json_real(result->server_share) : json_null(),
+        "server_other_connections", (json_int_t)result->server_others, "client_busy_share",
         load->unknown ? json_null() : json_real(load->share), "client_saturated",
         load->unknown ? json_null() : json_boolean(load->saturated));
 }

@@ -272,6 +272,21 @@ static void silent_line(FILE *out, const struct pp_report_style *style)
 }
 
 /* A server that has not said what it costs costs nobody knows what. */
+static void shared_line(FILE *out, const struct pp_report_style *style,
+                        const struct pp_result *result)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+
+    pp_line_field(
+        &line,
+        "server  %.1f %% of the bytes that it sent were for this client, which is what it "
+        "is charged",
+        result->server_share * 100);
+    if (result->server_others > 0)
+        pp_line_field(&line, "connections of others: %" PRIu64, result->server_others);
+    pp_line_end(&line);
+}
+
 static void cost_table(FILE *out, const struct pp_report_style *style,
                        const struct pp_result *result)
 {
@@ -287,8 +302,10 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     (void)pp_table_head(&table, "system calls");
     (void)pp_table_head(&table, "context switches");
     cost_row(&table, "  client", &result->client, trips, pp_result_client_costs_known(result));
-    cost_row(&table, "  server", &result->server, trips, known);
+    cost_row(&table, "  server", &result->server, pp_result_server_trips(result), known);
     pp_table_write(&table, out, style->columns);
+    if (known && result->server_share > 0 && result->server_share < 1)
+        shared_line(out, style, result);
     if (result->peer == PP_PEER_PINGPONG && !known)
         silent_line(out, style);
 }

@@ -35,6 +35,10 @@ static const struct pp_hello_reply a_reply = {
     .system_ns = 0,
     .context_switches = 1,
     .syscalls = UINT64_C(1234567890123456789),
+    .boot_id = "8c3f1f3e-6f0e-4f0c-9d51-0d4c3f0f6f1a",
+    .says_bytes = true,
+    .bytes = UINT64_C(9876543210),
+    .connections = 7,
 };
 
 static struct pp_sizes one_to(uint32_t max)
@@ -109,6 +113,25 @@ static void check_same(const struct pp_hello_reply *a, const struct pp_hello_rep
     assert_int_equal(a->threads, b->threads);
     assert_true(a->user_ns == b->user_ns && a->system_ns == b->system_ns);
     assert_true(a->context_switches == b->context_switches && a->syscalls == b->syscalls);
+    assert_string_equal(a->boot_id, b->boot_id);
+    assert_true(a->says_bytes == b->says_bytes && a->bytes == b->bytes);
+    assert_true(a->connections == b->connections);
+}
+
+/* As one of a server that does not say what is new. */
+static void test_a_reply_without_what_not_all_servers_say_is_read(void **state)
+{
+    char data[PP_HELLO_BYTES];
+    struct pp_hello_reply reply = a_reply, read;
+
+    (void)state;
+    reply.says_bytes = false;
+    reply.bytes = reply.connections = 0;
+    reply.boot_id[0] = '\0';
+    pp_hello_reply_write(&reply, data);
+    assert_null(strstr(data, "connections="));
+    assert_int_equal(pp_hello_reply_read(&read, data), 0);
+    check_same(&read, &reply);
 }
 
 /* lines without the one that begins at line; returns where the next one begins. */
@@ -638,6 +661,7 @@ int main(void)
         cmocka_unit_test(test_a_hello_without_answers_is_read_back),
         cmocka_unit_test(test_a_hello_with_answers_is_read_back),
         cmocka_unit_test(test_a_reply_is_read_back),
+        cmocka_unit_test(test_a_reply_without_what_not_all_servers_say_is_read),
         cmocka_unit_test(test_all_that_is_not_text_is_zero),
         cmocka_unit_test(test_sizes_of_too_many_ranges_are_refused_when_written),
         cmocka_unit_test(test_the_longest_reply_fits),

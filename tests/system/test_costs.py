@@ -1,10 +1,14 @@
 """What a round trip costs, and that the figures printed for it are true."""
 
+import os
 import re
 import resource
+import signal
 from collections import Counter
 
+import peers
 import pytest
+from driver import wait_until
 from results import measured
 
 
@@ -125,3 +129,29 @@ def test_the_context_switches_printed_are_those_that_the_kernel_counts(
     whole = switches() - before
     told = sum(result["costs"][side]["context_switches"] for side in ("client", "server"))
     assert 0.9 * whole - 300 <= told <= whole, f"{whole}\n{result}"
+
+
+def test_two_clients_of_one_server_share_its_costs(pingpong, tmp_path):
+    """By the bytes that each was sent; and each is told of the other."""
+    with peers.serve(pingpong) as server:
+        other = ("client", server.target, "-n", "1000G", "-c", "3")
+        args = ("client", server.target, "-t", "1500ms")
+        alone = measured(pingpong, tmp_path, *args, free_port=False)["costs"]
+        with pingpong.spawn(*other, free_port=False) as run:
+            wait_until(lambda: run.threads() >= 1 and sockets_of(run) >= 4, "it is not connected")
+            shared = measured(pingpong, tmp_path, *args, free_port=False)
+            assert run.process.poll() is None
+            run.send(signal.SIGINT)
+            run.finish()
+    assert (alone["server_share"], alone["server_other_connections"]) == (1, 0)
+    costs = shared["costs"]
+    assert 0 < costs["server_share"] < 0.9 and costs["server_other_connections"] >= 3, str(shared)
+    server_ns = costs["server"]["cpu_user_ns"] + costs["server"]["cpu_system_ns"]
+    trip_ns = server_ns * costs["server_share"] / shared["round_trips"]
+    assert costs["server"]["cpu_ns_per_round_trip"] == pytest.approx(trip_ns, rel=0.01)
+    shared.text.find(r"^server  [\d.]+ % of the bytes that it sent were for this client")
+
+
+def sockets_of(run):
+    folder = f"/proc/{run.pid}/fd"
+    return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
