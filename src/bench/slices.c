@@ -89,21 +89,21 @@ static void join_thin(struct pp_slices *slices)
         merge_pairs(slices);
 }
 
-static double mean_of(const double *values, unsigned count)
+static double mean_of(const double *values, size_t count)
 {
     double sum = 0;
 
-    for (unsigned i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++)
         sum += values[i];
-    return sum / count;
+    return sum / (double)count;
 }
 
 /* No value of the later quarter is below factor times any of the earlier one. */
-static bool is_above(const double *later, const double *earlier, unsigned count, double factor)
+static bool is_above(const double *later, const double *earlier, size_t count, double factor)
 {
     double least = later[0], most = earlier[0];
 
-    for (unsigned i = 1; i < count; i++) {
+    for (size_t i = 1; i < count; i++) {
         least = later[i] < least ? later[i] : least;
         most = earlier[i] > most ? earlier[i] : most;
     }
@@ -115,7 +115,7 @@ struct pp_growth pp_slices_growth(struct pp_slices *slices, uint64_t duration_ns
     struct pp_growth growth = { .until_end = false };
     uint64_t begins_ns[PP_COURSE_VALUES_MAX];
     double values[PP_COURSE_VALUES_MAX], second, third;
-    unsigned count, quarter;
+    size_t count, quarter;
 
     join_thin(slices);
     count = fill(slices, true, values, begins_ns);
