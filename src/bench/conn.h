@@ -193,12 +193,14 @@ static inline void pp_client_note_came(struct pp_client *client, const char *dat
 }
 
 /* How long it is worth waiting for another answer once the last one is there: twice as long as the
- * slowest took, and a second at least. */
+ * slowest took, a second at least, and half of what would be a silence at most. */
 static inline uint64_t pp_client_patience_ns(const struct pp_client *client)
 {
     const uint64_t slowest_ns = client->phase.last ? 2 * client->counts.worst_ns : 0;
+    const uint64_t most_ns = client->plan->silence_ns / 2;
+    const uint64_t patience_ns = slowest_ns > PP_NS_PER_S ? slowest_ns : PP_NS_PER_S;
 
-    return slowest_ns > PP_NS_PER_S ? slowest_ns : PP_NS_PER_S;
+    return patience_ns < most_ns ? patience_ns : most_ns;
 }
 
 /* Whether an answer that comes at now_ns is one of the phase's own time. */
