@@ -22,7 +22,7 @@ struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp
 
 /* Whether a thread's CPU time holds that of interrupts which come while it runs, such as packets
  * that it sends to itself: so it is unless the kernel counts these apart
- * (CONFIG_IRQ_TIME_ACCOUNTING). Finds out by sending some, which takes a few milliseconds. */
+ * (CONFIG_IRQ_TIME_ACCOUNTING). Finds out by sending some, which takes up to two milliseconds. */
 bool pp_usage_holds_interrupts(void);
 
 /* CPU time in ns, to be counted as system time, of the threads that the kernel runs inside this

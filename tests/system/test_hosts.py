@@ -67,6 +67,7 @@ def sums_up(result, count):
     return counts
 
 
+@pytest.mark.alone
 def test_a_client_that_waits_for_a_server_of_another_namespace_is_not_starved(
     pingpong, engine, near, far, server, tmp_path
 ):
@@ -77,6 +78,7 @@ def test_a_client_that_waits_for_a_server_of_another_namespace_is_not_starved(
     assert "starved" not in result.reasons, str(result)
 
 
+@pytest.mark.alone
 def test_a_server_of_another_namespace_is_no_other_program(
     pingpong, engine, near, far, server, tmp_path
 ):

@@ -284,6 +284,7 @@ def test_a_program_that_is_busy_for_a_part_of_the_time_is_seen_on_loopback(
         has_seen(result, hog(), 1)
 
 
+@pytest.mark.alone
 def test_it_is_seen_beside_a_server_of_its_own_too(pingpong, engine, tmp_path):
     with peers.serve(pingpong) as server:
         args = ("client", server.target, "-t", "2s", "--engine", engine, *SUPPORTED)
@@ -388,6 +389,7 @@ WAIT_FOR_EACH_OTHER = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("load", WAIT_FOR_EACH_OTHER)
 def test_our_own_threads_that_wait_for_each_other_are_not_starved(pingpong, tmp_path, cpus, load):
     args = [arg.format(cpus[0]) for arg in WAIT_FOR_EACH_OTHER[load]]
