@@ -51,13 +51,13 @@ static enum pp_io_next on_paused(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor)
+static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
 {
     const uint64_t now_ns = pp_clock_now_ns();
 
     if (acceptor->full_since_ns == 0)
         acceptor->full_since_ns = now_ns;
-    acceptor->on_full(acceptor->owner);
+    acceptor->on_full(acceptor->owner, code);
     pp_io_timer(acceptor->loop, &acceptor->op, now_ns + PAUSE_NS, on_paused);
     return PP_IO_DISARM;
 }
@@ -87,7 +87,7 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
         return close_listener(acceptor);
     }
     if (op->res < 0)
-        return pause_accepting(acceptor);
+        return pause_accepting(acceptor, op->res);
     if (acceptor->reserve_fd < 0) {
         take_for_reserve(acceptor, op->res);
         return PP_IO_REARM;

@@ -17,7 +17,8 @@ struct pp_acceptor {
 
     void *owner;
     void (*on_connection)(void *owner, int fd); /* fd is the owner's */
-    void (*on_full)(void *owner);               /* descriptors or memory have run out */
+    void (*on_full)(void *owner, int code); /* descriptors or memory have run out, as the negative
+                                                   errno says */
     void (*on_turned_away)(void *owner);
 
     /* its own */

@@ -90,6 +90,7 @@ static_assert(TALKS_MAX < 1 << 18, "a talk's number has 18 bits");
 /* Written by the server's thread, read by any. */
 struct counters {
     _Atomic uint64_t accepted, idle, full, turned_away, closed, bytes;
+    atomic_int full_code;
 };
 
 struct pp_server {
@@ -766,10 +767,11 @@ static void round_begin(struct pp_server *server)
     }
 }
 
-static void on_full(void *owner)
+static void on_full(void *owner, int code)
 {
     struct pp_server *server = owner;
 
+    atomic_store_explicit(&server->counters.full_code, code, memory_order_relaxed);
     notice(server, &server->counters.full);
     round_begin(server);
     spare_silent(server);
@@ -937,6 +939,8 @@ struct pp_server_counts pp_server_counts(const struct pp_server *server)
     return (struct pp_server_counts){ .accepted = counted(&counters->accepted),
                                       .idle = counted(&counters->idle),
                                       .full = counted(&counters->full),
+                                      .full_code = atomic_load_explicit(&counters->full_code,
+                                                                        memory_order_relaxed),
                                       .turned_away = counted(&counters->turned_away),
                                       .closed = counted(&counters->closed),
                                       .bytes = counted(&counters->bytes) };

@@ -38,6 +38,7 @@ struct pp_server_counts {
     uint64_t accepted;    /* connections */
     uint64_t idle;        /* closed because nothing came or went on them */
     uint64_t full;        /* times that there was no descriptor for the next connection */
+    int full_code;        /* the negative errno of the last time */
     uint64_t turned_away; /* connections that were reset, because there was still none */
     uint64_t closed;      /* of those accepted */
     uint64_t bytes;       /* of echoes and answers that were sent */

@@ -290,6 +290,8 @@ static void streams_add(struct pp_server_counts *sum, struct pp_server_counts co
     sum->accepted += counts.accepted;
     sum->idle += counts.idle;
     sum->full += counts.full;
+    if (counts.full_code)
+        sum->full_code = counts.full_code;
     sum->turned_away += counts.turned_away;
     sum->closed += counts.closed;
     sum->bytes += counts.bytes;

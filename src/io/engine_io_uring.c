@@ -48,6 +48,10 @@
  * and must not take the buffers of all others. */
 #define HELD_MAX 16
 
+/* A ring that takes nothing, however often it is told to, as old kernels with overflowed
+ * completions may, has broken down. */
+#define SUBMIT_TRIES 1000
+
 enum feature { FEATURE_MULTISHOT, FEATURE_BUFFER_RING, FEATURE_DEFER, FEATURE_SKIP, FEATURE_COUNT };
 
 /* The low bits of a completion's user_data. Operations are aligned to 8. */
@@ -180,9 +184,9 @@ static struct io_uring_sqe *sqe_get(struct pp_io_loop *loop)
     struct uring_state *st = state_of(loop);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&st->ring);
 
-    while (!sqe) {
+    for (unsigned tries = 0; !sqe; tries++) {
         if (st->error == 0)
-            st->error = submit_all(loop);
+            st->error = tries < SUBMIT_TRIES ? submit_all(loop) : -EBUSY;
         sqe = st->error < 0 ? &st->nowhere : io_uring_get_sqe(&st->ring);
     }
     return sqe;

@@ -4,6 +4,7 @@
 #include "base/format.h"
 #include "report/text_parts.h"
 
+#include <errno.h>
 #include <string.h>
 
 void pp_text_serve_begin(FILE *out, const struct pp_report_style *style, const struct pp_plan *plan,
@@ -29,6 +30,25 @@ void pp_text_serve_begin(FILE *out, const struct pp_report_style *style, const s
     pp_text_refused_line(out, style, report->refused_engine);
 }
 
+static const char *missing(int code)
+{
+    return code == -ENOMEM || code == -ENOBUFS ? "memory" : "descriptor";
+}
+
+/* Of the process, of the machine, or memory. */
+static const char *cure(int code)
+{
+    switch (-code) {
+    case ENFILE:
+        return "raise the machine's limit (fs.file-max)";
+    case ENOMEM:
+    case ENOBUFS:
+        return "give it more";
+    default:
+        return "raise the limit (ulimit -n)";
+    }
+}
+
 void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
                           const struct pp_server_counts *now)
 {
@@ -40,9 +60,9 @@ void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
 
     if (now->full != before->full) {
         pp_line_field(&line,
-                      "%sno descriptor for another connection: it waits; raise the limit "
-                      "(ulimit -n) or close idle ones (--idle-timeout)",
-                      begin);
+                      "%sno %s for another connection: it waits; %s or close idle ones "
+                      "(--idle-timeout)",
+                      begin, missing(now->full_code), cure(now->full_code));
         begin = "";
     }
     if (turned_away) {

@@ -4,6 +4,7 @@
 #include "measure/hist.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -676,6 +677,16 @@ static void test_a_notice_says_what_happened_since_the_last_one(void **state)
                  "pingpong: no descriptor for another connection: it waits; raise the limit "
                  "(ulimit -n) or close idle ones (--idle-timeout) \u00b7 2 idle connections "
                  "closed\n");
+    check_notice(
+        before,
+        (struct pp_server_counts){ .idle = 5, .full = 7, .full_code = -ENFILE, .turned_away = 7 },
+        "pingpong: no descriptor for another connection: it waits; raise the machine's "
+        "limit (fs.file-max) or close idle ones (--idle-timeout)\n");
+    check_notice(
+        before,
+        (struct pp_server_counts){ .idle = 5, .full = 7, .full_code = -ENOMEM, .turned_away = 7 },
+        "pingpong: no memory for another connection: it waits; give it more or close idle "
+        "ones (--idle-timeout)\n");
 }
 
 #define TEST(test) cmocka_unit_test_setup(test, setup)
