@@ -739,7 +739,7 @@ static void begin_counting(struct pp_client *client)
 {
     const uint32_t failed = client->counts.failed_connections;
 
-    if (client->counts.received > 0) /* what came first was whole */
+    if (client->counts.received + client->counts.drained > 0) /* what came first was whole */
         client->came_bytes = 0;
     client->counts = (struct pp_client_counts){ .failed_connections = failed };
     atomic_store_explicit(&client->received, 0, memory_order_relaxed);

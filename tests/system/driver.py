@@ -1,5 +1,6 @@
 """Runs the real program and reads what it prints."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -256,6 +257,14 @@ class Running:
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def descriptors(self):
+        """What they lead to. Some may go while they are listed."""
+        links = []
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                links.append(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+        return links
 
     def is_stopped(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:

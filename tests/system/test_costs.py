@@ -49,7 +49,7 @@ def test_the_system_calls_printed_are_those_that_were_made(trace, engine, wait, 
     long, many = trace(*args, "-n", connections + 3000)
     traced = many.total() - few.total()
     printed = sum(long.syscall_counts) - sum(short.syscall_counts)
-    assert printed == pytest.approx(traced, rel=0.04, abs=100)
+    assert printed == pytest.approx(traced, rel=0.04, abs=200)
     assert long.syscalls == pytest.approx(sum(long.syscall_counts) / long.done, abs=0.0101)
 
 
@@ -153,5 +153,4 @@ def test_two_clients_of_one_server_share_its_costs(pingpong, tmp_path):
 
 
 def sockets_of(run):
-    folder = f"/proc/{run.pid}/fd"
-    return sum(os.readlink(f"{folder}/{fd}").startswith("socket:") for fd in os.listdir(folder))
+    return sum(link.startswith("socket:") for link in run.descriptors())

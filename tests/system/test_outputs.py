@@ -441,7 +441,7 @@ def test_an_answer_that_comes_after_all_takes_its_loss_back(pingpong, tmp_path):
 
 def test_rows_of_intervals_add_up_to_the_total(pingpong):
     *rows, total = rows_of(pingpong("--csv", "-t", "300ms", "-i", "30ms", "-c", "4").out)
-    assert len(rows) >= 5 and total["record"] == "total"
+    assert len(rows) >= 2 and total["record"] == "total"
     for name in ("round_trips", "sent", "lost", "errors", "late", "reordered", "duplicates"):
         assert sum(int(row[name]) for row in rows) == int(total[name]), name
     assert rows[-1]["in_flight"] == total["in_flight"]

@@ -137,7 +137,9 @@ def test_there_is_no_bar_when_quiet(pingpong):
     result = on_terminal(pingpong, "-q", "-n", "30k")
     assert result.status == 0 and not BAR.search(result.terminal)
     text = without_colours(result.terminal)
-    assert "\033" not in text and len(text.splitlines()) == 2
+    assert "\033" not in text
+    lines = text.splitlines()  # what makes it INVALID, on a busy machine, is said all the same
+    assert len(lines) == 2 or lines[0].startswith("INVALID: "), text
 
 
 @pytest.mark.parametrize("option", ["--json-stream", "--hlog=-", "--csv", "--output=-"])
