@@ -267,7 +267,7 @@ static void report_last_interval(struct run *run)
 
     run->split_ns = counts.last_ns > end_ns ? counts.last_ns : end_ns;
     if (run->split_ns > end_ns || counts.sent > run->counted.sent ||
-        counts.received > run->counted.received)
+        counts.received > run->counted.received || counts.drained > run->counted.drained)
         (void)report_interval(run, true);
 }
 
