@@ -316,7 +316,7 @@ static void measure(struct run *run)
 {
     if (run->servers)
         pp_servers_begin(run->servers);
-    pp_surroundings_now(&run->before, run->plan);
+    pp_surroundings_now(&run->before, run->result);
     pp_waits_read(&run->waits_before);
     pp_slices_begin(&run->slices);
     run->result->measured = true;
@@ -372,7 +372,7 @@ static void on_connected(void *owner)
 
 static void read_after(struct run *run)
 {
-    pp_surroundings_now(&run->after, run->plan);
+    pp_surroundings_now(&run->after, run->result);
     pp_waits_read(&run->waits_after);
 }
 

@@ -30,10 +30,11 @@ static unsigned cpus_of(const struct pp_plan *plan, int cpus[CPUS_MAX])
     return count;
 }
 
-void pp_surroundings_now(struct pp_disturbance_reading *reading, const struct pp_plan *plan)
+/* A server of another process may have any CPU: its time can only be taken from that of all. */
+void pp_surroundings_now(struct pp_disturbance_reading *reading, const struct pp_result *result)
 {
     int cpus[CPUS_MAX];
-    const unsigned count = cpus_of(plan, cpus);
+    const unsigned count = pp_server_is_elsewhere_here(result) ? 0 : cpus_of(&result->plan, cpus);
 
     pp_disturbance_read(reading, count ? cpus : NULL, count, "");
 }

@@ -9,7 +9,7 @@
 void pp_surroundings_read(struct pp_result *result);
 
 /* Right before and right after what is measured. */
-void pp_surroundings_now(struct pp_disturbance_reading *reading, const struct pp_plan *plan);
+void pp_surroundings_now(struct pp_disturbance_reading *reading, const struct pp_result *result);
 
 /* Fills in result->disturbance, once it is known what the server has cost, if it says so. */
 void pp_surroundings_fill(struct pp_result *result, const struct pp_disturbance_reading *before,
