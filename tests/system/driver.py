@@ -258,8 +258,8 @@ class Running:
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
-    def descriptors(self):
-        """What they lead to. Some may go while they are listed."""
+    def links(self):
+        """What its descriptors lead to. Some may go while they are listed."""
         links = []
         for fd in os.listdir(f"/proc/{self.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):

@@ -153,4 +153,4 @@ def test_two_clients_of_one_server_share_its_costs(pingpong, tmp_path):
 
 
 def sockets_of(run):
-    return sum(link.startswith("socket:") for link in run.descriptors())
+    return sum(link.startswith("socket:") for link in run.links())

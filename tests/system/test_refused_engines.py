@@ -101,7 +101,7 @@ def test_without_any_engine_the_reason_is_given(pingpong, deny):
 
 def rings(run):
     """How many of its descriptors are io_uring's."""
-    return sum("io_uring" in link for link in run.descriptors())
+    return sum("io_uring" in link for link in run.links())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who has limits")
