@@ -33,7 +33,9 @@ static unsigned cpus_of(const struct pp_waiter *waiters, unsigned count, unsigne
 
     for (unsigned i = 0; i < count; i++)
         cpus += waiters[i].cpu < 0 || is_new(waiters, i);
-    return allowed > 0 && cpus > allowed ? allowed : cpus;
+    if (allowed > 0 && cpus > allowed)
+        cpus = allowed;
+    return cpus > 0 ? cpus : 1;
 }
 
 /* A server of another process of this machine works for us, on CPUs where our threads may wait for
