@@ -84,6 +84,7 @@ int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
     int ret = 0;
 
     control->dgram = plan->socket.dgram;
+    control->asked = false;
     control->number = 0;
     control->fd = pp_io_socket(addr, &plan->socket, source, NULL);
     if (control->fd < 0)
@@ -131,10 +132,12 @@ static int receive(int fd, char *data, size_t bytes, const struct limit *limit)
     }
 }
 
-static int ask_stream(int fd, char data[PP_HELLO_BYTES], uint64_t deadline_ns)
+static int ask_by_stream(struct pp_control *control, char data[PP_HELLO_BYTES],
+                         uint64_t deadline_ns)
 {
     const struct limit limit = limit_in(PATIENCE_NS, deadline_ns);
-    int ret = send_all(fd, data, PP_HELLO_BYTES, &limit);
+    const int fd = control->fd;
+    int ret = control->asked ? 0 : send_all(fd, data, PP_HELLO_BYTES, &limit);
 
     for (size_t have = 0; ret >= 0 && have < PP_HELLO_BYTES; have += (size_t)ret) {
         ret = receive(fd, data + have, PP_HELLO_BYTES - have, &limit);
@@ -186,8 +189,9 @@ static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
 {
     const struct limit limit = limit_in(PATIENCE_NS / TRIES, deadline_ns);
     uint64_t number = 0;
-    int ret = send_numbered(control->fd, ++control->number, hello);
+    int ret = control->asked ? 0 : send_numbered(control->fd, ++control->number, hello);
 
+    control->asked = false;
     while (ret == 0 && (number < first || number > control->number))
         ret = receive_numbered(control->fd, &number, data, &limit);
     return ret;
@@ -196,7 +200,7 @@ static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
 static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES],
                            uint64_t deadline_ns)
 {
-    const uint64_t first = control->number + 1;
+    const uint64_t first = control->number + !control->asked;
     char hello[PP_HELLO_BYTES];
     int ret = -ETIMEDOUT;
 
@@ -204,6 +208,25 @@ static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES]
     for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
         ret = ask_once_by_datagram(control, first, hello, data, deadline_ns);
     return ret;
+}
+
+void pp_control_ask_ahead(struct pp_control *control)
+{
+    const struct pp_hello hello = { 0 };
+    const struct limit at_once = { .signal = pp_interrupt_signal() };
+    char data[PP_HELLO_BYTES];
+    int ret;
+
+    if (control->fd < 0)
+        return;
+    (void)pp_hello_write(&hello, data);
+    if (control->dgram)
+        ret = send_numbered(control->fd, ++control->number, data);
+    else
+        ret = send_all(control->fd, data, sizeof data, &at_once);
+    control->asked = ret == 0;
+    if (ret < 0)
+        pp_control_close(control);
 }
 
 int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uint64_t deadline_ns)
@@ -218,7 +241,8 @@ int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uin
     if (control->dgram)
         ret = ask_by_datagram(control, data, deadline_ns);
     else
-        ret = ask_stream(control->fd, data, deadline_ns);
+        ret = ask_by_stream(control, data, deadline_ns);
+    control->asked = false;
     if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
         ret = -EPROTO;
     if (ret < 0)

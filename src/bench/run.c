@@ -102,7 +102,8 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
 /* What a hello's answer and the last messages make of it is less than this. */
 #define SHARED_LEAST 0.02
 
-/* The server may have worked for others, too. */
+/* The server may have worked for others, too. What was under way when the time was over counts as
+ * ours: it may have been answered by then. */
 static void note_sharing(struct run *run)
 {
     struct pp_result *result = run->result;
@@ -120,8 +121,9 @@ static void note_sharing(struct run *run)
     result->server_others = says->connections > own ? says->connections - own : 0;
 }
 
-/* A server elsewhere is asked with a call that blocks: nothing else is going on. One that did not
- * answer once is not asked again: its connection is closed, and its costs stay unknown. */
+/* A server elsewhere is asked with a call that blocks: nothing else is going on. If there is a
+ * drain, it was asked when that began, and what it said then is taken. One that did not answer once
+ * is not asked again: its connection is closed, and its costs stay unknown. */
 static void ask_peer(struct run *run)
 {
     struct pp_result *result = run->result;
@@ -401,6 +403,8 @@ static void on_draining(void *owner)
         return;
     run->drains = true;
     read_after(run);
+    if (run->result->peer == PP_PEER_PINGPONG)
+        pp_control_ask_ahead(&run->control);
     if (run->servers && !pp_servers_ended(run->servers)) {
         run->sampling = true;
         pp_servers_sample(run->servers);

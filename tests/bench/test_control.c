@@ -193,6 +193,33 @@ static void old_replies_alone_are_no_answer_however_many_come(void **state)
     assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ENOTCONN);
 }
 
+static void what_is_asked_ahead_is_answered_as_of_then(void **state)
+{
+    struct fixture *f = *state;
+
+    open_control(f, answer);
+    pp_control_ask_ahead(&f->control);
+    while (atomic_load(&f->asked) < 1)
+        usleep(1000);
+    assert_int_equal(ask(f), 1);
+    assert_int_equal(ask(f), 2);
+}
+
+static void answer_all_but_the_first(struct fixture *f, unsigned nth)
+{
+    if (nth > 1)
+        answer(f, nth);
+}
+
+static void what_is_asked_ahead_and_not_answered_is_asked_again(void **state)
+{
+    struct fixture *f = *state;
+
+    open_control(f, answer_all_but_the_first);
+    pp_control_ask_ahead(&f->control);
+    assert_true(ask(f) > 1);
+}
+
 static void answer_a_byte_too_long(struct fixture *f, unsigned nth)
 {
     answer_with(f, nth, MESSAGE_BYTES + 1);
@@ -300,6 +327,8 @@ static void after_a_signal_the_server_can_still_be_asked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_asked_ahead_is_answered_as_of_then),
+        TEST(what_is_asked_ahead_and_not_answered_is_asked_again),
         TEST(a_reply_that_came_twice_is_not_the_answer_to_the_next_question),
         TEST(a_late_reply_to_a_try_counts_for_its_question_and_for_no_other),
         TEST(old_replies_alone_are_no_answer_however_many_come),

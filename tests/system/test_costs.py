@@ -4,6 +4,8 @@ import os
 import re
 import resource
 import signal
+import socket
+import time
 from collections import Counter
 
 import peers
@@ -150,6 +152,35 @@ def test_two_clients_of_one_server_share_its_costs(pingpong, tmp_path):
     trip_ns = server_ns * costs["server_share"] / shared["round_trips"]
     assert costs["server"]["cpu_ns_per_round_trip"] == pytest.approx(trip_ns, rel=0.01)
     shared.text.find(r"^server  [\d.]+ % of the bytes that it sent were for this client")
+
+
+def pass_on(server, delay_s):
+    """A script that is a relay to server: a hello passes at once, and what is echoed comes back
+    after delay_s."""
+
+    def script(connection):
+        host, port = server.target.rsplit(":", 1)
+        with socket.create_connection((host, int(port))) as onward:
+            while data := connection.receive():
+                onward.sendall(data)
+                back = onward.recv(1 << 16)
+                if data.startswith(b"PING\n"):
+                    time.sleep(delay_s)
+                connection.send(back)
+
+    return script
+
+
+def test_what_a_server_elsewhere_spends_in_the_drain_is_not_in_its_costs(pingpong, tmp_path):
+    with peers.serve(pingpong, "--wait", "spin") as server, peers.Server(
+        pass_on(server, 1.5)
+    ) as relay:
+        args = ("client", relay.target, "-t", "1", "--warmup", "0")
+        result = measured(pingpong, tmp_path, *args, free_port=False)
+    counts = result["counts"]
+    assert (counts["sent"], counts["drained"]) == (1, 1), str(result)
+    costs = result["costs"]["server"]
+    assert 0 < costs["cpu_user_ns"] + costs["cpu_system_ns"] < 1.3e9, str(result)
 
 
 def sockets_of(run):
