@@ -940,19 +940,32 @@ static int run_with_servers(struct run *run, struct pp_error *err)
     return ret;
 }
 
+/* Why the clients or the servers do not run on what auto prefers; "": they do. */
+static void name_refused(struct run *run, const char *clients, const char *servers)
+{
+    const char *one_side = run->servers && !clients[0]   ? " (the server alone)"
+                           : run->servers && !servers[0] ? " (the client alone)"
+                                                         : "";
+    const char *why = clients[0] ? clients : servers;
+
+    if (why[0])
+        (void)snprintf(run->result->refused_engine, PP_REFUSED_BYTES, "%s%s", why, one_side);
+}
+
 static int open_all(struct run *run, struct pp_error *err)
 {
     const struct pp_plan *plan = run->plan;
     const int descriptors = pp_descriptors_raise(plan, err);
-    char *refused = run->result->refused_engine;
+    char by_clients[PP_REFUSED_BYTES] = "", by_servers[PP_REFUSED_BYTES] = "";
     int ret = descriptors < 0 ? descriptors : open_patterns(run, err);
 
     if (ret == 0)
-        ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, refused,
+        ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, by_clients,
                             err);
     run->loop = run->loops[0];
     if (ret == 0 && plan->job == PP_JOB_RUN)
-        ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, refused, err);
+        ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, by_servers, err);
+    name_refused(run, by_clients, by_servers);
     if (ret == 0)
         ret = open_histograms(run, err);
     return ret == 0 ? find_server(run, err) : ret;

@@ -1245,20 +1245,26 @@ static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers
         uring_buffer_put(loop, buffers, pp_pool_take(&buffers->pool));
 }
 
-/* Hands the receive buffers to the kernel, for multishot requests. Without, they stay in the loop's
- * pools. It is all classes or none, or a descriptor could not change over from one to another. */
-static void buf_rings_setup(struct pp_io_loop *loop)
+/* Hands the receive buffers to the kernel, for multishot requests. Where it knows no such rings,
+ * they stay in the loop's pools. It is all classes or none, or a descriptor could not change over
+ * from one to another. -ENOMEM is an error: of the loops of a side one would have them and another
+ * not. */
+static int buf_rings_setup(struct pp_io_loop *loop)
 {
     unsigned class;
+    int ret;
 
-    for (class = 0; class < PP_IO_CLASSES; class ++)
-        if (loop->buffers[class].pool.capacity > 0 &&
-            buf_ring_setup(loop, (enum pp_io_class) class) < 0)
+    for (class = 0; class < PP_IO_CLASSES; class ++) {
+        if (loop->buffers[class].pool.capacity == 0)
+            continue;
+        ret = buf_ring_setup(loop, (enum pp_io_class) class);
+        if (ret < 0)
             goto undo;
+    }
     for (class = 0; class < PP_IO_CLASSES; class ++)
         if (loop->buffers[class].pool.capacity > 0)
             buf_ring_fill(loop, &loop->buffers[class]);
-    return;
+    return 0;
 
 undo:
     while (class -- > 0) {
@@ -1267,6 +1273,7 @@ undo:
         (void)io_uring_unregister_buf_ring(&state_of(loop)->ring, (int)class);
         buf_ring_unmap(loop, (enum pp_io_class) class);
     }
+    return ret == -ENOMEM ? ret : 0;
 }
 
 static void describe(struct pp_io_loop *loop)
@@ -1340,8 +1347,13 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     for (unsigned i = 0; i < FEATURE_COUNT; i++)
         st->has[i] = st->has[i] && !(without >> i & 1);
     st->sends_to = st->sends_to && st->has[FEATURE_SKIP];
-    if (st->has[FEATURE_MULTISHOT] && !(without >> FEATURE_BUFFER_RING & 1))
-        buf_rings_setup(loop);
+    if (st->has[FEATURE_MULTISHOT] && !(without >> FEATURE_BUFFER_RING & 1)) {
+        ret = buf_rings_setup(loop);
+        if (ret < 0) {
+            (void)refused(err, ret);
+            goto fail;
+        }
+    }
     /* While the loop looks again and again, messages may be few, and a plain send is the shorter
      * way; without deferred task work it would be interrupted by its own answer. */
     st->plain_sends = st->has[FEATURE_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
