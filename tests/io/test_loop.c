@@ -2,7 +2,9 @@
 #include "support.h"
 
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #if __has_include(<sys/rseq.h>)
 #include <sys/rseq.h>
@@ -567,6 +569,55 @@ static void those_whose_operations_complete_at_once_keep_nobody_waiting(void **s
     check_that_the_busy_keep_nobody_waiting(*state, PP_IO_WAIT_SPIN);
 }
 
+/* ---- little memory ----------------------------------------------------------------------- */
+
+/* The kernel takes its time to give back what a user's rings have locked: each try has its own. */
+#define NOBODY 60000
+#define LOOPS_SHORT_OF_MEMORY 4
+#define LIMITS_TO_BYTES (256 * 1024)
+#define LIMITS_STEP_BYTES (4 * 1024)
+
+/* Where not all can be opened: whether those that could are of one kind, as its exit status. */
+static void open_with_little_memory(rlim_t limit_bytes)
+{
+    const struct rlimit limit = { limit_bytes, limit_bytes };
+    const struct pp_io_options options = {
+        .engine = test_engine(), .connections = 64, .buffers = 64, .buffer_bytes = 16 << 10
+    };
+    struct pp_io_loop *loops[LOOPS_SHORT_OF_MEMORY];
+    bool alike = true;
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0 ||
+        setuid(NOBODY + (uid_t)(limit_bytes / LIMITS_STEP_BYTES)) < 0)
+        _exit(2);
+    for (int i = 0; i < LOOPS_SHORT_OF_MEMORY; i++) {
+        if (pp_io_loop_open(&loops[i], &options, NULL) < 0)
+            break;
+        alike = alike && strcmp(pp_io_loop_describe(loops[i]), pp_io_loop_describe(loops[0])) == 0;
+    }
+    _exit(alike ? 0 : 1);
+}
+
+static void loops_that_were_opened_with_little_memory_are_of_one_kind(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip(); /* nobody else may become a user whose limit counts */
+    for (rlim_t limit = 0; limit <= LIMITS_TO_BYTES; limit += LIMITS_STEP_BYTES) {
+        const pid_t child = fork();
+        int status;
+
+        assert_true(child >= 0);
+        if (child == 0)
+            open_with_little_memory(limit);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status));
+        if (WEXITSTATUS(status) == 2)
+            skip();
+        assert_int_equal(WEXITSTATUS(status), 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -593,6 +644,7 @@ int main(int argc, char **argv)
         TEST(running_takes_the_thread_out_of_restartable_sequences),
         TEST(its_own_spec_exists),
         TEST(those_whose_operations_complete_at_once_keep_nobody_waiting),
+        TEST(loops_that_were_opened_with_little_memory_are_of_one_kind),
     };
 
     test_start(argc, argv);
