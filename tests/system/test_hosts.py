@@ -1,6 +1,7 @@
 """The server on one host and the client on another, and what the network between them may do."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from driver import wait_until
 from peers import Counts, begun, exactly, quantiles
 from results import measured, measured_quietly
 from services import program
+from test_verdict import has_seen, part_time_hog
 
 PORT = 3131  # nobody else is on these hosts
 
@@ -79,7 +81,7 @@ def test_a_client_that_waits_for_a_server_of_another_namespace_is_not_starved(
 
 
 @pytest.mark.alone
-def test_a_server_of_another_namespace_is_no_other_program(
+def test_a_server_of_another_namespace_is_no_other_program_and_one_beside_it_is(
     pingpong, engine, near, far, server, tmp_path
 ):
     """It says that it is on this machine, and what it had."""
@@ -88,6 +90,9 @@ def test_a_server_of_another_namespace_is_no_other_program(
     result = measured_quietly(lambda result: "others_busy" not in result.reasons, measure)
     assert "others_busy" not in result.reasons, str(result)
     assert "others_busy" not in result["verdict"]["unknown"], str(result)
+    with part_time_hog(tmp_path, os.sched_getaffinity(0)) as hog:
+        result = measure()
+        has_seen(result, hog(), os.cpu_count())
 
 
 # ---- every way between them -----------------------------------------------------------------

@@ -298,6 +298,19 @@ def test_it_is_seen_beside_a_server_of_its_own_too(pingpong, engine, tmp_path):
             has_seen(result, hog(), os.cpu_count())
 
 
+@pytest.mark.alone
+def test_it_is_seen_by_a_pinned_client_of_a_pinned_server(pingpong, engine, tmp_path, two_cpus):
+    near, far = two_cpus
+    with peers.serve(pingpong, "-A", far) as server:
+        args = ("client", server.target, "-A", near, "-t", "2s", "--engine", engine, *SUPPORTED)
+        measure = lambda: measured(pingpong, tmp_path, *args, free_port=False)
+        quiet = measured_quietly(lambda result: "others_busy" not in result.reasons, measure)
+        assert "others_busy" not in quiet.reasons, str(quiet)
+        with part_time_hog(tmp_path, [near]) as hog:
+            result = measure()
+            has_seen(result, hog(), os.cpu_count())
+
+
 def test_beside_a_foreign_server_nobody_knows_whose_time_it_is(pingpong, tmp_path):
     with peers.Server() as server:
         result = measured_client(pingpong, tmp_path, server, "-t", "1s", *SUPPORTED)
