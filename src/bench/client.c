@@ -25,9 +25,6 @@
 #define DRAIN_FIRST_LOOK_NS (5 * PP_NS_PER_MS)
 #define DRAIN_LOOK_NS (50 * PP_NS_PER_MS)
 
-/* A schedule that is further behind at the end than this share of the time has not been kept: the
- * messages that were due are not sent any more. */
-#define CATCH_UP_SHARE 10
 #define UNSENT_MAX 100000000 /* counted no further */
 
 /* How often to look for lost datagrams, and for connections that are not made. */
@@ -511,6 +508,7 @@ static void note_late(struct pp_client *client, uint64_t due_ns, uint64_t now_ns
     uint64_t delayed_ns = now_ns - could_ns;
 
     client->counts.lag_ns = now_ns - due_ns;
+    client->counts.behind_ns += now_ns - due_ns;
     pp_hist_record(client->options.late, now_ns - due_ns);
     if (delayed_ns >= PP_CLIENT_DELAYED_MIN_NS)
         client->away_until_ns = now_ns;
@@ -658,18 +656,28 @@ static enum pp_io_next on_drain_look(struct pp_io_op *op)
     return PP_IO_REARM;
 }
 
-/* All that was due has been sent, or will be, so that no latency is missing. */
+/* Of a schedule that was kept, but for a hiccup near its end, what is left is sent in the drain, so
+ * that no latency is missing. They are late by a half of the last one's lag, on average. */
+static bool is_to_catch_up(const struct pp_client *client)
+{
+    const struct pp_client_counts *counts = &client->counts;
+    const uint64_t left = pp_pace_due(&client->pace, client->end_ns, counts->sent);
+    const double behind_ns = (double)counts->behind_ns + (double)left * (double)counts->lag_ns / 2;
+
+    return client->plan->rate > 0 && client->phase.last && left < counts->sent &&
+           behind_ns <= PP_CLIENT_BEHIND_SHARE * (double)client->phase.time_ns *
+                            (double)(counts->sent + left);
+}
+
+/* All that was due has been sent, or will be. */
 static void begin_drain(struct pp_client *client)
 {
-    const uint64_t time_ns = client->phase.time_ns;
-
     note_lag(client, client->end_ns);
     client->state = PHASE_DRAIN;
     client->counts.last_ns = client->end_ns;
     client->drain_moved = pp_client_moved(client);
     client->drain_alive_ns = client->end_ns;
-    client->catches_up = client->plan->rate > 0 && client->phase.last &&
-                         client->counts.lag_ns <= time_ns / CATCH_UP_SHARE;
+    client->catches_up = is_to_catch_up(client);
     if (client->catches_up)
         keep_schedule(client, pp_clock_now_ns());
     finish_if_idle(client);

@@ -79,6 +79,7 @@ struct pp_client_counts {
     uint64_t first_ns;   /* the first send; in an open loop, the beginning of the schedule */
     uint64_t last_ns;    /* the last receive, the end of the time, or the moment of the interrupt */
     uint64_t lag_ns;     /* open loop: how far behind its schedule the phase ended */
+    uint64_t behind_ns;  /* open loop: how late those sent went out, all together */
     uint64_t delayed;    /* open loop: messages that the client itself, and not a connection without
                           room, held back for PP_CLIENT_DELAYED_MIN_NS or more */
     uint64_t delayed_ns; /* and for how long, all of them together */
@@ -87,6 +88,10 @@ struct pp_client_counts {
     uint64_t worst_ns;      /* the longest round trip, counted as the result's main figures are */
     uint64_t worst_at_ns;   /* when it ended */
 };
+
+/* A schedule was not kept if its messages went out late by more than this share of the time, on
+ * average: one that falls behind all the time is twice as late in the end. */
+#define PP_CLIENT_BEHIND_SHARE 0.05
 
 /* How evenly the connections of a phase were served. */
 struct pp_spread {

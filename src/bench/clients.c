@@ -468,6 +468,7 @@ static void counts_add(struct pp_client_counts *sum, const struct pp_client_coun
     sum->received += counts->received;
     sum->drained += counts->drained;
     sum->unsent += counts->unsent;
+    sum->behind_ns += counts->behind_ns;
     sum->delayed += counts->delayed;
     sum->delayed_ns += counts->delayed_ns;
     sum->lost += counts->lost;

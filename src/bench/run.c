@@ -32,9 +32,8 @@
 #define LINGER_INTERRUPTED_NS (200 * PP_NS_PER_MS)
 
 /* An open loop has not kept its schedule if more than this share of the messages that were due was
- * never sent, or if the last of a count was late by this share of the time. */
+ * never sent, or by how late they were. */
 #define UNSENT_SHARE 0.001
-#define LAG_SHARE 0.1
 
 enum stage {
     STAGE_CONNECT,
@@ -751,7 +750,8 @@ static bool missed_rate(const struct pp_result *result)
 
     return result->plan.rate > 0 &&
            ((double)counts->unsent > UNSENT_SHARE * due ||
-            (double)counts->lag_ns > LAG_SHARE * (double)result->duration_ns);
+            (double)counts->behind_ns >
+                PP_CLIENT_BEHIND_SHARE * (double)result->duration_ns * (double)counts->sent);
 }
 
 /* Messages at equal distances take as many of these as there are messages: the last one's belongs

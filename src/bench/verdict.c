@@ -129,14 +129,19 @@ static void judge_accounting(struct pp_verdict *verdict, const struct pp_result 
 
 static void judge_rate(struct pp_verdict *verdict, const struct pp_result *result)
 {
-    char rate[PP_FORMAT_BYTES], lag[PP_FORMAT_BYTES], from[PP_FORMAT_BYTES], to[PP_FORMAT_BYTES];
+    const struct pp_client_counts *counts = &result->counts;
+    const double sent = counts->sent > 0 ? (double)counts->sent : 1;
+    char rate[PP_FORMAT_BYTES], behind[PP_FORMAT_BYTES], unsent[PP_FORMAT_BYTES];
+    char from[PP_FORMAT_BYTES], to[PP_FORMAT_BYTES];
 
     if (result->rate_missed)
         add(verdict, PP_REASON_RATE_MISSED, PP_INVALID,
-            "RATE NOT HELD: %s messages/s were asked for, and at the end the schedule was %s "
-            "\u00b5s behind",
+            "RATE NOT HELD: %s messages/s were asked for; messages went out %s \u00b5s late on "
+            "average%s%s%s",
             pp_format_decimal(rate, result->plan.rate, 0),
-            pp_format_us(lag, (double)result->counts.lag_ns));
+            pp_format_us(behind, (double)counts->behind_ns / sent), counts->unsent ? ", and " : "",
+            counts->unsent ? pp_format_count(unsent, counts->unsent) : "",
+            counts->unsent ? " that were due not at all" : "");
     if (result->growth.until_end)
         add(verdict, PP_REASON_NOT_KEPT_UP, PP_INVALID,
             "%s messages/s were not kept up with: the mean latency grew from %s to %s \u00b5s, and "

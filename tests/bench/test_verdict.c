@@ -131,10 +131,15 @@ static void test_a_rate_that_was_not_held_is_invalid(void **state)
     result->plan.rate = 20000;
     check_valid(result);
     result->rate_missed = true;
-    result->counts.lag_ns = 1234 * PP_NS_PER_MS;
+    result->counts.sent = 1000;
+    result->counts.behind_ns = 1234 * PP_NS_PER_S;
     check(result, PP_REASON_RATE_MISSED, PP_INVALID,
-          "RATE NOT HELD: 20,000 messages/s were asked for, and at the end the schedule was "
-          "1,234,000 \u00b5s behind");
+          "RATE NOT HELD: 20,000 messages/s were asked for; messages went out 1,234,000 \u00b5s "
+          "late on average");
+    result->counts.unsent = 2345;
+    check(result, PP_REASON_RATE_MISSED, PP_INVALID,
+          "RATE NOT HELD: 20,000 messages/s were asked for; messages went out 1,234,000 \u00b5s "
+          "late on average, and 2,345 that were due not at all");
 }
 
 static void test_messages_that_failed_are_invalid(void **state)
