@@ -77,7 +77,7 @@ static void pool_free(struct pool *pool)
 #include <stddef.h>
 #include "io_engines.inc"
 """,
-    "src/bench/run.c": """\
+    "src/job/run.c": """\
 #include "base/memory.h"
 #include "io/io.h"
 """,
@@ -116,69 +116,65 @@ def guarded(name, text=""):
 
 # What is written over GOOD, and the one line that tidy.py then prints.
 BAD = {
-    "a lower layer includes a higher one": (
+    "a lower room includes a higher one": (
         {"src/base/pool.c": '#include "io/io.h"\n'},
-        'src/base/pool.c:1: base may not include "io/io.h", which is above it',
+        'src/base/pool.c:1: base may not include "io/io.h", which is not below it',
     ),
     "a header is bound by the rule too": (
         {"src/io/io.h": guarded("PP_IO_IO_H", '#include "measure/hist.h"\n')},
-        'src/io/io.h:3: io may not include "measure/hist.h", which is above it',
+        'src/io/io.h:3: io may not include "measure/hist.h", which is not below it',
     ),
-    "another layer includes a private header of io": (
-        {"src/bench/run.c": '#include "base/memory.h"\n#include "io/engine.h"\n'},
-        'src/bench/run.c:2: "io/engine.h" is private to src/io',
+    "the two sides do not know each other": (
+        {"src/client/client.c": '#include "server/server.h"\n'},
+        'src/client/client.c:1: client may not include "server/server.h", which is not below it',
     ),
-    "an include without its layer": (
+    "another room includes a private header of io": (
+        {"src/job/run.c": '#include "base/memory.h"\n#include "io/engine.h"\n'},
+        'src/job/run.c:2: "io/engine.h" is private to src/io',
+    ),
+    "an include without its room": (
         {"src/io/loop.c": '#include "engine.h"\n'},
-        'src/io/loop.c:1: "engine.h" has no layer: write "layer/name.h"',
+        'src/io/loop.c:1: "engine.h" has no room: write "room/name.h"',
     ),
-    "an include of no layer": (
+    "an include of no room": (
         {"src/io/loop.c": '#include "util/list.h"\n'},
-        'src/io/loop.c:1: "util/list.h" is of no layer',
+        'src/io/loop.c:1: "util/list.h" is of no room',
     ),
-    "a folder that is no layer": (
+    "a folder that is no room": (
         {"src/util/list.c": "int list;\n"},
-        "src/util/list.c:1: src/util is not a layer",
-    ),
-    "mpi.h": (
-        {"src/bench/run.c": "#include <mpi.h>\n"},
-        "src/bench/run.c:1: <mpi.h> may be included in src/group/mpi.c only",
+        "src/util/list.c:1: src/util is not a room",
     ),
     "liburing.h": (
         {"src/io/loop.c": "#include <liburing.h>\n"},
         "src/io/loop.c:1: <liburing.h> may be included in src/io/engine_io_uring.c only",
-    ),
-    "uv.h": (
-        {"src/io/loop.c": "#include <uv.h>\n"},
-        "src/io/loop.c:1: <uv.h> may be included in src/io/engine_libuv.c only",
     ),
     "sys/epoll.h": (
         {"src/io/loop.c": "#include <sys/epoll.h>\n"},
         "src/io/loop.c:1: <sys/epoll.h> may be included in src/io/engine_epoll.c only",
     ),
     "exit": (
-        {"src/bench/run.c": "void f(void)\n{\n    exit(1);\n}\n"},
-        "src/bench/run.c:3: exit() does not belong here: the exit status is chosen in src/main.c",
+        {"src/job/run.c": "void f(void)\n{\n    exit(1);\n}\n"},
+        "src/job/run.c:3: exit() does not belong here: the exit status is chosen in src/main.c",
     ),
     "_exit": (
-        {"src/bench/run.c": "void f(void)\n{\n    _exit(1);\n}\n"},
-        "src/bench/run.c:3: _exit() does not belong here: the exit status is chosen in src/main.c",
+        {"src/job/run.c": "void f(void)\n{\n    _exit(1);\n}\n"},
+        "src/job/run.c:3: _exit() does not belong here: the exit status is chosen in src/main.c",
     ),
     "abort": (
-        {"src/bench/run.c": "void f(void)\n{\n    abort();\n}\n"},
-        "src/bench/run.c:3: abort() does not belong here: use pp_assert()",
+        {"src/job/run.c": "void f(void)\n{\n    abort();\n}\n"},
+        "src/job/run.c:3: abort() does not belong here: use pp_assert()",
     ),
     "malloc": (
-        {"src/bench/run.c": "void *f(void)\n{\n    return malloc(1);\n}\n"},
-        "src/bench/run.c:3: malloc() does not belong here: use base/memory.h",
+        {"src/job/run.c": "void *f(void)\n{\n    return malloc(1);\n}\n"},
+        "src/job/run.c:3: malloc() does not belong here: use base/memory.h",
     ),
     "free": (
         {"src/main.c": "void f(void)\n{\n    free(NULL);\n}\n"},
         "src/main.c:3: free() does not belong here: use base/memory.h",
     ),
     "strdup": (
-        {"src/bench/run.c": 'char *f(void)\n{\n    return strdup("");\n}\n'},
-        "src/bench/run.c:3: strdup() does not belong here: use base/memory.h",
+        {"src/job/run.c": 'char *f(void)\n{\n    return strdup("");\n}\n'},
+        "src/job/run.c:3: strdup() does not belong here: use base/memory.h",
     ),
     "a long line": (
         {"tests/base/test_pool.c": "/*" + "-" * 97 + "*/\n"},
@@ -209,16 +205,16 @@ BAD = {
         "src/base/memory.c:2: an empty line belongs after the own header",
     ),
     "the project's headers are not sorted": (
-        {"src/bench/run.c": '#include "io/io.h"\n#include "base/memory.h"\n'},
-        "src/bench/run.c:2: base/memory.h belongs before io/io.h",
+        {"src/job/run.c": '#include "io/io.h"\n#include "base/memory.h"\n'},
+        "src/job/run.c:2: base/memory.h belongs before io/io.h",
     ),
     "the system's headers are not sorted": (
-        {"src/bench/run.c": "#include <stdio.h>\n#include <errno.h>\n"},
-        "src/bench/run.c:2: errno.h belongs before stdio.h",
+        {"src/job/run.c": "#include <stdio.h>\n#include <errno.h>\n"},
+        "src/job/run.c:2: errno.h belongs before stdio.h",
     ),
     "the system's headers before the project's": (
-        {"src/bench/run.c": '#include <errno.h>\n\n#include "io/io.h"\n'},
-        'src/bench/run.c:3: "io/io.h" belongs before <errno.h>',
+        {"src/job/run.c": '#include <errno.h>\n\n#include "io/io.h"\n'},
+        'src/job/run.c:3: "io/io.h" belongs before <errno.h>',
     ),
     "another file's guard": (
         {"src/io/io.h": guarded("PP_IO_ENGINE_H")},
@@ -233,8 +229,8 @@ BAD = {
         "src/io/io.h:2: the include guard should be PP_IO_IO_H",
     ),
     "a long function": (
-        {"src/bench/run.c": function_of(60) + "\n" + function_of(61)},
-        "src/bench/run.c:66: f() has 61 lines; 60 at most",
+        {"src/job/run.c": function_of(60) + "\n" + function_of(61)},
+        "src/job/run.c:66: f() has 61 lines; 60 at most",
     ),
 }
 
@@ -260,16 +256,20 @@ def test_a_broken_rule_is_named_with_its_line(tmp_path, files, line):
     assert (result.stdout, result.stderr, result.returncode) == (line + "\n", "", 1)
 
 
-def test_the_graph_shows_what_each_layer_includes(tmp_path):
+def test_the_graph_shows_what_each_room_includes(tmp_path):
     result = run_tidy(tmp_path, GOOD, "--graph")
     assert result.returncode == 0
     assert result.stdout.splitlines() == [
         "base:",
         "io: base",
         "measure:",
-        "group:",
-        "bench: base io",
+        "wire:",
+        "plan:",
+        "result:",
+        "client:",
+        "server:",
         "report:",
+        "job: base io",
         "cli:",
         "main: io",
     ]

@@ -4,7 +4,7 @@
 usage: tidy.py [--graph] [ROOT]
 
 Prints one line, file:line: message, for each place that breaks a rule, and exits 1 if there is any.
-With --graph it prints the layers and what each includes instead.
+With --graph it prints the rooms and what each includes instead.
 """
 
 import argparse
@@ -12,18 +12,30 @@ import re
 import sys
 from pathlib import Path
 
-# Lowest first: a layer includes itself and those before it. main is src/main.c.
-LAYERS = ["base", "io", "measure", "group", "bench", "report", "cli", "main"]
+# The rooms, lowest first, and what each stands on: it includes itself, those, and what they stand
+# on. main is src/main.c.
+ROOMS = {
+    "base": [],
+    "io": ["base"],
+    "measure": ["io"],
+    "wire": ["measure"],
+    "plan": ["wire"],
+    "result": ["plan"],
+    "client": ["result"],
+    "server": ["result"],
+    "report": ["result"],
+    "job": ["client", "server"],
+    "cli": ["job", "report"],
+    "main": ["cli"],
+}
 
-# A layer whose headers are private, but for those named.
+# A room whose headers are private, but for those named.
 PUBLIC_HEADERS = {"io": {"io/io.h"}}
 
 # A header of another project, and the one file that may know of it.
 ONLY_IN = {
-    "mpi.h": "src/group/mpi.c",
     "liburing.h": "src/io/engine_io_uring.c",
     "zlib.h": "src/measure/hist_wire.c",
-    "uv.h": "src/io/engine_libuv.c",
     "sys/epoll.h": "src/io/engine_epoll.c",
 }
 
@@ -63,12 +75,12 @@ class Include:
         self.line = line
         self.quoted = quoted
         self.name = name
-        layer, slash, _ = name.partition("/")
-        self.layer = layer if quoted and slash else None
+        room, slash, _ = name.partition("/")
+        self.room = room if quoted and slash else None
 
 
 class Source:
-    """One .c or .h file. name is its path from the root; layer is None outside src/."""
+    """One .c or .h file. name is its path from the root; room is None outside src/."""
 
     def __init__(self, root, path):
         self.path = path
@@ -76,10 +88,10 @@ class Source:
         self.text = path.read_text(encoding="utf-8")
         self.lines = self.text.split("\n")
         self.code = without_comments(self.text, strings=False).split("\n")
-        self.layer = self._layer()
+        self.room = self._room()
         self.blocks = list(self._include_blocks())
 
-    def _layer(self):
+    def _room(self):
         parts = self.name.split("/")
         if parts[0] != "src":
             return None
@@ -100,39 +112,44 @@ class Source:
         return [include for block in self.blocks for include in block]
 
 
-def check_layers(source):
-    """A layer includes only itself and those below it, and only their public headers."""
-    if source.layer is None:
+def below(room):
+    """The room, and all that it stands on."""
+    return {room}.union(*(below(other) for other in ROOMS[room]))
+
+
+def check_rooms(source):
+    """A room includes only itself and what it stands on, and only the public headers of that."""
+    if source.room is None:
         return
-    if source.layer not in LAYERS:
-        yield 1, f"src/{source.layer} is not a layer"
+    if source.room not in ROOMS:
+        yield 1, f"src/{source.room} is not a room"
         return
     for include in source.includes():
-        if include.quoted and include.name.endswith(".h") and include.layer is None:
-            yield include.line, f'"{include.name}" has no layer: write "layer/name.h"'
-        if include.layer is None:
+        if include.quoted and include.name.endswith(".h") and include.room is None:
+            yield include.line, f'"{include.name}" has no room: write "room/name.h"'
+        if include.room is None:
             continue
-        if include.layer not in LAYERS:
-            yield include.line, f'"{include.name}" is of no layer'
-        elif LAYERS.index(include.layer) > LAYERS.index(source.layer):
-            yield include.line, f'{source.layer} may not include "{include.name}", which is above it'
-        elif include.layer != source.layer:
-            public = PUBLIC_HEADERS.get(include.layer)
+        if include.room not in ROOMS:
+            yield include.line, f'"{include.name}" is of no room'
+        elif include.room not in below(source.room):
+            yield include.line, f'{source.room} may not include "{include.name}", which is not below it'
+        elif include.room != source.room:
+            public = PUBLIC_HEADERS.get(include.room)
             if public and include.name not in public:
-                yield include.line, f'"{include.name}" is private to src/{include.layer}'
+                yield include.line, f'"{include.name}" is private to src/{include.room}'
 
 
 def check_foreign_headers(source):
     """What another project's header brings in stays in one file."""
     for include in source.includes():
         owner = ONLY_IN.get(include.name)
-        if source.layer and owner and source.name != owner:
+        if source.room and owner and source.name != owner:
             yield include.line, f"<{include.name}> may be included in {owner} only"
 
 
 def check_calls(source):
     """Ending the program and taking memory have one place each."""
-    if source.layer is None:
+    if source.room is None:
         return
     for names, allowed, advice in CALLS:
         if source.name in allowed:
@@ -181,7 +198,7 @@ def check_include_order(source):
 
 def check_guard(source):
     """A header is guarded by the name that its path gives."""
-    if source.layer is None or source.path.suffix != ".h":
+    if source.room is None or source.path.suffix != ".h":
         return
     guard = "PP_" + re.sub(r"\W", "_", source.name.removeprefix("src/")).upper()
     code = [(n, line.split()) for n, line in enumerate(source.code, 1) if line.strip()]
@@ -216,7 +233,7 @@ def function_name(code_before_body):
 
 
 CHECKS = [
-    check_layers,
+    check_rooms,
     check_foreign_headers,
     check_calls,
     check_text,
@@ -247,19 +264,19 @@ def print_problems(sources):
 
 
 def print_graph(sources):
-    edges = {layer: set() for layer in LAYERS}
+    edges = {room: set() for room in ROOMS}
     for source in sources:
-        if source.layer in edges:
-            edges[source.layer] |= {include.layer for include in source.includes()}
-    for layer, below in edges.items():
-        names = [name for name in LAYERS if name in below and name != layer]
-        print(f"{layer}: {' '.join(names)}".rstrip())
+        if source.room in edges:
+            edges[source.room] |= {include.room for include in source.includes()}
+    for room, others in edges.items():
+        names = [name for name in ROOMS if name in others and name != room]
+        print(f"{room}: {' '.join(names)}".rstrip())
     return 0
 
 
 def main():
     parser = argparse.ArgumentParser(description="Checks the rules of the source tree.")
-    parser.add_argument("--graph", action="store_true", help="print what each layer includes")
+    parser.add_argument("--graph", action="store_true", help="print what each room includes")
     parser.add_argument(
         "root", nargs="?", type=Path, default=Path(__file__).resolve().parents[1], metavar="ROOT"
     )

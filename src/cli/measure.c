@@ -1,10 +1,10 @@
 /* The jobs run and client: the same, with a server of our own or with another one. */
 #include "base/memory.h"
-#include "bench/interrupt.h"
-#include "bench/run.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
+#include "job/interrupt.h"
+#include "job/run.h"
 #include "report/figures.h"
 #include "report/progress.h"
 

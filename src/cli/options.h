@@ -4,7 +4,7 @@
 #define PP_CLI_OPTIONS_H
 
 #include "base/error.h"
-#include "bench/plan.h"
+#include "plan/plan.h"
 #include "report/report.h"
 
 #include <stdbool.h>

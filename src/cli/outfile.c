@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/leftover.h"
-#include "bench/interrupt.h"
+#include "job/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 /* The job serve. */
-#include "bench/serve.h"
+#include "job/serve.h"
 
-#include "bench/interrupt.h"
 #include "cli/commands.h"
 #include "cli/screen.h"
+#include "job/interrupt.h"
 #include "report/text.h"
 
 #include <errno.h>

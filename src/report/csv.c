@@ -138,7 +138,7 @@ static void latency_cells(struct row *row, const struct pp_latency *latency, boo
     cell(row, latency->max_ns, known);
 }
 
-static void count_cells(struct row *row, const struct pp_client_counts *counts, uint64_t in_flight,
+static void count_cells(struct row *row, const struct pp_counts *counts, uint64_t in_flight,
                         uint64_t length_ns)
 {
     number(row, "%" PRIu64, counts->received);

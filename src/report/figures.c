@@ -104,7 +104,7 @@ static void fill_sample(struct pp_result *result, bool dgram)
     result->plan.client_engine = result->plan.server_engine = "auto";
     result->plan.socket.dgram = dgram;
     result->plan.rate = 1;
-    result->counts = (struct pp_client_counts){ .sent = 1, .received = 1 };
+    result->counts = (struct pp_counts){ .sent = 1, .received = 1 };
     result->duration_ns = 1;
     result->measured = true;
     result->tcp.connections = !dgram;

@@ -4,7 +4,7 @@
 #ifndef PP_REPORT_FIGURES_H
 #define PP_REPORT_FIGURES_H
 
-#include "bench/result.h"
+#include "result/result.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -184,7 +184,7 @@ static json_t *stalls(const struct pp_result *result)
 
 static json_t *worst(const struct pp_result *result)
 {
-    const struct pp_client_counts *counts = &result->counts;
+    const struct pp_counts *counts = &result->counts;
 
     if (counts->received == 0)
         return json_null();
@@ -224,7 +224,7 @@ static json_t *program(void)
 /* How an open loop's schedule was kept. */
 static json_t *schedule(const struct pp_result *result)
 {
-    const struct pp_client_counts *counts = &result->counts;
+    const struct pp_counts *counts = &result->counts;
 
     if (!(result->plan.rate > 0))
         return json_null();

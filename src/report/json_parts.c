@@ -315,7 +315,7 @@ json_t *pp_json_verdict(const struct pp_verdict *verdict)
                      reasons, "unknown", unknown(verdict));
 }
 
-json_t *pp_json_counts(const struct pp_client_counts *counts, uint64_t in_flight)
+json_t *pp_json_counts(const struct pp_counts *counts, uint64_t in_flight)
 {
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "sent",
                      (json_int_t)counts->sent, "received", (json_int_t)counts->received, "lost",

@@ -3,7 +3,7 @@
 #ifndef PP_REPORT_JSON_PARTS_H
 #define PP_REPORT_JSON_PARTS_H
 
-#include "bench/result.h"
+#include "result/result.h"
 
 #include <jansson.h>
 
@@ -22,6 +22,6 @@ json_t *pp_json_verdict(const struct pp_verdict *verdict);
 
 /* All of a result that is measured: what figures are looked up in by name. */
 json_t *pp_json_figures(const struct pp_result *result);
-json_t *pp_json_counts(const struct pp_client_counts *counts, uint64_t in_flight);
+json_t *pp_json_counts(const struct pp_counts *counts, uint64_t in_flight);
 
 #endif

@@ -2,8 +2,8 @@
 #ifndef PP_REPORT_NAMES_H
 #define PP_REPORT_NAMES_H
 
-#include "bench/plan.h"
-#include "bench/result.h"
+#include "plan/plan.h"
+#include "result/result.h"
 
 /* "tcp", "mptcp", "udp", "unix-stream" or "unix-datagram" */
 static inline const char *pp_transport_id(const struct pp_plan *plan)

@@ -4,7 +4,7 @@
 #define PP_REPORT_REPORT_H
 
 #include "base/error.h"
-#include "bench/result.h"
+#include "result/result.h"
 
 #include <stdbool.h>
 #include <stdio.h>

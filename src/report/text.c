@@ -171,7 +171,7 @@ static void latency_heads(struct pp_table *table, const struct pp_latency *laten
 static void latency_table(FILE *out, const struct pp_report_style *style,
                           const struct pp_result *result)
 {
-    const struct pp_client_counts *counts = &result->counts;
+    const struct pp_counts *counts = &result->counts;
     struct pp_table table = { .title = "RTT \u00b5s" };
     char text[PP_FORMAT_BYTES];
 
@@ -224,7 +224,7 @@ static void loss_line(FILE *out, const struct pp_report_style *style,
                       const struct pp_result *result)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
-    const struct pp_client_counts *counts = &result->counts;
+    const struct pp_counts *counts = &result->counts;
     char text[PP_FORMAT_BYTES];
 
     if (!result->plan.socket.dgram || counts->received + counts->lost == 0)
@@ -379,7 +379,7 @@ static void gates_line(FILE *out, const struct pp_report_style *style,
 
 static void identity_line(FILE *out, const struct pp_result *result)
 {
-    const struct pp_client_counts *counts = &result->counts;
+    const struct pp_counts *counts = &result->counts;
 
     (void)fprintf(out,
                   "sent %" PRIu64 " = received %" PRIu64 " + lost %" PRIu64 " + errors %" PRIu64

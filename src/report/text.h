@@ -2,9 +2,9 @@
 #ifndef PP_REPORT_TEXT_H
 #define PP_REPORT_TEXT_H
 
-#include "bench/result.h"
-#include "bench/serve.h"
 #include "report/report.h"
+#include "result/result.h"
+#include "result/serving.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
 #ifndef PP_REPORT_TEXT_PARTS_H
 #define PP_REPORT_TEXT_PARTS_H
 
-#include "bench/plan.h"
+#include "plan/plan.h"
 #include "report/line.h"
 #include "report/report.h"
 

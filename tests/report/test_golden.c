@@ -189,18 +189,18 @@ static void fill_closed(struct golden *golden)
 
         fill_hist(&interval->rtt, 6000, 5 + 100 * i);
         pp_hist_reset(&interval->response);
-        interval->counts = (struct pp_client_counts){ .sent = i == 0 ? SAMPLES + 2 : SAMPLES - 2,
-                                                      .received = SAMPLES };
+        interval->counts = (struct pp_counts){ .sent = i == 0 ? SAMPLES + 2 : SAMPLES - 2,
+                                               .received = SAMPLES };
         interval->in_flight = i == 0 ? 2 : 0;
         fill_interval(golden, i, 10000000 + i);
     }
     fill_latencies(golden);
-    result->counts = (struct pp_client_counts){ .sent = 2 * SAMPLES,
-                                                .received = 2 * SAMPLES,
-                                                .first_ns = 5000,
-                                                .last_ns = 20005000,
-                                                .worst_ns = result->rtt.max_ns,
-                                                .worst_at_ns = 12005000 };
+    result->counts = (struct pp_counts){ .sent = 2 * SAMPLES,
+                                         .received = 2 * SAMPLES,
+                                         .first_ns = 5000,
+                                         .last_ns = 20005000,
+                                         .worst_ns = result->rtt.max_ns,
+                                         .worst_at_ns = 12005000 };
     result->duration_ns = 20000000;
     result->balanced = true;
     result->measured = true;
@@ -268,31 +268,31 @@ static void fill_open_counts(struct golden *golden)
     struct pp_result *result = &golden->result;
 
     golden->intervals[0].counts =
-        (struct pp_client_counts){ .sent = 1010, .received = SAMPLES, .lost = 6 };
+        (struct pp_counts){ .sent = 1010, .received = SAMPLES, .lost = 6 };
     golden->intervals[0].in_flight = 4;
-    golden->intervals[1].counts = (struct pp_client_counts){ .sent = 1001,
-                                                             .received = SAMPLES - 5,
-                                                             .lost = (uint64_t)-2,
-                                                             .drained = 5,
-                                                             .late = 2,
-                                                             .reordered = 3,
-                                                             .duplicates = 1 };
+    golden->intervals[1].counts = (struct pp_counts){ .sent = 1001,
+                                                      .received = SAMPLES - 5,
+                                                      .lost = (uint64_t)-2,
+                                                      .drained = 5,
+                                                      .late = 2,
+                                                      .reordered = 3,
+                                                      .duplicates = 1 };
     golden->intervals[1].in_flight = 12;
-    result->counts = (struct pp_client_counts){ .sent = 2011,
-                                                .received = 2 * SAMPLES - 5,
-                                                .lost = 4,
-                                                .late = 2,
-                                                .reordered = 3,
-                                                .duplicates = 1,
-                                                .lag_ns = 12300000,
-                                                .drained = 5,
-                                                .unsent = 1,
-                                                .delayed = 2,
-                                                .delayed_ns = 3000000,
-                                                .unanswered_ns = 2100000,
-                                                .last_ns = 40000000,
-                                                .worst_ns = result->response.max_ns,
-                                                .worst_at_ns = 33000000 };
+    result->counts = (struct pp_counts){ .sent = 2011,
+                                         .received = 2 * SAMPLES - 5,
+                                         .lost = 4,
+                                         .late = 2,
+                                         .reordered = 3,
+                                         .duplicates = 1,
+                                         .lag_ns = 12300000,
+                                         .drained = 5,
+                                         .unsent = 1,
+                                         .delayed = 2,
+                                         .delayed_ns = 3000000,
+                                         .unanswered_ns = 2100000,
+                                         .last_ns = 40000000,
+                                         .worst_ns = result->response.max_ns,
+                                         .worst_at_ns = 33000000 };
     result->in_flight = 12;
     result->loss = 4.0 / 2004;
     result->loss_interval = pp_stat_proportion(4, 2004);

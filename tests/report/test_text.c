@@ -1,7 +1,7 @@
 #include "report/text.h"
 
-#include "bench/plan.h"
 #include "measure/hist.h"
+#include "plan/plan.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

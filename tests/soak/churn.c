@@ -343,7 +343,7 @@ static const char *body_of(const struct visitor *visitor)
 
 /* ---- datagrams ---- */
 
-/* The header as in src/bench/datagram.h, with whatever kind and length is asked for. */
+/* The header as in src/wire/datagram.h, with whatever kind and length is asked for. */
 static size_t datagram_write(char *data, bool largest)
 {
     const size_t bytes = largest            ? DATAGRAM_BYTES_MAX

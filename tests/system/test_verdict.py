@@ -571,7 +571,7 @@ def test_who_reads_no_text_is_told_of_faults_on_stderr(pingpong):
 
 def test_the_method_explains_every_reason():
     names = re.findall(
-        r'\[PP_REASON_\w+\] = \{ "(\w+)"', (ROOT / "src/bench/verdict.c").read_text("utf-8")
+        r'\[PP_REASON_\w+\] = \{ "(\w+)"', (ROOT / "src/result/verdict.c").read_text("utf-8")
     )
     method = (ROOT / "docs/METHOD.md").read_text("utf-8")
     assert len(names) >= 16

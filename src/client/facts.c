@@ -1,0 +1,120 @@
+/* What is known of a client's connections apart from the samples: how evenly they were served, and
+ * what the kernel says of them. */
+#include "client/conn.h"
+
+#include <string.h>
+
+/* Connections that a round trip uses up are gone before anybody could ask. */
+static bool asks_tcp(const struct pp_client *client)
+{
+    return client->options.addr->any.sa_family != AF_UNIX && !client->plan->socket.dgram &&
+           !client->plan->crr;
+}
+
+/* Segments that c has sent again in this phase; false: it is not known. */
+static bool ask(const struct conn *c, struct pp_io_tcp_info *info)
+{
+    if (!asks_tcp(c->client) || c->fd < 0 || c->failed || pp_io_tcp_info(c->fd, info) < 0)
+        return false;
+    info->retransmits -= c->retransmits_before;
+    return true;
+}
+
+void pp_client_prepare(struct pp_client *client)
+{
+    client->retransmits = 0;
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct conn *c = &client->conns[i];
+        struct pp_io_tcp_info info;
+
+        if (client->conn_rtts[i].total > 0) /* untouched memory stays so */
+            pp_hist_small_reset(&client->conn_rtts[i]);
+        c->received = 0;
+        c->retransmits_before = 0;
+        if (ask(c, &info))
+            c->retransmits_before = info.retransmits;
+    }
+}
+
+void pp_conn_note_tcp(struct conn *c)
+{
+    struct pp_io_tcp_info info;
+
+    if (ask(c, &info))
+        c->client->retransmits += info.retransmits;
+}
+
+static void tcp_add(struct pp_tcp_summary *sum, const struct pp_io_tcp_info *info)
+{
+    if (sum->connections++ == 0) {
+        memcpy(sum->congestion, info->congestion, sizeof sum->congestion);
+        sum->mss_least = info->mss;
+    }
+    sum->retransmits += info->retransmits;
+    if (info->min_rtt_ns && (!sum->min_rtt_ns || info->min_rtt_ns < sum->min_rtt_ns))
+        sum->min_rtt_ns = info->min_rtt_ns;
+    if (info->mss < sum->mss_least)
+        sum->mss_least = info->mss;
+    if (info->mss > sum->mss_most)
+        sum->mss_most = info->mss;
+}
+
+void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *sum)
+{
+    sum->retransmits += client->retransmits;
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        struct pp_io_tcp_info info;
+
+        if (!ask(&client->conns[i], &info))
+            continue;
+        tcp_add(sum, &info);
+        sum->fallbacks += client->plan->socket.mptcp && !pp_io_speaks_mptcp(client->conns[i].fd);
+    }
+}
+
+void pp_client_look(struct pp_client *client)
+{
+    uint64_t acked = 0;
+
+    if (client->options.addr->any.sa_family == AF_UNIX || client->plan->socket.dgram)
+        return;
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        struct pp_io_tcp_info info;
+
+        if (c->fd >= 0 && pp_io_tcp_info(c->fd, &info) == 0)
+            acked += info.acked;
+    }
+    if (acked != client->acked && pp_client_moved(client) == client->moved_at_look)
+        pp_client_note_moved(client, 1);
+    client->acked = acked;
+    client->moved_at_look = pp_client_moved(client);
+}
+
+static void p99_add(struct pp_spread *sum, const struct pp_hist_small *rtt)
+{
+    uint64_t p99_ns;
+
+    if (!pp_hist_small_supports(rtt, 0.99))
+        return;
+    p99_ns = pp_hist_small_quantile_ns(rtt, 0.99);
+    if (sum->with_p99++ == 0 || p99_ns < sum->p99_least_ns)
+        sum->p99_least_ns = p99_ns;
+    if (p99_ns > sum->p99_most_ns)
+        sum->p99_most_ns = p99_ns;
+}
+
+void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum)
+{
+    for (uint32_t i = 0; i < client->options.connections; i++) {
+        const uint64_t received = client->conns[i].received;
+
+        if (sum->connections++ == 0 || received < sum->least)
+            sum->least = received;
+        if (received > sum->most)
+            sum->most = received;
+        sum->sum += (double)received;
+        sum->sum_squares += (double)received * (double)received;
+        p99_add(sum, &client->conn_rtts[i]);
+    }
+}

@@ -1,0 +1,123 @@
+#include "server/acceptor.h"
+
+#include "base/clock.h"
+#include "base/container.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* How long no connection is accepted after descriptors or memory ran out: asking again at once
+ * would only spin. */
+#define PAUSE_NS (50 * PP_NS_PER_MS)
+
+static enum pp_io_next on_accepted(struct pp_io_op *op);
+
+/* Any descriptor will do. For this one there need be no file, only room. */
+static int reserve_open(void)
+{
+    return eventfd(0, EFD_CLOEXEC);
+}
+
+static enum pp_io_next on_listener_closed(struct pp_io_op *op)
+{
+    (void)op;
+    return PP_IO_DISARM;
+}
+
+static enum pp_io_next close_listener(struct pp_acceptor *acceptor)
+{
+    pp_io_close(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_listener_closed);
+    acceptor->listen_fd = -1;
+    return PP_IO_DISARM;
+}
+
+/* Parts with the reserve once newcomers have waited for long. */
+static void give_reserve(struct pp_acceptor *acceptor, uint64_t now_ns)
+{
+    if (acceptor->reserve_fd < 0 || now_ns - acceptor->full_since_ns < acceptor->patience_ns)
+        return;
+    (void)close(acceptor->reserve_fd);
+    acceptor->reserve_fd = -1;
+}
+
+static enum pp_io_next on_paused(struct pp_io_op *op)
+{
+    struct pp_acceptor *acceptor = container_of(op, struct pp_acceptor, op);
+
+    if (acceptor->stopping)
+        return close_listener(acceptor);
+    give_reserve(acceptor, pp_clock_now_ns());
+    pp_io_accept(acceptor->loop, op, acceptor->listen_fd, on_accepted);
+    return PP_IO_DISARM;
+}
+
+static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
+{
+    const uint64_t now_ns = pp_clock_now_ns();
+
+    if (acceptor->full_since_ns == 0)
+        acceptor->full_since_ns = now_ns;
+    acceptor->on_full(acceptor->owner, code);
+    pp_io_timer(acceptor->loop, &acceptor->op, now_ns + PAUSE_NS, on_paused);
+    return PP_IO_DISARM;
+}
+
+/* fd came in place of the reserve. If there is another descriptor again it is a connection like any
+ * other; if not, it is reset, and the next one in the queue is taken at once. */
+static void take_for_reserve(struct pp_acceptor *acceptor, int fd)
+{
+    acceptor->reserve_fd = reserve_open();
+    if (acceptor->reserve_fd >= 0) {
+        acceptor->full_since_ns = 0;
+        acceptor->on_connection(acceptor->owner, fd);
+        return;
+    }
+    pp_io_socket_reset_on_close(fd);
+    (void)close(fd);
+    acceptor->on_turned_away(acceptor->owner);
+}
+
+static enum pp_io_next on_accepted(struct pp_io_op *op)
+{
+    struct pp_acceptor *acceptor = container_of(op, struct pp_acceptor, op);
+
+    if (acceptor->stopping) {
+        if (op->res >= 0)
+            (void)close(op->res);
+        return close_listener(acceptor);
+    }
+    if (op->res < 0)
+        return pause_accepting(acceptor, op->res);
+    if (acceptor->reserve_fd < 0) {
+        take_for_reserve(acceptor, op->res);
+        return PP_IO_REARM;
+    }
+    acceptor->full_since_ns = 0;
+    acceptor->on_connection(acceptor->owner, op->res);
+    return PP_IO_REARM;
+}
+
+void pp_acceptor_start(struct pp_acceptor *acceptor)
+{
+    acceptor->op = (struct pp_io_op){ 0 };
+    acceptor->reserve_fd = reserve_open();
+    acceptor->full_since_ns = 0;
+    acceptor->stopping = false;
+    pp_io_accept(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_accepted);
+}
+
+void pp_acceptor_stop(struct pp_acceptor *acceptor)
+{
+    acceptor->stopping = true;
+    pp_io_cancel(acceptor->loop, &acceptor->op);
+}
+
+void pp_acceptor_close(struct pp_acceptor *acceptor)
+{
+    if (acceptor->listen_fd >= 0) /* the loop never ran, or broke down */
+        (void)close(acceptor->listen_fd);
+    acceptor->listen_fd = -1;
+    if (acceptor->reserve_fd >= 0)
+        (void)close(acceptor->reserve_fd);
+    acceptor->reserve_fd = -1;
+}
