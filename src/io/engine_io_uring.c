@@ -1213,7 +1213,8 @@ static void buf_ring_unmap(struct pp_io_loop *loop, enum pp_io_class class)
     st->buf_rings[class] = NULL;
 }
 
-static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class)
+/* 0, or a negative errno: of those that end the set-up, -ENOMEM, err is set. */
+static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class, struct pp_error *err)
 {
     struct uring_state *st = state_of(loop);
     const uint32_t count = loop->buffers[class].pool.capacity;
@@ -1226,13 +1227,13 @@ static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class)
     buf_ring = mmap(NULL, buf_ring_bytes(count), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* the kernel wants whole pages */
     if (buf_ring == MAP_FAILED)
-        return -errno;
+        return pp_error_set(err, PP_ERROR_RUN, -errno, "no memory for a ring of buffers");
     reg.ring_addr = (uint64_t)(uintptr_t)buf_ring;
     io_uring_buf_ring_init(buf_ring);
     ret = io_uring_register_buf_ring(&st->ring, &reg, 0);
     if (ret < 0) {
         (void)munmap(buf_ring, buf_ring_bytes(count));
-        return ret;
+        return ret == -ENOMEM ? refused(err, ret) : ret;
     }
     st->buf_rings[class] = buf_ring;
     return 0;
@@ -1249,7 +1250,7 @@ static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers
  * they stay in the loop's pools. It is all classes or none, or a descriptor could not change over
  * from one to another. -ENOMEM is an error: of the loops of a side one would have them and another
  * not. */
-static int buf_rings_setup(struct pp_io_loop *loop)
+static int buf_rings_setup(struct pp_io_loop *loop, struct pp_error *err)
 {
     unsigned class;
     int ret;
@@ -1257,7 +1258,7 @@ static int buf_rings_setup(struct pp_io_loop *loop)
     for (class = 0; class < PP_IO_CLASSES; class ++) {
         if (loop->buffers[class].pool.capacity == 0)
             continue;
-        ret = buf_ring_setup(loop, (enum pp_io_class) class);
+        ret = buf_ring_setup(loop, (enum pp_io_class) class, err);
         if (ret < 0)
             goto undo;
     }
@@ -1348,11 +1349,9 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
         st->has[i] = st->has[i] && !(without >> i & 1);
     st->sends_to = st->sends_to && st->has[FEATURE_SKIP];
     if (st->has[FEATURE_MULTISHOT] && !(without >> FEATURE_BUFFER_RING & 1)) {
-        ret = buf_rings_setup(loop);
-        if (ret < 0) {
-            (void)refused(err, ret);
+        ret = buf_rings_setup(loop, err);
+        if (ret < 0)
             goto fail;
-        }
     }
     /* While the loop looks again and again, messages may be few, and a plain send is the shorter
      * way; without deferred task work it would be interrupted by its own answer. */
