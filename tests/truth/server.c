@@ -412,17 +412,32 @@ static void run(void)
     }
 }
 
+/* Any port that is free for both. */
+static bool bind_both(struct sockaddr_in *addr)
+{
+    socklen_t len = sizeof *addr;
+
+    *addr = (struct sockaddr_in){ .sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    must(bind(listen_fd, (void *)addr, len) == 0 && listen(listen_fd, 4096) == 0, "listen");
+    must(getsockname(listen_fd, (void *)addr, &len) == 0, "getsockname");
+    udp_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bind(udp_fd, (void *)addr, len) == 0)
+        return true;
+    (void)close(listen_fd);
+    (void)close(udp_fd);
+    return false;
+}
+
 static void open_port(void)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     const int large = 4 << 20;
-    socklen_t len = sizeof addr;
+    struct sockaddr_in addr;
+    int tries = 100;
 
-    listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    must(bind(listen_fd, (void *)&addr, len) == 0 && listen(listen_fd, 4096) == 0, "listen");
-    must(getsockname(listen_fd, (void *)&addr, &len) == 0, "getsockname");
-    udp_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    must(bind(udp_fd, (void *)&addr, len) == 0, "bind");
+    while (!bind_both(&addr))
+        must(--tries > 0, "bind");
     (void)setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUF, &large, sizeof large);
     watch(listen_fd, &listen_fd);
     watch(udp_fd, &udp_fd);
