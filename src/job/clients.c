@@ -33,8 +33,15 @@ enum command {
     COMMAND_END = 128
 };
 
-/* What a thread tells the coordinator. */
-enum event { EVENT_CONNECTED = 1, EVENT_DISCONNECTED = 2, EVENT_SPLIT = 4, EVENT_DRAINING = 8 };
+/* What a thread tells the coordinator, and how far it has come as far as that knows. */
+enum event {
+    EVENT_CONNECTED = 1,
+    EVENT_DRAINING = 2,
+    EVENT_FINISHED = 4,
+    EVENT_DISCONNECTED = 8,
+    EVENT_SPLIT = 16,
+    EVENT_BROKEN = 32 /* its loop; nothing more comes of it */
+};
 
 /* Where samples go, one after the other: one is filled while another is taken. */
 #define HISTS 2
@@ -47,8 +54,7 @@ struct client_thread {
     struct pp_clients *clients;
     struct pp_io_loop *loop;
     struct pp_client *client;
-    struct pp_worker worker; /* not of the first thread */
-    bool started;
+    struct pp_worker worker;
     struct pp_io_op command_op;
     struct pp_io_op tick_op; /* armed while it measures */
     atomic_uint commands;
@@ -57,9 +63,8 @@ struct client_thread {
     atomic_uint ended; /* how many had begun when the last one was over */
     bool ticking;      /* the measurement goes on */
     bool last;         /* none follows the one that began last */
-    bool connected, draining, finished, disconnected, split, broken; /* as far as the coordinator
-                                                                        knows */
-    bool drains; /* what was spent by the phase is in after already */
+    unsigned known;    /* events, to the coordinator */
+    bool drains;       /* what was spent by the phase is in after already */
     struct pp_sample before, after;
     struct pp_spread spread; /* of the phase that ended last, as what follows */
     struct pp_tcp_summary tcp;
@@ -240,10 +245,14 @@ static void command(struct client_thread *thread, enum command what)
     pp_io_wake(thread->loop, &thread->command_op);
 }
 
+/* One that has broken down has done it already, as far as it ever will. */
 static void command_all(struct pp_clients *clients, enum command what)
 {
-    for (unsigned i = 0; i < clients->count; i++)
+    for (unsigned i = 0; i < clients->count; i++) {
         command(&clients->threads[i], what);
+        if (clients->threads[i].known & EVENT_BROKEN)
+            wake_coordinator(&clients->threads[i]);
+    }
 }
 
 /* The phase that began last, or that of connecting, is over for thread: what came of it can be
@@ -259,28 +268,30 @@ static void note_broken(struct client_thread *thread)
 {
     const struct pp_worker *worker = &thread->worker;
 
-    thread->broken = true;
+    thread->known |= EVENT_BROKEN | EVENT_DRAINING | EVENT_FINISHED | EVENT_DISCONNECTED |
+                     EVENT_SPLIT;
     (void)pp_loop_broken(thread->loop, worker->result, &thread->clients->error);
     if (atomic_load(&thread->ended) != thread->begun)
         sum_up(thread, &worker->last);
 }
 
+static bool is_broken(const struct client_thread *thread)
+{
+    return thread->known & EVENT_BROKEN;
+}
+
 static void note_events(struct client_thread *thread)
 {
-    const unsigned events = atomic_exchange(&thread->events, 0);
-
-    if (!thread->broken && atomic_load(&thread->worker.ended) && thread->worker.result < 0)
+    thread->known |= atomic_exchange(&thread->events, 0);
+    if (has_ended(thread))
+        thread->known |= EVENT_FINISHED | EVENT_DRAINING;
+    if (!is_broken(thread) && atomic_load(&thread->worker.ended) && thread->worker.result < 0)
         note_broken(thread);
-    thread->connected |= (events & EVENT_CONNECTED) != 0;
-    thread->finished |= thread->broken || has_ended(thread);
-    thread->draining |= thread->finished || (events & EVENT_DRAINING);
-    thread->disconnected |= thread->broken || (events & EVENT_DISCONNECTED);
-    thread->split |= thread->broken || (events & EVENT_SPLIT);
 }
 
 static bool has_failed(const struct client_thread *thread)
 {
-    return thread->broken || (has_ended(thread) && pp_client_error(thread->client)->code != 0);
+    return is_broken(thread) || (has_ended(thread) && pp_client_error(thread->client)->code != 0);
 }
 
 static void note_all_events(struct pp_clients *clients)
@@ -289,23 +300,31 @@ static void note_all_events(struct pp_clients *clients)
 
     for (unsigned i = 0; i < clients->count; i++) {
         struct client_thread *thread = &clients->threads[i];
-        const bool was_finished = thread->finished;
-        const bool was_broken = thread->broken;
+        const unsigned before = thread->known;
 
         note_events(thread);
-        failed |= thread->broken ? !was_broken : !was_finished && has_failed(thread);
+        failed |= is_broken(thread) ? !(before & EVENT_BROKEN)
+                                    : !(before & EVENT_FINISHED) && has_failed(thread);
     }
     if (failed)
         pp_clients_interrupt(clients);
 }
 
+/* What threads have done before is still to come. */
+static void forget(struct pp_clients *clients, unsigned events)
+{
+    for (unsigned i = 0; i < clients->count; i++)
+        if (!is_broken(&clients->threads[i]))
+            clients->threads[i].known &= ~events;
+}
+
 /* Whether all threads have come so far: clears *pending the first time. */
-static bool reached(const struct pp_clients *clients, size_t flag_offset, bool *pending)
+static bool reached(const struct pp_clients *clients, enum event event, bool *pending)
 {
     if (!*pending)
         return false;
     for (unsigned i = 0; i < clients->count; i++)
-        if (!*((const bool *)&clients->threads[i] + flag_offset))
+        if (!(clients->threads[i].known & event))
             return false;
     *pending = false;
     return true;
@@ -317,18 +336,17 @@ static enum pp_io_next on_event(struct pp_io_op *op)
     const struct pp_clients_options *options = &clients->options;
 
     note_all_events(clients);
-    if (reached(clients, offsetof(struct client_thread, connected), &clients->connecting))
+    if (reached(clients, EVENT_CONNECTED, &clients->connecting))
         options->on_connected(options->owner);
-    if (reached(clients, offsetof(struct client_thread, split), &clients->splitting))
+    if (reached(clients, EVENT_SPLIT, &clients->splitting))
         options->on_split(options->owner);
-    if (reached(clients, offsetof(struct client_thread, finished), &clients->running)) {
+    if (reached(clients, EVENT_FINISHED, &clients->running)) {
         clients->timed = false;
         options->on_finished(options->owner);
     }
-    if (options->on_draining &&
-        reached(clients, offsetof(struct client_thread, draining), &clients->timed))
+    if (options->on_draining && reached(clients, EVENT_DRAINING, &clients->timed))
         options->on_draining(options->owner);
-    if (reached(clients, offsetof(struct client_thread, disconnected), &clients->leaving))
+    if (reached(clients, EVENT_DISCONNECTED, &clients->leaving))
         options->on_disconnected(options->owner);
     return clients->released ? PP_IO_DISARM : PP_IO_REARM;
 }
@@ -365,8 +383,7 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
     clients->running = true;
     clients->timed = time_ns > 0;
     clients->begun++;
-    for (unsigned i = 0; i < clients->count; i++)
-        clients->threads[i].finished = clients->threads[i].draining = false;
+    forget(clients, EVENT_FINISHED | EVENT_DRAINING);
     command_all(clients, COMMAND_START);
 }
 
@@ -374,8 +391,7 @@ void pp_clients_split(struct pp_clients *clients)
 {
     pp_assert(clients->options.splits && !clients->splitting);
     clients->splitting = true;
-    for (unsigned i = 0; i < clients->count; i++)
-        clients->threads[i].split = false;
+    forget(clients, EVENT_SPLIT);
     command_all(clients, COMMAND_SPLIT);
 }
 
@@ -437,22 +453,25 @@ void pp_clients_release(struct pp_clients *clients)
 void pp_clients_abandon(struct pp_clients *clients, int code)
 {
     (void)pp_loop_broken(clients->loop, code, &clients->error);
-    pp_client_interrupt(clients->threads[0].client); /* a command would not reach it */
     pp_clients_interrupt(clients);
     pp_clients_disconnect(clients, false);
     pp_clients_release(clients);
+}
+
+void pp_clients_run(struct pp_clients *clients)
+{
+    pp_worker_run(&clients->threads[0].worker);
 }
 
 int pp_clients_join(struct pp_clients *clients)
 {
     int first = 0;
 
-    for (unsigned i = 1; i < clients->count; i++) {
+    for (unsigned i = 0; i < clients->count; i++) {
         struct client_thread *thread = &clients->threads[i];
-        const int ret = thread->started ? pp_worker_join(&thread->worker) : 0;
+        const int ret = pp_worker_join(&thread->worker);
 
-        thread->started = false;
-        if (ret < 0 && !thread->broken)
+        if (ret < 0 && !is_broken(thread))
             note_broken(thread);
         if (first == 0)
             first = ret;
@@ -705,8 +724,7 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
 
     thread->clients = clients;
     thread->loop = options.loop = clients->options.loops[i];
-    if (i > 0)
-        clients->options.loops[i] = NULL;
+    clients->options.loops[i] = NULL;
     ret = recordings_open(clients, thread, err);
     if (ret < 0)
         return ret;
@@ -729,22 +747,21 @@ static int threads_open(struct pp_clients *clients, struct pp_error *err)
     return ret;
 }
 
+/* The first thread is the caller's, later. */
 static int threads_start(struct pp_clients *clients, struct pp_error *err)
 {
     int ret = 0;
 
     pp_io_wake_wait(clients->loop, &clients->event_op, on_event);
-    for (unsigned i = 0; i < clients->count && ret == 0; i++) {
+    for (unsigned i = 0; i < clients->count; i++) {
         struct client_thread *thread = &clients->threads[i];
 
         pp_io_wake_wait(thread->loop, &thread->command_op, on_command);
-        if (i > 0) {
-            ret = pp_worker_start(&thread->worker, thread->loop,
-                                  clients->options.plan->client_cpus[i], clients->loop,
-                                  &clients->event_op, err);
-            thread->started = ret == 0;
-        }
+        pp_worker_prepare(&thread->worker, thread->loop, clients->options.plan->client_cpus[i],
+                          clients->loop, &clients->event_op);
     }
+    for (unsigned i = 1; i < clients->count && ret == 0; i++)
+        ret = pp_worker_start(&clients->threads[i].worker, err);
     return ret;
 }
 
@@ -752,7 +769,7 @@ static int threads_start(struct pp_clients *clients, struct pp_error *err)
 static void give_up(struct pp_clients *clients)
 {
     for (unsigned i = 1; i < clients->count; i++)
-        if (clients->threads[i].started)
+        if (clients->threads[i].worker.started)
             command(&clients->threads[i], COMMAND_END);
     (void)pp_clients_join(clients);
     pp_clients_close(clients);
@@ -769,7 +786,7 @@ int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *op
     if (!clients)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u client threads", count);
     clients->options = *options;
-    clients->loop = options->loops[0];
+    clients->loop = options->loop;
     clients->count = count;
     clients->begun = 1;
     ret = threads_open(clients, err);
@@ -790,8 +807,7 @@ void pp_clients_close(struct pp_clients *clients)
     for (unsigned i = 0; i < clients->count; i++) {
         struct client_thread *thread = &clients->threads[i];
 
-        if (i > 0) /* before what it may still have under way */
-            pp_io_loop_close(thread->loop);
+        pp_io_loop_close(thread->loop); /* before what it may still have under way */
         pp_client_close(thread->client);
         for (unsigned k = 0; k < HISTS; k++)
             pp_memory_free(thread->recordings[k]);

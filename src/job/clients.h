@@ -1,6 +1,6 @@
-/* The client threads: each with a loop and a share of the connections of its own. The first runs on
- * the loop, and so on the thread, of whoever coordinates the run; all that is said here happens on
- * that thread. */
+/* The client threads: each with a loop and a share of the connections of its own, and nothing but
+ * these on it. Whoever coordinates the run has a loop and a thread apart; while that runs, all that
+ * is said here happens there. */
 #ifndef PP_JOB_CLIENTS_H
 #define PP_JOB_CLIENTS_H
 
@@ -12,8 +12,9 @@
 struct pp_clients;
 
 struct pp_clients_options {
-    struct pp_io_loop **loops;       /* one a client thread: the first is the coordinator's, the
-                                        others become the clients' own, and NULL here */
+    struct pp_io_loop *loop;         /* the coordinator's */
+    struct pp_io_loop **loops;       /* one a client thread: they become the clients' own, and NULL
+                                        here */
     const struct pp_plan *plan;      /* must outlive the clients, as all that follows */
     const struct pp_io_addr *addr;   /* of the server */
     const struct pp_io_addr *source; /* to send from; NULL: any */
@@ -31,8 +32,8 @@ struct pp_clients_options {
     void (*on_disconnected)(void *owner); /* all of them */
 };
 
-/* Starts the other threads. After an error the coordinator's loop is
- * good for nothing but to be closed. */
+/* Starts all threads but the first. After an error the coordinator's loop is good for nothing but
+ * to be closed. */
 int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *options,
                     struct pp_error *err);
 
@@ -74,6 +75,9 @@ void pp_clients_release(struct pp_clients *clients);
 /* The coordinator's loop has broken down with code: ends the phase where it is, and lets the other
  * loops end without waiting for anything. No callback comes any more. */
 void pp_clients_abandon(struct pp_clients *clients, int code);
+
+/* The first thread is the calling one, until all is over: returns when its loop has ended. */
+void pp_clients_run(struct pp_clients *clients);
 
 /* After the coordinator's loop has ended. 0, or what the first loop that broke down returned. */
 int pp_clients_join(struct pp_clients *clients);

@@ -51,8 +51,9 @@ struct run {
     enum stage stage;
     struct pp_error error; /* of the coordinator itself */
 
-    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX]; /* of the client threads */
-    struct pp_io_loop *loop;                       /* the first of them, which coordinates */
+    struct pp_io_loop *loops[PP_PLAN_THREADS_MAX]; /* of the client threads, until they have them */
+    struct pp_io_loop *loop;                       /* the coordinator's */
+    int loop_code;                                 /* what it returned */
     struct pp_servers *servers;                    /* NULL: they are elsewhere */
     struct pp_clients *clients;
     struct pp_pattern out, in;
@@ -678,7 +679,7 @@ static void name_engines(struct run *run)
 {
     struct pp_result *result = run->result;
 
-    name_engine(&result->client, pp_io_loop_describe(run->loop));
+    name_engine(&result->client, pp_io_loop_describe(run->loops[0]));
     if (run->servers)
         name_engine(&result->server, pp_servers_describe(run->servers));
     else if (result->peer == PP_PEER_PINGPONG)
@@ -687,35 +688,51 @@ static void name_engines(struct run *run)
 
 /* ---- the run ---- */
 
-/* The loop broke down: what was started on it will not end. The writer may be at work on the result
- * just now. */
-static void break_off(struct run *run, int code)
+/* The coordinator's thread. If its loop breaks down, what was started there will not end. */
+static void *coordinate(void *argument)
 {
-    pp_clients_abandon(run->clients, code);
-    (void)pp_clients_join(run->clients);
-    if (run->stage == STAGE_MEASURE)
-        note_end(run);
-    pp_io_workers_close(run->writer);
-    run->writer = NULL;
+    struct run *run = argument;
+
+    (void)pthread_setname_np(pthread_self(), "coordinator");
+    run->loop_code = pp_io_loop_run(run->loop);
+    if (run->loop_code < 0)
+        pp_clients_abandon(run->clients, run->loop_code);
+    return NULL;
 }
 
-static void run_loop(struct run *run)
+/* Nothing but messages happens on a client's thread, of which the first is this one: phases,
+ * intervals, progress and signals are the coordinator's. */
+static int run_loops(struct run *run, struct pp_error *err)
 {
+    pthread_t coordinator;
     int ret;
 
-    (void)pp_worker_pin(run->plan->client_cpus[0]); /* the plan has checked that it may be used */
     run->linger_op.cb = on_lingered;
     pp_io_wake_wait(run->loop, &run->interrupt_op, on_interrupt);
     pp_io_timer(run->loop, &run->tick_op, pp_clock_now_ns() + TICK_NS, on_tick);
     pp_interrupt_attach(run->loop, &run->interrupt_op);
     pp_clients_connect(run->clients);
-    ret = pp_io_loop_run(run->loop);
+    ret = -pthread_create(&coordinator, NULL, coordinate, run);
+    if (ret < 0)
+        pp_clients_abandon(run->clients, ret);
+    pp_clients_run(run->clients);
+    if (ret == 0)
+        (void)pthread_join(coordinator, NULL);
     pp_interrupt_attach(NULL, NULL);
     pp_memory_seal(false);
+    (void)pp_clients_join(run->clients); /* what it returns is in the clients' error, too */
     if (ret < 0)
-        break_off(run, ret);
-    else
-        (void)pp_clients_join(run->clients); /* what it returns is in the clients' error, too */
+        return pp_error_set(err, PP_ERROR_RUN, ret, "cannot start a thread: %s", strerror(-ret));
+    return 0;
+}
+
+/* Its loop broke down. The writer may be at work on the result just now. */
+static void break_off(struct run *run)
+{
+    if (run->stage == STAGE_MEASURE)
+        note_end(run);
+    pp_io_workers_close(run->writer);
+    run->writer = NULL;
 }
 
 /* Where all that was due was sent, the latencies say how late. */
@@ -868,6 +885,7 @@ static int run_clients(struct run *run, struct pp_error *err)
     const struct pp_io_addr *source = source_of(run, err, &ret);
     const uint64_t begun_ns = pp_clock_now_ns();
     struct pp_clients_options options = {
+        .loop = run->loop,
         .loops = run->loops,
         .plan = run->plan,
         .addr = &run->result->addr,
@@ -891,7 +909,11 @@ static int run_clients(struct run *run, struct pp_error *err)
     ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)
         return ret;
-    run_loop(run);
+    ret = run_loops(run, err);
+    if (ret < 0)
+        return ret;
+    if (run->loop_code < 0)
+        break_off(run);
     if (run->silent)
         explain_silence(run);
     ret = error_of(&run->error, err);
@@ -938,7 +960,8 @@ static int open_all(struct run *run, struct pp_error *err)
     if (ret == 0)
         ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, by_clients,
                             err);
-    run->loop = run->loops[0];
+    if (ret == 0)
+        ret = pp_loop_open_waiting(&run->loop, err);
     if (ret == 0 && plan->job == PP_JOB_RUN)
         ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, by_servers, err);
     name_refused(run, by_clients, by_servers);
@@ -992,7 +1015,8 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
     pp_io_workers_close(run.writer);
     pp_memory_free(run.interval);
     pp_memory_free(run.scratch);
-    for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++) /* before what they may have under way */
+    pp_io_loop_close(run.loop); /* before what they may have under way, as these */
+    for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
         pp_io_loop_close(run.loops[i]);
     pp_clients_close(run.clients);
     pp_servers_close(run.servers);

@@ -20,7 +20,6 @@ struct server_thread {
     struct pp_server *streams;
     struct pp_dgram_server *datagrams;
     struct pp_worker worker;
-    bool started;
     struct pp_sample before;
 };
 
@@ -232,12 +231,13 @@ int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
     servers->notice_op = notice_op;
     for (unsigned i = 0; i < servers->count; i++) {
         struct server_thread *thread = &servers->threads[i];
-        const int ret = pp_worker_start(&thread->worker, thread->loop,
-                                        servers->plan->server_cpus[i], reply_loop, reply_op, err);
+        int ret;
 
+        pp_worker_prepare(&thread->worker, thread->loop, servers->plan->server_cpus[i], reply_loop,
+                          reply_op);
+        ret = pp_worker_start(&thread->worker, err);
         if (ret < 0)
             return ret;
-        thread->started = true;
     }
     return 0;
 }
@@ -355,9 +355,8 @@ int pp_servers_stop(struct pp_servers *servers)
 
     remove_path(servers);
     for (unsigned i = 0; i < servers->count; i++) {
-        const int ret = servers->threads[i].started ? thread_stop(&servers->threads[i]) : 0;
+        const int ret = servers->threads[i].worker.started ? thread_stop(&servers->threads[i]) : 0;
 
-        servers->threads[i].started = false;
         if (first == 0)
             first = ret;
     }

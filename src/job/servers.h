@@ -21,8 +21,8 @@ const struct pp_io_addr *pp_servers_addr(const struct pp_servers *servers);
 /* As pp_io_loop_describe(): all run on the same engine. */
 const char *pp_servers_describe(const struct pp_servers *servers);
 
-/* Starts the threads. reply_op, on reply_loop, is woken as by pp_worker_start(), and notice_op, if
- * it is not NULL, when counts change that whoever runs the servers may want to know of. */
+/* Starts the threads. reply_op, on reply_loop, is woken as pp_worker_prepare() says, and notice_op,
+ * if it is not NULL, when counts change that whoever runs the servers may want to know of. */
 int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
                      struct pp_io_op *reply_op, struct pp_io_op *notice_op, struct pp_error *err);
 

@@ -68,32 +68,40 @@ static enum pp_io_next on_sample(struct pp_io_op *op)
     return PP_IO_REARM;
 }
 
-static void *worker_main(void *argument)
+void pp_worker_prepare(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
+                       struct pp_io_loop *reply_loop, struct pp_io_op *reply_op)
 {
-    struct pp_worker *worker = argument;
+    *worker = (struct pp_worker){
+        .loop = loop, .cpu = cpu, .reply_loop = reply_loop, .reply_op = reply_op
+    };
+}
 
+void pp_worker_run(struct pp_worker *worker)
+{
     (void)pp_worker_pin(worker->cpu); /* the plan has checked that this CPU may be used */
     worker->result = pp_io_loop_run(worker->loop);
     worker->last = pp_sample_now(worker->loop);
     atomic_store(&worker->ended, true);
     if (!atomic_load(&worker->stopping))
         pp_io_wake(worker->reply_loop, worker->reply_op);
+}
+
+static void *worker_main(void *worker)
+{
+    pp_worker_run(worker);
     return NULL;
 }
 
-int pp_worker_start(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
-                    struct pp_io_loop *reply_loop, struct pp_io_op *reply_op, struct pp_error *err)
+int pp_worker_start(struct pp_worker *worker, struct pp_error *err)
 {
     int error;
 
-    *worker = (struct pp_worker){
-        .loop = loop, .cpu = cpu, .reply_loop = reply_loop, .reply_op = reply_op
-    };
-    pp_io_wake_wait(loop, &worker->sample_op, on_sample);
+    pp_io_wake_wait(worker->loop, &worker->sample_op, on_sample);
     error = pthread_create(&worker->thread, NULL, worker_main, worker);
     if (error)
         return pp_error_set(err, PP_ERROR_RUN, -error, "cannot start a thread: %s",
                             strerror(error));
+    worker->started = true;
     return 0;
 }
 
@@ -106,7 +114,10 @@ void pp_worker_sample(struct pp_worker *worker)
 int pp_worker_join(struct pp_worker *worker)
 {
     atomic_store(&worker->stopping, true);
-    pp_io_wake(worker->loop, &worker->sample_op);
-    (void)pthread_join(worker->thread, NULL);
+    if (worker->started) {
+        pp_io_wake(worker->loop, &worker->sample_op);
+        (void)pthread_join(worker->thread, NULL);
+        worker->started = false;
+    }
     return worker->result;
 }

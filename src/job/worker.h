@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 /* What a thread and its loop have cost so far. */
 struct pp_sample {
@@ -34,6 +35,7 @@ struct pp_waiter pp_sample_waiter(const struct pp_sample *before, const struct p
 struct pp_worker {
     struct pp_io_loop *loop;
     int cpu;
+    bool started;
     pthread_t thread;
     struct pp_io_op sample_op;
     atomic_bool stopping;
@@ -46,15 +48,22 @@ struct pp_worker {
     struct pp_io_op *reply_op;
 };
 
-/* Starts a thread that runs loop until nothing is armed there, pinned to cpu unless that is
- * PP_CPU_ANY. reply_op, on reply_loop, is woken after each sample and when the loop has ended. */
-int pp_worker_start(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
-                    struct pp_io_loop *reply_loop, struct pp_io_op *reply_op, struct pp_error *err);
+/* For what follows: reply_op, on reply_loop, is woken after each sample and when the loop has
+ * ended. cpu is PP_CPU_ANY for a thread that is not pinned. */
+void pp_worker_prepare(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
+                       struct pp_io_loop *reply_loop, struct pp_io_op *reply_op);
+
+/* Starts a thread that runs the loop until nothing is armed there. */
+int pp_worker_start(struct pp_worker *worker, struct pp_error *err);
+
+/* The same on the calling thread, which is pinned from then on. It cannot be asked for samples. */
+void pp_worker_run(struct pp_worker *worker);
 
 /* Asks the thread to fill in worker->sample; worker->sampled tells when. */
 void pp_worker_sample(struct pp_worker *worker);
 
-/* Waits for the thread, whose other operations must be ending. What the loop returned. */
+/* Waits for the thread, if one was started, whose other operations must be ending. What the loop
+ * returned. */
 int pp_worker_join(struct pp_worker *worker);
 
 /* Pins the calling thread. 0 or a negative errno. */

@@ -38,6 +38,9 @@ struct fixture {
     struct pp_plan plan;
     struct pp_pattern pattern;
     struct pp_io_loop *loops[PP_PLAN_THREADS_MAX];
+    struct pp_io_loop *loop; /* the coordinator's */
+    pthread_t first;         /* the first client thread, where it runs */
+    bool has_first;
     struct pp_clients *clients;
     struct pp_io_addr addr;
     int listen_fd;
@@ -64,6 +67,7 @@ struct fixture {
     int connected, finished, disconnected; /* calls */
     bool elsewhere;                        /* one of them came on another thread */
     pthread_t main_thread;
+    struct pp_io_op tick_op;
 };
 
 /* ---- the server's side ---- */
@@ -255,6 +259,7 @@ static int teardown(void **state)
     pp_clients_close(f->clients);
     server_stop(f);
     in_time = hang_guard_stop();
+    pp_io_loop_close(f->loop);
     for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
         pp_io_loop_close(f->loops[i]);
     if (f->listen_fd >= 0)
@@ -294,12 +299,35 @@ static void open_coordinator(struct fixture *f)
             skip();
         fail_msg("%s", err.text);
     }
+    assert_int_equal(pp_loop_open_waiting(&f->loop, &err), 0);
     bind_server(f);
+}
+
+static void *first_main(void *argument)
+{
+    pp_clients_run(((struct fixture *)argument)->clients);
+    return NULL;
+}
+
+static void first_start(struct fixture *f)
+{
+    assert_int_equal(pthread_create(&f->first, NULL, first_main, f), 0);
+    f->has_first = true;
+}
+
+/* 0, or what broke down. */
+static int join(struct fixture *f)
+{
+    if (f->has_first)
+        (void)pthread_join(f->first, NULL);
+    f->has_first = false;
+    return pp_clients_join(f->clients);
 }
 
 static int open_clients(struct fixture *f, struct pp_error *err)
 {
     const struct pp_clients_options options = {
+        .loop = f->loop,
         .loops = f->loops,
         .plan = &f->plan,
         .addr = &f->addr,
@@ -311,7 +339,11 @@ static int open_clients(struct fixture *f, struct pp_error *err)
         .on_disconnected = on_disconnected,
     };
 
-    return pp_clients_open(&f->clients, &options, err);
+    const int ret = pp_clients_open(&f->clients, &options, err);
+
+    if (ret == 0)
+        first_start(f);
+    return ret;
 }
 
 static void prepare(struct fixture *f, unsigned threads, uint32_t connections)
@@ -334,8 +366,8 @@ static void add_stage(struct fixture *f, struct stage stage)
 static void run(struct fixture *f)
 {
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(join(f), 0);
     server_stop(f);
     assert_int_equal(f->disconnected, 1);
     assert_false(f->elsewhere);
@@ -469,15 +501,15 @@ static void test_what_comes_after_a_phase_is_not_among_what_it_has_cost(void **s
     prepare(f, 2, 2);
     pp_clients_connect(f->clients);
     while (f->connected == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     pp_clients_start(f->clients, 100, 0, true);
     while (f->finished == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     spent = pp_clients_spent(f->clients);
     pp_clients_interrupt(f->clients);
     pp_clients_disconnect(f->clients, true);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(join(f), 0);
     assert_int_equal(f->finished, 1);
     assert_int_equal(pp_clients_spent(f->clients).io.turns, spent.io.turns);
     assert_int_equal(pp_clients_spent(f->clients).io.syscalls, spent.io.syscalls);
@@ -530,17 +562,17 @@ static void test_a_phase_that_begins_after_an_interrupt_ends_at_once(void **stat
     prepare(f, 2, 4);
     pp_clients_connect(f->clients);
     while (f->connected == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     pp_clients_interrupt(f->clients);
     while (f->finished == 0)
-        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     pp_clients_start(f->clients, 1000, 0, true);
     while (f->finished == 1)
-        assert_int_equal(pp_io_loop_run_once(f->loops[0]), 0);
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     assert_int_equal(pp_clients_counts(f->clients).sent, 0);
     pp_clients_disconnect(f->clients, true);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(join(f), 0);
     assert_int_equal(f->disconnected, 1);
 }
 
@@ -578,14 +610,14 @@ static void test_a_refused_connection_of_any_thread_ends_the_run(void **state)
     assert_int_equal(pp_clients_counts(f->clients).sent, 0);
 }
 
-static void check_broken(struct fixture *f)
+static void check_broken(struct fixture *f, const char *engine)
 {
     const struct pp_counts counts = pp_clients_counts(f->clients);
     const struct pp_error *error = pp_clients_error(f->clients);
 
     assert_true(error->code < 0);
     assert_int_equal(error->kind, PP_ERROR_UNAVAILABLE);
-    assert_non_null(strstr(error->text, f->engine));
+    assert_non_null(strstr(error->text, engine));
     assert_non_null(strstr(error->text, "broke down"));
     (void)pp_clients_take(f->clients, true, &f->rtt, &f->response, &f->late);
     check_books(f, counts.sent - counts.received);
@@ -604,13 +636,13 @@ static void run_until_broken(struct fixture *f)
     prepare(f, 3, 3);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_true(pp_clients_join(f->clients) < 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_true(join(f) < 0);
     assert_int_equal(f->connected, 1);
     assert_int_equal(f->finished, 1);
     assert_int_equal(f->disconnected, 1);
     assert_false(f->elsewhere);
-    check_broken(f);
+    check_broken(f, f->engine);
 }
 
 static void test_when_the_engine_of_one_thread_breaks_down_the_others_end_too(void **state)
@@ -639,34 +671,42 @@ static void test_an_engine_that_breaks_down_while_connecting_ends_the_run(void *
     prepare(f, 3, 3);
     break_engine(2);
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_true(pp_clients_join(f->clients) < 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_true(join(f) < 0);
     assert_int_equal(f->connected, 0);
     assert_int_equal(f->finished, 1);
     assert_int_equal(f->disconnected, 1);
-    check_broken(f);
+    check_broken(f, f->engine);
+}
+
+/* Its next system call is soon. */
+static enum pp_io_next on_tick(struct pp_io_op *op)
+{
+    op->deadline_ns = pp_clock_now_ns() + PP_NS_PER_MS;
+    return op->res < 0 ? PP_IO_DISARM : PP_IO_REARM;
 }
 
 static void check_without_coordinator(struct fixture *f, unsigned threads)
 {
     int ret;
 
-    f->breaks_busy = 0;
+    f->breaks_busy = (int)threads; /* opened behind theirs */
     prepare(f, threads, threads);
+    pp_io_timer(f->loop, &f->tick_op, 0, on_tick);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
     pp_clients_connect(f->clients);
-    ret = pp_io_loop_run(f->loops[0]);
+    ret = pp_io_loop_run(f->loop);
     assert_true(ret < 0);
     while (!f->broke_busy) /* what it has put there is about to be closed */
         (void)sched_yield();
     pp_clients_abandon(f->clients, ret);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(join(f), 0);
     assert_int_equal(f->finished, 0);
     assert_int_equal(f->disconnected, 0);
     check_spent(f, threads * BUSY_ROUNDS);
-    check_broken(f);
-    pp_io_loop_close(f->loops[0]);
-    f->loops[0] = NULL;
+    check_broken(f, "epoll");
+    pp_io_loop_close(f->loop);
+    f->loop = NULL;
 }
 
 static void test_when_the_coordinators_engine_breaks_down_all_can_be_closed(void **state)
@@ -713,12 +753,12 @@ static void test_clients_that_were_opened_and_closed_leave_nothing_behind(void *
     open_coordinator(f);
     assert_int_equal(open_clients(f, &err), 0);
     pp_clients_release(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(join(f), 0);
     pp_clients_close(f->clients);
     f->clients = NULL;
-    pp_io_loop_close(f->loops[0]);
-    f->loops[0] = NULL;
+    pp_io_loop_close(f->loop);
+    f->loop = NULL;
     assert_int_equal(open_descriptors(), before + 1); /* the listener's */
 }
 

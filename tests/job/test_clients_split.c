@@ -24,6 +24,9 @@ struct fixture {
     struct pp_plan plan;
     struct pp_pattern pattern;
     struct pp_io_loop *loops[PP_PLAN_THREADS_MAX];
+    struct pp_io_loop *loop; /* the coordinator's */
+    pthread_t first;         /* the first client thread, where it runs */
+    bool has_first;
     struct pp_clients *clients;
     struct pp_io_addr addr;
     int listen_fd;
@@ -153,7 +156,7 @@ static void on_split(void *owner)
     if (f->takes_late)
         return;
     if (f->taker) {
-        pp_io_work_start(f->taker, f->loops[0], &f->job, take_elsewhere, on_taken);
+        pp_io_work_start(f->taker, f->loop, &f->job, take_elsewhere, on_taken);
         return;
     }
     take(f, false);
@@ -214,6 +217,7 @@ static int teardown(void **state)
     pp_clients_close(f->clients);
     server_stop(f);
     in_time = hang_guard_stop();
+    pp_io_loop_close(f->loop);
     for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
         pp_io_loop_close(f->loops[i]);
     if (f->listen_fd >= 0)
@@ -232,6 +236,7 @@ static void open_coordinator(struct fixture *f)
     if (pp_plan_check(&f->plan, &err) < 0 || pp_plan_decide(&f->plan, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(pp_pattern_open(&f->pattern, f->plan.send.text, f->plan.send.bytes, &err), 0);
+    assert_int_equal(pp_loop_open_waiting(&f->loop, &err), 0);
     if (pp_loops_open(f->loops, f->plan.client_threads, &f->plan, f->plan.client_engine, refused,
                       &err) == 0)
         return;
@@ -240,9 +245,31 @@ static void open_coordinator(struct fixture *f)
     fail_msg("%s", err.text);
 }
 
+static void *first_main(void *argument)
+{
+    pp_clients_run(((struct fixture *)argument)->clients);
+    return NULL;
+}
+
+static void first_start(struct fixture *f)
+{
+    assert_int_equal(pthread_create(&f->first, NULL, first_main, f), 0);
+    f->has_first = true;
+}
+
+/* 0, or what broke down. */
+static int join(struct fixture *f)
+{
+    if (f->has_first)
+        (void)pthread_join(f->first, NULL);
+    f->has_first = false;
+    return pp_clients_join(f->clients);
+}
+
 static void open_clients(struct fixture *f, bool splits)
 {
     const struct pp_clients_options options = {
+        .loop = f->loop,
         .loops = f->loops,
         .plan = &f->plan,
         .addr = &f->addr,
@@ -259,6 +286,7 @@ static void open_clients(struct fixture *f, bool splits)
 
     if (pp_clients_open(&f->clients, &options, &err) < 0)
         fail_msg("%s", err.text);
+    first_start(f);
 }
 
 static void prepare(struct fixture *f, unsigned threads, uint32_t connections, uint64_t count)
@@ -282,8 +310,8 @@ static void take_on_a_thread_of_its_own(struct fixture *f)
 static void run(struct fixture *f)
 {
     pp_clients_connect(f->clients);
-    assert_int_equal(pp_io_loop_run(f->loops[0]), 0);
-    assert_int_equal(pp_clients_join(f->clients), 0);
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(join(f), 0);
     server_stop(f);
     if (pp_clients_error(f->clients)->code)
         fail_msg("%s", pp_clients_error(f->clients)->text);

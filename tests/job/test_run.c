@@ -746,7 +746,12 @@ static void test_a_message_of_which_no_more_goes_out_is_a_silence(void **state)
 /* ---- engines that break down ---- */
 
 /* The clients' loops are opened before the server's. */
-enum { CLIENT_LOOP, SECOND_CLIENT_LOOP, SERVER_LOOP_OF_ONE_CLIENT = SECOND_CLIENT_LOOP };
+enum {
+    CLIENT_LOOP,
+    SECOND_CLIENT_LOOP,
+    COORDINATORS_LOOP_OF_ONE_CLIENT = 1,
+    SERVER_LOOP_OF_ONE_CLIENT
+};
 
 /* Skips the test where an engine cannot be had. */
 static void check_broken_run(struct fixture *f, unsigned threads, const char *engine)
@@ -806,6 +811,15 @@ static void test_when_the_second_threads_engine_breaks_down_the_first_ends_too(v
     f->plan.count = FOREVER;
     f->breaks_in_progress = SECOND_CLIENT_LOOP;
     check_broken_run(f, 2, f->plan.client_engine);
+}
+
+static void test_when_the_coordinators_engine_breaks_down_the_clients_end(void **state)
+{
+    struct fixture *f = *state;
+
+    f->plan.count = FOREVER;
+    f->breaks_in_progress = COORDINATORS_LOOP_OF_ONE_CLIENT;
+    check_broken_run(f, 1, "epoll");
 }
 
 static void test_when_the_servers_engine_breaks_down_its_own_error_is_told(void **state)
@@ -883,6 +897,7 @@ int main(void)
         TEST_WITH(0, test_a_message_of_which_no_more_goes_out_is_a_silence),
         TEST_WITH(1, test_a_message_of_which_no_more_goes_out_is_a_silence),
         TEST_ALL(test_when_the_engine_breaks_down_what_was_measured_is_kept),
+        TEST_ALL(test_when_the_coordinators_engine_breaks_down_the_clients_end),
         TEST_ALL(test_when_the_servers_engine_breaks_down_its_own_error_is_told),
         TEST_ALL(test_a_run_by_time_is_partial_when_its_engine_breaks_down),
         TEST_ALL(test_when_the_first_threads_engine_breaks_down_the_second_ends_too),

@@ -591,7 +591,7 @@ def test_the_schema_refuses_what_a_result_must_not_be(pingpong):
 
 def test_the_document_names_each_reason_of_the_program(pingpong):
     """They come from one list of the source, which the schema repeats."""
-    source = (Path(__file__).parents[2] / "src" / "bench" / "verdict.c").read_text()
+    source = (Path(__file__).parents[2] / "src" / "result" / "verdict.c").read_text()
     names = re.findall(r'\[PP_REASON_\w+\] = \{ "(\w+)"', source)
     assert sorted(names) == sorted(SCHEMA["$defs"]["reason"]["enum"])
 
