@@ -245,14 +245,10 @@ static void command(struct client_thread *thread, enum command what)
     pp_io_wake(thread->loop, &thread->command_op);
 }
 
-/* One that has broken down has done it already, as far as it ever will. */
 static void command_all(struct pp_clients *clients, enum command what)
 {
-    for (unsigned i = 0; i < clients->count; i++) {
+    for (unsigned i = 0; i < clients->count; i++)
         command(&clients->threads[i], what);
-        if (clients->threads[i].known & EVENT_BROKEN)
-            wake_coordinator(&clients->threads[i]);
-    }
 }
 
 /* The phase that began last, or that of connecting, is over for thread: what came of it can be
@@ -409,6 +405,7 @@ void pp_clients_disconnect(struct pp_clients *clients, bool politely)
 {
     clients->leaving = true;
     command_all(clients, politely ? COMMAND_LEAVE : COMMAND_DROP);
+    pp_io_wake(clients->loop, &clients->event_op); /* nobody else would, if all have broken down */
 }
 
 uint64_t pp_clients_received(const struct pp_clients *clients)

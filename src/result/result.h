@@ -113,6 +113,16 @@ struct pp_result_interval {
  * that is: it says so by the machine's boot id, or else the way to it does. */
 bool pp_result_server_is_near(const struct pp_result *result);
 
+/* Fills in all that follows from what was counted and timed, the verdict last: duration, whether it
+ * is balanced, partial (if it is not set already) and has held its rate, loss, fairness, course,
+ * latencies, stalls. slices are those of the measurement, which began at started_ns; scratch is for
+ * its own use. */
+void pp_result_complete(struct pp_result *result, struct pp_slices *slices, uint64_t started_ns,
+                        struct pp_hist *scratch);
+
+/* The same for one that ended before there was anything to measure, which is a result, too. */
+void pp_result_complete_unmeasured(struct pp_result *result);
+
 /* The main figures: from the intended send in an open loop, else from the actual one. */
 static inline const struct pp_latency *pp_result_latency(const struct pp_result *result)
 {
