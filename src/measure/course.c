@@ -89,6 +89,12 @@ static unsigned least_of(const struct series *series)
 
 /* ---- a line ---- */
 
+/* What grows at an even pace is bent in logarithms: a line through it ends where nothing was. */
+static double within_values(const struct series *series, double end)
+{
+    return fmin(fmax(end, series->sorted[0]), series->sorted[series->count - 1]);
+}
+
 static bool is_line(struct pp_course *course, const struct series *series)
 {
     const double n = series->count, middle = series->sums[series->count] / n;
@@ -102,8 +108,10 @@ static bool is_line(struct pp_course *course, const struct series *series)
         yy += y * y;
     }
     half = xy / xx * (n - 1) / 2;
-    *course = (struct pp_course){ PP_COURSE_LINE, exp(middle - half), exp(middle + half), 0 };
-    return xy * xy > LINE_SHARE * xx * yy && differ(course->from, course->to, LINE_FACTOR);
+    *course = (struct pp_course){ PP_COURSE_LINE, within_values(series, exp(middle - half)),
+                                  within_values(series, exp(middle + half)), 0 };
+    return xy * xy > LINE_SHARE * xx * yy &&
+           differ(exp(middle - half), exp(middle + half), LINE_FACTOR);
 }
 
 /* ---- a step ---- */

@@ -16,7 +16,7 @@ enum pp_course_shape {
 struct pp_course {
     enum pp_course_shape shape;
     double from, to; /* the mean before and after the step; the mean of the lower and of the higher
-                        level; where the line begins and ends */
+                        level; where the line begins and ends, within the values */
     unsigned at;     /* PP_COURSE_STEP: the number of the first value after it */
 };
 

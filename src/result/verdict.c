@@ -194,16 +194,17 @@ static enum pp_verdict_level unanswered_level(const struct pp_result *result)
 static void judge_unanswered(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const enum pp_verdict_level level = unanswered_level(result);
+    const bool answers = result->counts.received + result->counts.drained > 0;
     char count[PP_FORMAT_BYTES], waited[PP_FORMAT_BYTES], slowest[PP_FORMAT_BYTES];
 
     if (level > PP_VALID)
         add(verdict, PP_REASON_UNANSWERED, level,
-            "messages unanswered at the end: %s, the oldest for %s \u00b5s; the slowest answer "
-            "took "
-            "%s \u00b5s",
+            "messages unanswered at the end: %s, the oldest for %s \u00b5s; %s%s%s",
             pp_format_count(count, unanswered(result)),
             pp_format_us(waited, (double)result->counts.unanswered_ns),
-            pp_format_us(slowest, (double)result->counts.worst_ns));
+            answers ? "the slowest answer took " : "there was no answer",
+            answers ? pp_format_us(slowest, (double)result->counts.worst_ns) : "",
+            answers ? " \u00b5s" : "");
 }
 
 static void judge_clock(struct pp_verdict *verdict, const struct pp_result *result)
@@ -276,9 +277,10 @@ static void judge_starved(struct pp_verdict *verdict, const struct pp_result *re
 /* Whoever asks for a count gets it, and percentiles as far as it has the samples. */
 static void judge_length(struct pp_verdict *verdict, const struct pp_result *result)
 {
+    const uint64_t count = result->plan.count;
     char text[PP_FORMAT_BYTES];
 
-    if (!result->plan.time_ns)
+    if (!result->plan.time_ns || (count > 0 && result->counts.sent >= count))
         return;
     if (result->duration_ns < SHORT_NS)
         add(verdict, PP_REASON_SHORT, PP_SUSPECT,
@@ -366,12 +368,15 @@ static void judge_course(struct pp_verdict *verdict, const struct pp_result *res
 }
 
 /* A message that is sent late by the client itself is no slowness of the server's, though its
- * latency, from when it was due, holds it. */
+ * latency, from when it was due, holds it. Those without an answer were late, too, but have no
+ * latency: they are taken for as slow as the others. */
 static void judge_delayed(struct pp_verdict *verdict, const struct pp_result *result)
 {
     const struct pp_counts *counts = &result->counts;
-    const double all_ns = (double)result->response.sum_ns;
-    const double share = all_ns > 0 ? (double)counts->delayed_ns / all_ns : 0;
+    const double answered = (double)result->response.total;
+    const double whole = answered > 0 ? fmax((double)counts->sent / answered, 1) : 1;
+    const double all_ns = (double)result->response.sum_ns * whole;
+    const double share = all_ns > 0 ? fmin((double)counts->delayed_ns / all_ns, 1) : 0;
     char delayed[PP_FORMAT_BYTES], sent[PP_FORMAT_BYTES];
 
     if (share < DELAYED_SHARE || (double)counts->delayed < DELAYED_SENT * (double)counts->sent)

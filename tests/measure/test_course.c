@@ -281,6 +281,20 @@ static void test_a_line_is_told_with_its_ends(void **state)
     check_near(course.to, 200);
 }
 
+/* As latencies do before a server that is slower than the schedule. */
+static void test_a_line_ends_within_the_values(void **state)
+{
+    double values[VALUES];
+    struct pp_course course;
+
+    (void)state;
+    for (unsigned i = 0; i < VALUES; i++)
+        values[i] = 20 * (i + 1);
+    course = pp_course_of(values, VALUES);
+    assert_int_equal(course.shape, PP_COURSE_LINE);
+    assert_true(course.from >= values[0] && course.to <= values[VALUES - 1]);
+}
+
 /* A stall is no course; how long it was does not matter. */
 static void test_one_value_that_stands_out_is_no_course(void **state)
 {
@@ -363,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_a_step_is_told_with_its_place_and_both_means),
         cmocka_unit_test(test_two_levels_are_told_the_lower_one_first),
         cmocka_unit_test(test_a_line_is_told_with_its_ends),
+        cmocka_unit_test(test_a_line_ends_within_the_values),
         cmocka_unit_test(test_one_value_that_stands_out_is_no_course),
         cmocka_unit_test(test_equal_values_are_steady),
         cmocka_unit_test(test_of_too_few_values_and_of_none_above_0_nothing_is_known),

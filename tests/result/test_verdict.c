@@ -120,6 +120,11 @@ static void test_not_one_round_trip_is_invalid(void **state)
     result->counts.received = 0;
     result->rtt_latency = (struct pp_latency){ .count = 1 };
     check(result, PP_REASON_NOTHING, PP_INVALID, "not one round trip");
+    result->in_flight = 1;
+    result->counts.unanswered_ns = 5 * PP_NS_PER_S;
+    check_words(judged(result).reasons[1].text, "for 5,000,000 \u00b5s; there was no answer");
+    result->in_flight = 0;
+    result->counts.unanswered_ns = 0;
     result->counts.received = 1;
     check_valid(result);
 }
@@ -566,6 +571,23 @@ static void test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the
     check_valid(result);
 }
 
+/* As over UDP: each was 2 ms late and has a latency of 4 ms, if it has one. */
+static void test_what_was_delayed_and_lost_is_no_part_of_the_others_latencies(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.rate = 1000;
+    result->counts.sent = 1000;
+    result->counts.received = 400;
+    result->response.total = 400;
+    result->response.sum_ns = 400 * 4 * PP_NS_PER_MS;
+    result->counts.delayed = 1000;
+    result->counts.delayed_ns = 1000 * 2 * PP_NS_PER_MS;
+    check(result, PP_REASON_SENT_LATE, PP_INVALID, "that is 50 % of all");
+    result->counts.delayed_ns *= 10;
+    check(result, PP_REASON_SENT_LATE, PP_INVALID, "that is 100 % of all");
+}
+
 static void test_what_the_drain_has_answered_is_not_unanswered(void **state)
 {
     struct pp_result *result = *state;
@@ -587,6 +609,18 @@ static void test_less_than_a_second_is_short_unless_a_count_was_asked_for(void *
     result->duration_ns = PP_NS_PER_S -
                           20 * PP_NS_PER_US; /* the first message is not sent at once */
     check_valid(result);
+}
+
+static void test_what_a_count_has_ended_in_time_is_not_short(void **state)
+{
+    struct pp_result *result = *state;
+
+    result->plan.time_ns = PP_NS_PER_S;
+    result->plan.count = result->counts.sent;
+    result->duration_ns = 300 * PP_NS_PER_MS;
+    check_valid(result);
+    result->plan.count++;
+    check(result, PP_REASON_SHORT, PP_SUSPECT, "0.30 s are too short");
 }
 
 static void test_fewer_than_ten_slices_are_short(void **state)
@@ -799,6 +833,7 @@ int main(void)
         TEST(test_a_short_run_is_not_invalid_for_one_turn_of_others),
         TEST(test_what_a_quota_has_taken_is_suspect_or_invalid),
         TEST(test_less_than_a_second_is_short_unless_a_count_was_asked_for),
+        TEST(test_what_a_count_has_ended_in_time_is_not_short),
         TEST(test_fewer_than_ten_slices_are_short),
         TEST(test_a_thread_whose_waiting_is_unknown_is_not_judged),
         TEST(test_a_quota_that_is_unknown_is_not_judged),
@@ -811,6 +846,7 @@ int main(void)
         TEST(test_waiting_that_may_be_for_the_server_is_suspect_at_most),
         TEST(test_latencies_that_grow_until_the_end_are_invalid),
         TEST(test_what_the_client_itself_has_delayed_is_judged_by_its_part_of_the_latencies),
+        TEST(test_what_was_delayed_and_lost_is_no_part_of_the_others_latencies),
         TEST(test_what_the_drain_has_answered_is_not_unanswered),
         TEST(test_all_reasons_fit_once_each_and_in_their_order),
         TEST(test_a_worse_reason_never_stands_behind_a_lesser_one),
