@@ -54,10 +54,22 @@ void pp_peer_ask_ahead(struct pp_peer_talk *talk, const struct pp_result *result
         pp_control_ask_ahead(&talk->control);
 }
 
-/* The server may have worked for others, too. What was under way when the time was over counts as
- * ours: it may have been answered by then. */
-static void note_sharing(const struct pp_peer_talk *talk, struct pp_result *result, uint64_t ours)
+/* The bytes of answers that came, and of those that may have been lost on their way back: as many
+ * as the others have on average. */
+static double bytes_for_us(const struct pp_counts *counts)
 {
+    const double answers = (double)(counts->received + counts->drained);
+    const double lost = answers > 0 ? (double)counts->lost / answers : 0;
+
+    return (double)counts->bytes * (1 + lost);
+}
+
+/* The server may have worked for others, too. What was under way when the time was over counts as
+ * ours, as do lost datagrams: it may have been answered by then. */
+static void note_sharing(const struct pp_peer_talk *talk, struct pp_result *result,
+                         const struct pp_counts *counts)
+{
+    const double ours = bytes_for_us(counts);
     const struct pp_hello_reply *says = &result->peer_says, *before = &talk->before;
     const uint64_t all = says->bytes - before->bytes;
     const uint64_t own = result->plan.socket.dgram ? 0 : (uint64_t)result->plan.connections + 1;
@@ -65,13 +77,14 @@ static void note_sharing(const struct pp_peer_talk *talk, struct pp_result *resu
     if (!says->says_bytes || !before->says_bytes || says->bytes < before->bytes)
         return;
     result->server_share = 1;
-    if ((double)all * (1 - SHARED_LEAST) <= (double)ours)
+    if ((double)all * (1 - SHARED_LEAST) <= ours)
         return;
-    result->server_share = (double)ours / (double)all;
+    result->server_share = ours / (double)all;
     result->server_others = says->connections > own ? says->connections - own : 0;
 }
 
-void pp_peer_ask_after(struct pp_peer_talk *talk, struct pp_result *result, uint64_t our_bytes)
+void pp_peer_ask_after(struct pp_peer_talk *talk, struct pp_result *result,
+                       const struct pp_counts *counts)
 {
     const struct pp_hello_reply *says = &result->peer_says, *before = &talk->before;
 
@@ -88,7 +101,7 @@ void pp_peer_ask_after(struct pp_peer_talk *talk, struct pp_result *result, uint
         .context_switches = says->context_switches - before->context_switches,
     };
     result->server.io.syscalls = says->syscalls - before->syscalls;
-    note_sharing(talk, result, our_bytes);
+    note_sharing(talk, result, counts);
 }
 
 void pp_peer_end(struct pp_peer_talk *talk)

@@ -36,8 +36,9 @@ void pp_peer_ask_before(struct pp_peer_talk *talk, struct pp_result *result);
 void pp_peer_ask_ahead(struct pp_peer_talk *talk, const struct pp_result *result);
 
 /* When all is over: takes what the server says now, or said when it was asked ahead, and fills in
- * its costs and how much of them is ours, who have received our_bytes. */
-void pp_peer_ask_after(struct pp_peer_talk *talk, struct pp_result *result, uint64_t our_bytes);
+ * its costs and how much of them is ours, of whose messages counts are. */
+void pp_peer_ask_after(struct pp_peer_talk *talk, struct pp_result *result,
+                       const struct pp_counts *counts);
 
 void pp_peer_end(struct pp_peer_talk *talk);
 

@@ -84,6 +84,13 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
 
 static void sampled(struct run *run);
 
+static void ask_peer_after(struct run *run)
+{
+    const struct pp_counts counts = pp_clients_counts(run->clients);
+
+    pp_peer_ask_after(&run->peer, run->result, &counts);
+}
+
 static void sample_servers(struct run *run, enum stage stage)
 {
     run->stage = stage;
@@ -91,7 +98,7 @@ static void sample_servers(struct run *run, enum stage stage)
         if (stage == STAGE_SAMPLE_FIRST)
             pp_peer_ask_before(&run->peer, run->result);
         else
-            pp_peer_ask_after(&run->peer, run->result, pp_clients_counts(run->clients).bytes);
+            ask_peer_after(run);
         sampled(run);
     } else if (pp_servers_ended(run->servers)) {
         sampled(run);

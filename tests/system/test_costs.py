@@ -156,6 +156,15 @@ def test_two_clients_of_one_server_share_its_costs(pingpong, tmp_path):
     shared.text.find(r"^server  [\d.]+ % of the bytes that it sent were for this client")
 
 
+def test_answers_that_were_lost_on_their_way_back_are_no_other_client_s(pingpong, tmp_path):
+    """The client's buffer has room for a few datagrams only; nobody else is served."""
+    with peers.serve(pingpong) as server:
+        args = ("client", server.target, "-u", "-R", "200k", "--rcvbuf", "2k", "-t", "1")
+        result = measured(pingpong, tmp_path, *args, free_port=False)
+    assert result["counts"]["lost"] > result["round_trips"] / 20, str(result)
+    assert result["costs"]["server_share"] == 1, str(result)
+
+
 def pass_on(server, delay_s):
     """A script that is a relay to server: a hello passes at once, and what is echoed comes back
     after delay_s."""
