@@ -346,8 +346,9 @@ static void tcp_line(FILE *out, const struct pp_report_style *style, const struc
 
 /* ---- everything there is ---- */
 
+/* Of a server elsewhere only the system calls are known. */
 static void side_line(FILE *out, const struct pp_report_style *style, const char *name,
-                      const struct pp_result_side *side)
+                      const struct pp_result_side *side, bool elsewhere)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
     char a[PP_FORMAT_BYTES], b[PP_FORMAT_BYTES];
@@ -355,8 +356,13 @@ static void side_line(FILE *out, const struct pp_report_style *style, const char
     pp_line_field(&line, "%s  CPU %s ms user + %s ms system", name,
                   pp_format_count(a, side->usage.user_ns / 1000000),
                   pp_format_count(b, side->usage.system_ns / 1000000));
-    pp_line_field(&line, "%s turns", pp_format_count(a, side->io.turns));
+    if (!elsewhere)
+        pp_line_field(&line, "%s turns", pp_format_count(a, side->io.turns));
     pp_line_field(&line, "%s system calls", pp_format_count(a, side->io.syscalls));
+    if (elsewhere) {
+        pp_line_end(&line);
+        return;
+    }
     pp_line_field(&line, "%s waits for a buffer", pp_format_count(a, side->io.starved));
     pp_line_field(&line, "%s queue overflows", pp_format_count(a, side->io.overflows));
     pp_line_field(&line, "%s yield guard trips", pp_format_count(a, side->io.guard_trips));
@@ -488,9 +494,9 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     if (!style->verbose)
         return;
     if (pp_result_client_costs_known(result))
-        side_line(out, style, "client", &result->client);
+        side_line(out, style, "client", &result->client, false);
     if (pp_result_server_costs_known(result))
-        side_line(out, style, "server", &result->server);
+        side_line(out, style, "server", &result->server, result->peer != PP_PEER_OURS);
     disturbance_line(out, style, result);
     identity_line(out, result);
 }
