@@ -153,8 +153,9 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
     print_options(out, jobs);
     (void)fprintf(out,
                   "\nExit status:\n"
-                  "  0 ok, 1 the run failed, 2 usage, 3 with --strict an INVALID result, or\n"
-                  "  one that meets a condition of --fail-if,\n"
+                  "  0 ok, 1 the run failed, 2 usage, 3 with --strict an INVALID result, with\n"
+                  "  --strict=suspect a SUSPECT one, too, or one that meets a condition of\n"
+                  "  --fail-if,\n"
                   "  4 an engine or a feature cannot be had here, 5 a wrong answer,\n"
                   "  129, 130, 131 or 143 interrupted (%s)\n",
                   jobs == PP_CLI_SERVE ? "before it listens; later it ends with 0"

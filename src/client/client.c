@@ -273,6 +273,20 @@ static const char *advice(const struct pp_client *client, int code)
         return "; is something on the way dropping packets?";
     case EMSGSIZE:
         return "; the datagram is too large for the way: a smaller --size";
+    case EPROTOTYPE:
+        return client->plan->socket.dgram ? "; this socket is for streams: without -u"
+                                          : "; this socket is for datagrams: with -u";
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return "; is the address right, and the machine up? (ip route get ADDRESS shows the way)";
+    case ENODATA:
+    case ECONNRESET:
+    case EPIPE:
+        return client->plan->crr || client->plan->job == PP_JOB_RUN ||
+                       client->state == PHASE_CONNECT
+                   ? ""
+                   : "; has it ended, or does it allow a connection so many messages and no more? "
+                     "(--crr makes one for each)";
     default:
         return "";
     }
@@ -300,8 +314,9 @@ static void say_failed(const struct conn *c, int code)
                            text, why, advice(client, code));
     else
         (void)pp_error_set(&client->error, PP_ERROR_RUN, code,
-                           "a connection broke after %" PRIu64 " round trips with %s: %s%s",
-                           c->received, text, why, advice(client, code));
+                           "a connection broke after %" PRIu64 " round trip%s with %s: %s%s",
+                           c->received, c->received == 1 ? "" : "s", text, why,
+                           advice(client, code));
 }
 
 /* Messages of c whose answer will not come any more. */

@@ -30,7 +30,8 @@ def wrong(result, expected, received):
 def broke(result, received):
     """The server hung up after so many round trips: whether that is seen as its end of the stream
     or as a reset depends on what was on the way."""
-    result.failed(1, rf"broke after {received} round trips\b", "closed|reset|Broken pipe")
+    told = rf"broke after {received} round trip{'' if received == 1 else 's'} with"
+    result.failed(1, told, "closed|reset|Broken pipe", "--crr makes one for each")
     counts = Counts(result)
     assert (counts.received, counts.errors) == (received, 1), str(result)
 

@@ -338,7 +338,8 @@ def test_a_connection_that_is_rejected_on_the_way_is_told_with_its_reason(
     far.filter(f"tcp dport {PORT} reject with {how}")
     args = ("-n", "100", "-c", connections, "--engine", engine)
     result = measure(pingpong, near, far.v4, *args)
-    result.failed(1, f"cannot connect to {far.v4}:{PORT}: {REFUSALS[how]}")
+    cure = "pingpong serve" if "refused" in REFUSALS[how] else "ip route get"
+    result.failed(1, f"cannot connect to {far.v4}:{PORT}: {REFUSALS[how]}", cure)
     assert result.out == "", str(result)
 
 

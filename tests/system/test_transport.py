@@ -367,6 +367,18 @@ def test_a_unix_socket_in_use_and_a_file_that_is_none_are_left_alone(pingpong, t
     assert path.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "served, asked, cure", [(("-u",), (), "with -u"), ((), ("-u",), "without -u")]
+)
+def test_a_unix_socket_of_the_other_kind_is_named_with_the_way_out(
+    pingpong, tmp_path, served, asked, cure
+):
+    path = f"unix:{tmp_path}/socket"
+    with serve(pingpong, path, *served):
+        result = pingpong("client", path, "-n", 1, *asked, free_port=False)
+    assert result.failed(1, "Protocol wrong type for socket", cure).out == ""
+
+
 def test_a_unix_socket_that_nobody_has_made_is_named_with_the_way_out(pingpong, tmp_path):
     result = pingpong("client", f"unix:{tmp_path}/none", "-n", 1, free_port=False)
     assert result.failed(1, f"{tmp_path}/none", "pingpong serve unix:/path").out == ""
