@@ -12,6 +12,12 @@
 #define LEVELS_SHARE 0.82
 #define LEVELS_FACTOR 1.40
 
+/* Levels have a time of their own: values so far apart are correlated by more than so many times
+ * what chance does. One rare slow answer in every second slice makes two groups, too, but these
+ * come in any order. */
+#define LEVELS_LAGS 8
+#define LEVELS_CHANCE 3
+
 /* The share of the values on either side of a step, and at either level: fewer are a stall. */
 #define LEAST_SHARE 0.15
 
@@ -164,6 +170,26 @@ static bool is_step(struct pp_course *course, const struct series *series)
 
 /* ---- two levels ---- */
 
+/* Whether those above limit are together, or at equal distances. */
+static bool has_order(const struct series *series, double limit)
+{
+    const unsigned n = series->count;
+    double share = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        share += series->values[i] > limit ? 1.0 / n : 0;
+    for (unsigned lag = 1; lag <= LEVELS_LAGS; lag++) {
+        double products = 0;
+
+        for (unsigned i = 0; i + lag < n; i++)
+            products += ((series->values[i] > limit) - share) *
+                        ((series->values[i + lag] > limit) - share);
+        if (fabs(products) > LEVELS_CHANCE * sqrt(n - lag) * share * (1 - share))
+            return true;
+    }
+    return false;
+}
+
 static bool is_levels(struct pp_course *course, const struct series *series)
 {
     const unsigned least = least_of(series);
@@ -184,7 +210,7 @@ static bool is_levels(struct pp_course *course, const struct series *series)
             split = i + 1;
         }
     }
-    if (split == 0 || most <= LEVELS_SHARE * all)
+    if (split == 0 || most <= LEVELS_SHARE * all || !has_order(series, series->sorted[split - 1]))
         return false;
     *course = (struct pp_course){ PP_COURSE_LEVELS, mean(series->sorted, 0, split),
                                   mean(series->sorted, split, series->count), 0 };

@@ -184,6 +184,32 @@ static void test_a_queue_at_its_load_is_steady(void **state)
     }
 }
 
+/* Some slices have one or two of the slow answers, some none: nothing changes. */
+static void test_rare_slow_answers_are_steady(void **state)
+{
+    static const struct {
+        double share, factor;
+        unsigned slice;
+    } tails[] = { { 0.005, 100, 100 }, { 0.01, 60, 50 }, { 0.05, 60, 20 }, { 0.001, 200, 500 } };
+    double values[VALUES];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(tails); i++) {
+        struct pp_random random = { 21 + i };
+        unsigned seen = 0;
+
+        for (unsigned run = 0; run < RUNS; run++) {
+            for (unsigned at = 0; at < VALUES; at++) {
+                values[at] = 0;
+                for (unsigned answer = 0; answer < tails[i].slice; answer++)
+                    values[at] += pp_random_unit(&random) < tails[i].share ? tails[i].factor : 1;
+            }
+            seen += is_unsteady(values, VALUES);
+        }
+        check_share(seen, 0, 0.05);
+    }
+}
+
 static void test_a_step_in_the_last_quarter_is_seen(void **state)
 {
     static const struct scenario scenarios[] = {
@@ -371,6 +397,7 @@ int main(void)
         cmocka_unit_test(test_noise_is_steady_whether_or_not_it_remembers),
         cmocka_unit_test(test_a_random_walk_of_a_tenth_is_steady),
         cmocka_unit_test(test_a_queue_at_its_load_is_steady),
+        cmocka_unit_test(test_rare_slow_answers_are_steady),
         cmocka_unit_test(test_a_step_in_the_last_quarter_is_seen),
         cmocka_unit_test(test_to_and_fro_is_seen),
         cmocka_unit_test(test_a_slow_rise_or_fall_is_seen),
