@@ -663,7 +663,8 @@ static enum pp_io_next on_drain_look(struct pp_io_op *op)
         client->drain_moved = pp_client_moved(client);
         client->drain_alive_ns = now_ns;
     }
-    if (now_ns >= client->drain_alive_ns + patience_ns || now_ns >= client->end_ns + longest_ns) {
+    if (now_ns >= client->drain_alive_ns + patience_ns ||
+        now_ns >= client->drain_begin_ns + longest_ns) {
         phase_over(client, PHASE_READY);
         return PP_IO_DISARM;
     }
@@ -684,14 +685,15 @@ static bool is_to_catch_up(const struct pp_client *client)
                PP_BEHIND_SHARE * (double)client->phase.time_ns * (double)(counts->sent + left);
 }
 
-/* All that was due has been sent, or will be. */
+/* All that was due has been sent, or will be. A client that has been away waits from now on: it may
+ * send only now what was due. */
 static void begin_drain(struct pp_client *client)
 {
     note_lag(client, client->end_ns);
     client->state = PHASE_DRAIN;
     client->counts.last_ns = client->end_ns;
     client->drain_moved = pp_client_moved(client);
-    client->drain_alive_ns = client->end_ns;
+    client->drain_begin_ns = client->drain_alive_ns = pp_clock_now_ns();
     client->catches_up = is_to_catch_up(client);
     if (client->catches_up)
         keep_schedule(client, pp_clock_now_ns());

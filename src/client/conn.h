@@ -98,11 +98,12 @@ struct pp_client {
     uint64_t under_way;          /* messages of this phase whose answer is awaited */
     uint64_t too_late;           /* those whose answer came after the end of the phase */
     uint64_t drain_moved;        /* as moved, when the drain was looked at last */
-    uint64_t drain_alive_ns;     /* when it had changed last */
-    bool catches_up;             /* in the drain what was due before is still sent */
-    uint64_t away_until_ns;      /* when it came back to a schedule that it had left alone */
-    uint64_t free_since_ns;      /* since when there has been a connection that could carry more */
-    uint64_t retransmits;        /* of connections of this phase that have failed */
+    uint64_t drain_begin_ns;
+    uint64_t drain_alive_ns; /* when it had changed last */
+    bool catches_up;         /* in the drain what was due before is still sent */
+    uint64_t away_until_ns;  /* when it came back to a schedule that it had left alone */
+    uint64_t free_since_ns;  /* since when there has been a connection that could carry more */
+    uint64_t retransmits;    /* of connections of this phase that have failed */
     enum phase_state state;
     struct pp_phase phase;
     uint64_t end_ns;    /* of the phase; UINT64_MAX: by the budget alone */
