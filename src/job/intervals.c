@@ -68,11 +68,17 @@ static enum pp_io_next on_written(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
+/* A client that was away splits late: no interval lasts for longer than the measurement. */
 void pp_intervals_split(struct pp_intervals *intervals)
 {
+    const uint64_t time_ns = intervals->result->plan.time_ns;
+    const uint64_t end_ns = time_ns ? intervals->started_ns + time_ns : UINT64_MAX;
+
     if (!intervals->going_on)
         return;
     intervals->split_ns = pp_clock_now_ns();
+    if (intervals->split_ns > end_ns)
+        intervals->split_ns = end_ns;
     pp_io_work_start(intervals->writer, intervals->loop, &intervals->job, write_interval,
                      on_written);
 }
