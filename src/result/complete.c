@@ -5,13 +5,15 @@
  * never sent, or by how late they were. */
 #define UNSENT_SHARE 0.001
 
+/* What has become due only just before a signal ended it all would have been sent. */
 static bool missed_rate(const struct pp_result *result)
 {
     const struct pp_counts *counts = &result->counts;
     const double due = (double)counts->sent + (double)counts->unsent;
+    const bool only_just = result->signal && counts->lag_ns < PP_DELAYED_MIN_NS;
 
     return result->plan.rate > 0 &&
-           ((double)counts->unsent > UNSENT_SHARE * due ||
+           (((double)counts->unsent > UNSENT_SHARE * due && !only_just) ||
             (double)counts->behind_ns >
                 PP_BEHIND_SHARE * (double)result->duration_ns * (double)counts->sent);
 }

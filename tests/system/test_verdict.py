@@ -13,6 +13,7 @@ from pathlib import Path
 
 import peers
 import pytest
+import truth
 from driver import wait_until
 from results import (
     MACHINE,
@@ -454,6 +455,39 @@ def test_a_client_that_was_stopped_says_so(pingpong, engine, tmp_path):
     share = stopped["stopped_ns"] / result["duration_ns"]
     text = has_reason_by_share(result, "stopped", share)
     assert re.match(r"a client thread stood still for \d+ ms, \d+ ms at once", text), str(result)
+
+
+def stopped_over_the_end(pingpong, folder, server, *args, after, seconds):
+    file = folder / "result.json"
+    args = ("client", server.target, "--no-hello", "-w", 0, *args, "-J", file)
+    with peers.in_background(pingpong, *args, free_port=False) as running:
+        time.sleep(after)
+        running.send(signal.SIGSTOP)
+        wait_until(running.is_stopped, "not stopped")
+        time.sleep(seconds)
+        running.send(signal.SIGCONT)
+        return Measured(running.finish(), file)
+
+
+def test_a_client_that_was_stopped_over_the_end_waits_for_what_it_sends_then(
+    pingpong, engine, build_folder, tmp_path
+):
+    args = ("--engine", engine, "-R", 2, "-t", "1900ms")  # due at 0, 0.5, 1 and 1.5 s
+    with truth.server(build_folder, tmp_path, "fixed:200000") as server:
+        result = stopped_over_the_end(pingpong, tmp_path, server, *args, after=1.4, seconds=2)
+    counts = result["counts"]
+    assert counts["received"] + counts["drained"] == counts["sent"], str(result)
+    assert "unanswered" not in result.reasons, str(result)
+
+
+def test_intervals_of_a_client_that_was_stopped_over_the_end_are_no_longer_than_it(
+    pingpong, engine, build_folder, tmp_path
+):
+    args = ("--engine", engine, "-t", "1s", "-i", "300ms")
+    with truth.server(build_folder, tmp_path, "fixed:1000") as server:
+        result = stopped_over_the_end(pingpong, tmp_path, server, *args, after=0.7, seconds=1)
+    lengths = [interval["length_ns"] for interval in result["intervals"]]
+    assert sum(lengths) <= result["duration_ns"] + 50e6, str(result)
 
 
 def test_lost_messages_are_suspect(pingpong, engine, tmp_path):
