@@ -21,11 +21,18 @@
 
 struct pp_client;
 
+/* How messages travel: in a stream, with a connection for each, or as datagrams. */
+struct pp_transport;
+extern const struct pp_transport pp_transport_stream;
+extern const struct pp_transport pp_transport_crr;
+extern const struct pp_transport pp_transport_dgram;
+
 /* A client that is late by less is as quick as timers and schedulers are. */
 #define PP_DELAYED_MIN_NS PP_NS_PER_MS
 
 struct pp_client_options {
     struct pp_io_loop *loop;
+    const struct pp_transport *transport;
     const struct pp_plan *plan;      /* decided; must outlive the client, as all that follows */
     const struct pp_io_addr *addr;   /* of the server */
     const struct pp_io_addr *source; /* to send from; NULL: any */

@@ -1,5 +1,7 @@
-/* The inside of a client: one connection of it, and what client.c (phases, connecting, schedules),
- * stream.c (messages in a stream) and dgram.c (messages as datagrams) need of each other. */
+/* The inside of a client: one connection of it, and what its files need of each other. client.c has
+ * phases and messages, schedule.c when they are sent, connections.c how connections come and go,
+ * facts.c what is known of them, setup.c memory; how messages travel is a transport's, and none of
+ * these knows which. */
 #ifndef PP_CLIENT_CONN_H
 #define PP_CLIENT_CONN_H
 
@@ -138,7 +140,46 @@ struct pp_client {
     struct conn conns[];
 };
 
-/* ---- client.c, for the transports ---- */
+/* ---- client.c ---- */
+
+/* Ends everything, whatever is still under way. */
+void pp_client_finish(struct pp_client *client);
+
+/* Ends the phase, if nothing of it is under way any more and nothing more is to be sent. */
+void pp_client_finish_if_idle(struct pp_client *client);
+
+/* Takes another portion of the budget; false: there is none. */
+bool pp_client_refill_quota(struct pp_client *client);
+
+/* Whether one more message may be sent; it is counted off. */
+static inline bool pp_client_take_quota(struct pp_client *client)
+{
+    if (client->quota == 0 && (client->spent || !pp_client_refill_quota(client)))
+        return false;
+    client->quota--;
+    return true;
+}
+
+/* Whether the phase goes on, or what was due in it is still sent. */
+static inline bool pp_client_may_send(const struct pp_client *client, uint64_t now_ns)
+{
+    return client->state == PHASE_ACTIVE ? now_ns < client->end_ns
+                                         : client->state == PHASE_DRAIN && client->catches_up;
+}
+
+/* ---- schedule.c ---- */
+
+/* c may be chosen for one more message. They take turns. */
+void pp_schedule_free(struct conn *c);
+
+/* Sends the messages that are due, as far as connections are free, and none that is due after the
+ * end. The rest stays due, and its latency counts from when it was. */
+void pp_schedule_keep(struct pp_client *client, uint64_t now_ns);
+
+/* c sends count more messages once it has thought. */
+void pp_schedule_think(struct conn *c, uint32_t count, uint64_t now_ns);
+
+/* ---- connections.c ---- */
 
 /* c is of no more use; code is a negative errno. The others go on. */
 void pp_conn_fail(struct conn *c, int code);
@@ -232,34 +273,22 @@ struct pp_transport {
     /* Makes c ready, which has just been connected, and calls pp_conn_ready(). */
     void (*greet)(struct conn *c);
 
+    /* The time for connecting is over, and c is not ready. */
+    void (*late)(struct conn *c);
+
+    /* A phase begins; may be NULL. */
+    void (*begin)(struct pp_client *client);
+
     /* One more message, which was due at intended_ns. There is room for it, by the depth. */
     void (*send)(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
 
     /* No more messages come for now: hands on those that were not yet. */
     void (*flush)(struct conn *c);
+
+    /* Called each watch_ns of a phase: looks for what does not come. NULL: there is no need to. */
+    void (*watch)(struct pp_client *client, uint64_t now_ns);
+    uint64_t watch_ns;
 };
-
-extern const struct pp_transport pp_transport_stream;
-extern const struct pp_transport pp_transport_crr;
-extern const struct pp_transport pp_transport_dgram;
-
-/* stream.c, for crr.c: takes in bytes of answers, and returns how many answers they ended;
- * negative: it is all over. */
-int pp_stream_take(struct conn *c, const char *data, uint32_t len, uint64_t now_ns);
-void pp_stream_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns);
-void pp_stream_flush(struct conn *c);
-
-/* The time for connecting is over, and c is not ready. */
-void pp_stream_late(struct conn *c);
-
-/* Declares messages lost whose time is over. */
-void pp_dgram_watch(struct pp_client *client, uint64_t now_ns);
-
-/* A phase begins: what was given up before is of no interest any more. */
-void pp_dgram_begin(struct pp_client *client);
-
-/* Fails connections that have been connecting for too long. */
-void pp_crr_watch(struct pp_client *client, uint64_t now_ns);
 
 /* ---- facts.c ---- */
 

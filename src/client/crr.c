@@ -2,9 +2,12 @@
  * the beginning of connecting to the last byte of the response. */
 #include "base/clock.h"
 #include "base/container.h"
-#include "client/conn.h"
+#include "client/stream.h"
 
 #include <errno.h>
+
+/* How often to look for connections that are not made. */
+#define WATCH_NS (50 * PP_NS_PER_MS)
 
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
@@ -45,7 +48,7 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-void pp_crr_watch(struct pp_client *client, uint64_t now_ns)
+static void crr_watch(struct pp_client *client, uint64_t now_ns)
 {
     const uint64_t timeout_ns = client->connected > 0 ? client->plan->connect_timeout_ns
                                                       : pp_client_connect_timeout_ns(client);
@@ -72,6 +75,12 @@ static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
     (void)pp_conn_connect(c, on_connected);
 }
 
+/* There is nothing to connect before the first message. */
+static void crr_late(struct conn *c)
+{
+    pp_conn_fail(c, -ETIMEDOUT);
+}
+
 /* The request waits for its connection. */
 static void crr_flush(struct conn *c)
 {
@@ -80,6 +89,9 @@ static void crr_flush(struct conn *c)
 
 const struct pp_transport pp_transport_crr = {
     .greet = crr_greet,
+    .late = crr_late,
     .send = crr_send,
     .flush = crr_flush,
+    .watch = crr_watch,
+    .watch_ns = WATCH_NS,
 };

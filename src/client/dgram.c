@@ -14,6 +14,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* How often to look for messages that are overdue. */
+#define WATCH_NS (5 * PP_NS_PER_MS)
+
 /* How long to wait for an answer: before the first sample, and within which bounds after it. The
  * first and the last are of RFC 6298, (2.1) and (2.5); a second at least would be too long for
  * somebody who does not send the same again. */
@@ -176,7 +179,7 @@ static bool is_crowded(const struct conn *c)
     return c->number - c->oldest > c->client->trip_mask + 1 - c->client->plan->depth;
 }
 
-void pp_dgram_begin(struct pp_client *client)
+static void dgram_begin(struct pp_client *client)
 {
     pp_ledger_clear(client->ledger);
     for (uint32_t i = 0; i < client->options.connections; i++) {
@@ -187,7 +190,7 @@ void pp_dgram_begin(struct pp_client *client)
     }
 }
 
-void pp_dgram_watch(struct pp_client *client, uint64_t now_ns)
+static void dgram_watch(struct pp_client *client, uint64_t now_ns)
 {
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];
@@ -339,8 +342,18 @@ static void dgram_greet(struct conn *c)
     pp_conn_ready(c);
 }
 
+/* It is connected at once, or not at all. */
+static void dgram_late(struct conn *c)
+{
+    pp_conn_fail(c, -ETIMEDOUT);
+}
+
 const struct pp_transport pp_transport_dgram = {
     .greet = dgram_greet,
+    .late = dgram_late,
+    .begin = dgram_begin,
     .send = dgram_send,
     .flush = dgram_flush,
+    .watch = dgram_watch,
+    .watch_ns = WATCH_NS,
 };

@@ -118,3 +118,35 @@ void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum)
         p99_add(sum, &client->conn_rtts[i]);
     }
 }
+
+void pp_client_keep_came(struct pp_client *client, const char *data, uint32_t bytes)
+{
+    const uint32_t room = PP_CLIENT_CAME_BYTES - client->came_bytes;
+    const uint32_t part = bytes < room ? bytes : room;
+
+    memcpy(client->came + client->came_bytes, data, part);
+    client->came_bytes += part;
+}
+
+struct pp_client_part pp_client_part(const struct pp_client *client)
+{
+    struct pp_client_part part = { .bytes = client->counts.bytes,
+                                   .came_bytes = client->came_bytes };
+    const bool by_length = !client->plan->socket.dgram &&
+                           client->plan->expect_how != PP_EXPECT_UNTIL;
+
+    if (part.bytes < client->came_bytes) /* before the phase */
+        part.bytes = client->came_bytes;
+    memcpy(part.came, client->came, client->came_bytes);
+    for (uint32_t i = 0; by_length && i < client->options.connections; i++) {
+        const struct conn *c = &client->conns[i];
+        const uint32_t of = c->under_way > 0 ? pp_conn_trip(c, c->oldest)->answer_bytes : 0;
+
+        if (c->left >= of)
+            continue;
+        part.bytes = of - c->left;
+        part.of = of;
+        break;
+    }
+    return part;
+}

@@ -1,9 +1,10 @@
 /* Messages in a stream: requests are cut from one pattern one after the other, answers are compared
  * with another, and counted off in order. Nothing on the wire says where a message ends. */
+#include "client/stream.h"
+
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/format.h"
-#include "client/conn.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -230,7 +231,7 @@ static void no_pingpong(struct conn *c, int code)
     pp_conn_fail(c, code);
 }
 
-void pp_stream_late(struct conn *c)
+static void stream_late(struct conn *c)
 {
     if (c->greeted)
         no_pingpong(c, -ETIMEDOUT);
@@ -318,6 +319,7 @@ static void stream_greet(struct conn *c)
 
 const struct pp_transport pp_transport_stream = {
     .greet = stream_greet,
+    .late = stream_late,
     .send = pp_stream_send,
     .flush = pp_stream_flush,
 };

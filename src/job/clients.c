@@ -701,6 +701,9 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
     const struct pp_plan *plan = clients->options.plan;
     struct client_thread *thread = &clients->threads[i];
     struct pp_client_options options = {
+        .transport = plan->socket.dgram ? &pp_transport_dgram
+                     : plan->crr        ? &pp_transport_crr
+                                        : &pp_transport_stream,
         .plan = plan,
         .addr = clients->options.addr,
         .source = clients->options.source,

@@ -524,6 +524,9 @@ static inline void open_client(struct fixture *f)
 {
     const struct pp_client_options options = {
         .loop = f->loop,
+        .transport = f->plan.socket.dgram ? &pp_transport_dgram
+                     : f->plan.crr        ? &pp_transport_crr
+                                          : &pp_transport_stream,
         .plan = &f->plan,
         .addr = &f->addr,
         .source = f->from_there ? &f->addr : NULL,
