@@ -349,6 +349,7 @@ static void test_nothing_is_sent_once_the_time_is_over(void **state)
 
 #define HICCUP_INTERVALS 1600
 #define HICCUP_MESSAGES 10
+#define HICCUP_DEPTH 4
 
 /* Answers all but the last ones in time. */
 static void play_hiccup(struct peer *peer, int fd)
@@ -367,10 +368,13 @@ static void test_what_was_due_by_the_end_is_sent_and_timed_after_it(void **state
     struct fixture *f = *state;
 
     plan_rate(f, 1);
+    f->plan.depth = HICCUP_DEPTH;
+    f->lasts = true;
     prepare_stage(f, (struct stage){ .time_ns = HICCUP_INTERVALS * INTERVAL_NS });
     (void)peer_start(f, (struct peer){ .play = play_hiccup });
     pp_client_connect(f->client);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
+    assert_true(counts_of(f)->sent <= HICCUP_INTERVALS - HICCUP_MESSAGES + HICCUP_DEPTH);
     (void)sem_post(&f->go_on[0]);
     run(f);
     peers_join(f);
