@@ -266,16 +266,18 @@ static enum pp_io_next on_drain_look(struct pp_io_op *op)
 }
 
 /* Of a schedule that was kept, but for a hiccup near its end, what is left is sent in the drain, so
- * that no latency is missing. They are late by a half of the last one's lag, on average. */
+ * that no latency is missing. They are late by a half of the last one's lag, on average. What the
+ * other threads are late by is not known here: it may be nothing, and all are judged together. */
 static bool is_to_catch_up(const struct pp_client *client)
 {
     const struct pp_counts *counts = &client->counts;
     const uint64_t left = pp_pace_due(&client->pace, client->end_ns, counts->sent);
     const double behind_ns = (double)counts->behind_ns + (double)left * (double)counts->lag_ns / 2;
 
+    const double due_by_all = (double)(counts->sent + left) * client->options.shares;
+
     return client->plan->rate > 0 && client->phase.last && left < counts->sent &&
-           behind_ns <=
-               PP_BEHIND_SHARE * (double)client->phase.time_ns * (double)(counts->sent + left);
+           behind_ns <= PP_BEHIND_SHARE * (double)client->phase.time_ns * due_by_all;
 }
 
 /* All that was due has been sent, or will be. A client that has been away waits from now on: it may

@@ -142,6 +142,32 @@ def falls_silent(only=None):
     return script
 
 
+def stalls_once(number, seconds):
+    """A script that stands still for so long before that message, on the second connection."""
+    connections = itertools.count()
+
+    def script(connection):
+        stalls = next(connections) == 1
+        for count, message in enumerate(connection.messages(5)):
+            if stalls and count == number:
+                time.sleep(seconds)
+            connection.send(message)
+
+    return script
+
+
+@pytest.mark.parametrize("number", [100, 256])
+def test_a_thread_that_alone_is_behind_is_judged_with_the_others_wherever_it_was(
+    pingpong, engine, tmp_path, number
+):
+    args = ("-R", 400, "-t", "2s", "-w", 0, "-c", 2, "-T", 2, "-D", 1, "--engine", engine)
+    with peers.Server(stalls_once(number, 0.72)) as server:
+        result = measured_client(pingpong, tmp_path, server, *args)
+    assert result["schedule"]["unsent"] == 0, str(result)
+    assert "rate_missed" not in result.reasons, str(result)
+    assert result["response"]["mean_ns"] >= 50e6, str(result)
+
+
 SILENCES = {
     "open loop": (None, "-R", "1000"),
     "closed loop": (None,),
