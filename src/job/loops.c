@@ -291,8 +291,11 @@ static int resolve(struct pp_io_addr *addr, const struct pp_target *target, stru
                             strerror(-ret));
     ret = question->resolve.job.result;
     if (ret < 0)
-        (void)pp_error_set(err, PP_ERROR_RUN, ret, "cannot resolve host \"%s\": %s", target->host,
-                           question->resolve.why);
+        (void)pp_error_set(
+            err, PP_ERROR_RUN, ret,
+            "cannot resolve host \"%s\": %s; is it spelt right, and does this machine ask the "
+            "right name server?",
+            target->host, question->resolve.why);
     *addr = question->resolve.addr;
     close_question(question);
     return ret;

@@ -513,7 +513,9 @@ static int check_answered(const struct run *run, struct pp_error *err)
 
     if (result->signal || counts->received + counts->drained > 0)
         return 0;
-    if (counts->sent > 0)
+    if (counts->sent == 1)
+        (void)snprintf(what, sizeof what, "the only message was not answered");
+    else if (counts->sent > 0)
         (void)snprintf(what, sizeof what, "not one of %" PRIu64 " messages was answered",
                        counts->sent);
     return pp_error_set(

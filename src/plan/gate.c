@@ -73,6 +73,8 @@ static int read_number(struct pp_gate *gate, const char *text, struct pp_error *
     gate->limit = strtod(text, &end);
     if (end == text || end != text + strspn(text, "0123456789.")) /* no sign, no 0x, no inf */
         return refuse(gate->text, "it takes a number", err);
+    if (*end && strchr("nums", *end))
+        return refuse(gate->text, "no time that a result has is called that", err);
     if (*end == '%')
         gate->limit /= 100;
     else if (*end == 'k')

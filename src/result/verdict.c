@@ -356,6 +356,8 @@ static void judge_course(struct pp_verdict *verdict, const struct pp_result *res
     (void)level_text(from, steadiness, course->from);
     (void)level_text(to, steadiness, course->to);
     (void)is_known(verdict, PP_REASON_UNSTEADY, course->shape != PP_COURSE_UNKNOWN);
+    if (result->growth.until_end && course->shape == PP_COURSE_LINE) /* said, with another cure */
+        return;
     if (course->shape == PP_COURSE_STEP)
         add(verdict, PP_REASON_UNSTEADY, PP_SUSPECT, "%s went from %s to %s %s about %s s in", what,
             from, to, unit, pp_format_decimal(at, (double)steadiness->at_ns / 1e9, 1));

@@ -77,6 +77,8 @@ static void test_what_makes_no_sense_is_refused_with_the_reason(void **state)
     refused("p99>200", "a time needs a unit");
     refused("p99>fast", "it takes a time");
     refused("rate<fast", "it takes a number");
+    refused("foo<1s", "no time that a result has is called that");
+    refused("foo<5ms", "no time that a result has is called that");
     refused("rate<-5", "it takes a number");
     refused("rate<0x10", "it takes a number");
     refused("rate<5kk", "it takes a number");
