@@ -7,12 +7,13 @@
 #include "measure/file.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The kernel refuses a mask smaller than its own; it can be built for 8,192 CPUs at most. */
 #define MASK_CPUS 8192
@@ -21,11 +22,13 @@ struct cpu_mask {
     cpu_set_t sets[MASK_CPUS / CPU_SETSIZE];
 };
 
-/* In clock ticks since boot. */
-struct cpu_ticks {
-    uint64_t busy;
-    uint64_t total;
-};
+/* Looking who runs takes no longer, and at no more processes than that, the latest first. */
+#define LOOK_NS (5 * PP_NS_PER_MS)
+#define PROCESSES_MAX 4096
+
+/* Of a line of /proc/PID/task/TID/stat behind its name: the thread's state is the first field, and
+ * this one the CPU that it ran on last. See proc_pid_stat(5). */
+#define FIELD_CPU 37
 
 /* -1 if it is unknown; some virtual machines say -1 themselves. */
 static int topology_read(int cpu, const char *what)
@@ -69,83 +72,85 @@ unsigned pp_host_cpus(struct pp_host_cpu *cpus, unsigned capacity)
     return count;
 }
 
-/* Reads "cpu3 user nice system idle iowait irq softirq steal ...", see proc_stat(5); false for any
- * other line. What follows are guests, which user and nice hold already. */
-static bool cpu_line_parse(const char *line, int *cpu, struct cpu_ticks *ticks)
+/* How many threads of this machine run or want to, this one among them; 0: it is not known. */
+static unsigned runnable(void)
 {
-    unsigned long long t[8];
+    char line[64];
+    unsigned count;
 
-    if (strncmp(line, "cpu", 3) != 0 || !isdigit((unsigned char)line[3]))
-        return false;
-    if (sscanf(line + 3, "%d %llu %llu %llu %llu %llu %llu %llu %llu", cpu, &t[0], &t[1], &t[2],
-               &t[3], &t[4], &t[5], &t[6], &t[7]) != 9)
-        return false;
-    ticks->busy = t[0] + t[1] + t[2] + t[5] + t[6] + t[7];
-    ticks->total = ticks->busy + t[3] + t[4];
-    return true;
-}
-
-static void ticks_store(struct cpu_ticks *all, const struct pp_host_cpu *cpus, unsigned count,
-                        int cpu, struct cpu_ticks ticks)
-{
-    for (unsigned i = 0; i < count; i++) {
-        if (cpus[i].cpu == cpu)
-            all[i] = ticks;
-    }
-}
-
-/* A CPU that the file does not name has no ticks. */
-static void ticks_read(struct cpu_ticks *all, const struct pp_host_cpu *cpus, unsigned count)
-{
-    struct pp_file_lines lines;
-    struct cpu_ticks ticks;
-    const char *line;
-    int cpu;
-
-    memset(all, 0, count * sizeof *all);
-    pp_file_lines_open(&lines, "/proc/stat");
-    /* The CPUs stand first, and far longer lines that nobody needs here come after them. */
-    while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0) {
-        if (cpu_line_parse(line, &cpu, &ticks))
-            ticks_store(all, cpus, count, cpu, ticks);
-    }
-    pp_file_lines_close(&lines);
-}
-
-/* No ticks earlier means unknown. The other guards are there because the kernel's counters of idle
- * and waiting time may step back a little. */
-static double busy_between(struct cpu_ticks earlier, struct cpu_ticks later)
-{
-    if (earlier.total == 0 || later.total <= earlier.total || later.busy <= earlier.busy)
+    if (!pp_file_line("/proc/loadavg", line, sizeof line) ||
+        sscanf(line, "%*s %*s %*s %u/", &count) != 1)
         return 0;
-    if (later.busy - earlier.busy >= later.total - earlier.total)
-        return 1;
-    return (double)(later.busy - earlier.busy) / (double)(later.total - earlier.total);
+    return count;
 }
 
-static void sleep_ms(unsigned ms)
+/* The CPU that a thread runs on, or waits for; -1: it does neither. */
+static int cpu_of_thread(const char *pid, const char *tid)
 {
-    const uint64_t until_ns = pp_clock_now_ns() + ms * PP_NS_PER_MS;
-    const struct timespec until = {
-        .tv_sec = (time_t)(until_ns / PP_NS_PER_S),
-        .tv_nsec = (long)(until_ns % PP_NS_PER_S),
-    };
+    char path[PP_FILE_PATH_BYTES], line[512];
+    const char *field;
 
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-        ;
+    if (!pp_file_line(pp_file_path(path, "", "/proc/%s/task/%s/stat", pid, tid), line, sizeof line))
+        return -1;
+    field = strrchr(line, ')');
+    if (!field || strncmp(field, ") R ", 4) != 0)
+        return -1;
+    for (int i = 0; field && i < FIELD_CPU; i++)
+        field = strchr(field + 1, ' ');
+    return field ? (int)strtol(field + 1, NULL, 10) : -1;
 }
 
-void pp_host_sample_busy(struct pp_host_cpu *cpus, unsigned count, unsigned sample_ms)
+static void note_running(struct pp_host_cpu *cpus, unsigned count, int cpu)
 {
-    struct cpu_ticks earlier[PP_HOST_CPUS_MAX];
-    struct cpu_ticks later[PP_HOST_CPUS_MAX];
-
-    pp_assert(count <= PP_HOST_CPUS_MAX);
-    ticks_read(earlier, cpus, count);
-    sleep_ms(sample_ms);
-    ticks_read(later, cpus, count);
     for (unsigned i = 0; i < count; i++)
-        cpus[i].busy = busy_between(earlier[i], later[i]);
+        cpus[i].running += cpus[i].cpu == cpu;
+}
+
+/* Returns how many there were. */
+static unsigned look_at_process(struct pp_host_cpu *cpus, unsigned count, long process)
+{
+    char path[PP_FILE_PATH_BYTES], pid[24];
+    struct pp_file_names threads;
+    const char *tid;
+    unsigned found = 0;
+
+    (void)snprintf(pid, sizeof pid, "%ld", process);
+    pp_file_names_open(&threads, pp_file_path(path, "", "/proc/%s/task", pid));
+    while ((tid = pp_file_names_next(&threads))) {
+        const int cpu = strtol(tid, NULL, 10) == gettid() ? -1 : cpu_of_thread(pid, tid);
+
+        found += cpu >= 0;
+        note_running(cpus, count, cpu);
+    }
+    pp_file_names_close(&threads);
+    return found;
+}
+
+void pp_host_look_who_runs(struct pp_host_cpu *cpus, unsigned count)
+{
+    const uint64_t deadline_ns = pp_clock_now_ns() + LOOK_NS;
+    unsigned others = runnable(), known = 0;
+    struct pp_file_names names;
+    long pids[PROCESSES_MAX];
+    const char *name;
+
+    for (unsigned i = 0; i < count; i++)
+        cpus[i].running = 0;
+    if (others <= 1)
+        return;
+    others--;
+    pp_file_names_open(&names, "/proc");
+    while ((name = pp_file_names_next(&names)))
+        if (isdigit((unsigned char)name[0]))
+            pids[known++ % PROCESSES_MAX] = strtol(name, NULL, 10);
+    pp_file_names_close(&names);
+    for (unsigned i = 0; i < known && i < PROCESSES_MAX && pp_clock_now_ns() < deadline_ns; i++) {
+        const unsigned found = look_at_process(cpus, count, pids[(known - 1 - i) % PROCESSES_MAX]);
+
+        if (found >= others)
+            break;
+        others -= found;
+    }
 }
 
 void pp_host_boot_id(char *id, unsigned bytes)

@@ -10,15 +10,16 @@
 struct pp_host_cpu {
     int cpu;     /* its number */
     int core;    /* CPUs with the same core share its execution units; its own number if unknown */
-    double busy; /* share of the last sample that others used it, 0 to 1; 0 if unknown */
+    unsigned running; /* other threads that ran on it, or waited to, at the last look */
 };
 
 /* The CPUs this thread may run on (sched_getaffinity(2)), in rising order. Returns how many, at
  * most capacity; at least 1. */
 unsigned pp_host_cpus(struct pp_host_cpu *cpus, unsigned capacity);
 
-/* Fills in busy from two readings of /proc/stat sample_ms apart. Sleeps that long. */
-void pp_host_sample_busy(struct pp_host_cpu *cpus, unsigned count, unsigned sample_ms);
+/* Fills in running. Where /proc shows little or many run, some may be missed: it takes 5 ms at most,
+ * and microseconds where nobody else runs at all. */
+void pp_host_look_who_runs(struct pp_host_cpu *cpus, unsigned count);
 
 /* What tells this start of this kernel from all others, in namespaces and containers, too; "" if it
  * cannot be read. */

@@ -14,12 +14,6 @@
 #define LOOK_CONNECTIONS_MAX 16
 #define LOOK_NS (50 * PP_NS_PER_US)
 
-/* How long to watch what the CPUs are doing. */
-#define BUSY_SAMPLE_MS 50
-
-/* Less of a difference is chance. */
-#define BUSY_DIFFERENCE 0.25
-
 /* An open loop must not wait for answers, so each connection may have many messages under way; all
  * together, so many that their table still fits into the cache of most machines. */
 #define OPEN_DEPTH_MAX 1024
@@ -263,8 +257,8 @@ static void decide_wait(struct pp_plan *plan)
 static bool is_better(const struct pp_host_cpu *cpu, const struct pp_host_cpu *best,
                       const struct pp_host_cpu *other)
 {
-    if (cpu->busy < best->busy - BUSY_DIFFERENCE || cpu->busy > best->busy + BUSY_DIFFERENCE)
-        return cpu->busy < best->busy;
+    if (cpu->running != best->running)
+        return cpu->running < best->running;
     return other && best->core == other->core && cpu->core != other->core;
 }
 
@@ -331,7 +325,7 @@ static int place(struct pp_plan *plan, struct pp_error *err)
     struct pp_host_cpu cpus[PP_HOST_CPUS_MAX];
     const unsigned count = pp_host_cpus(cpus, PP_HOST_CPUS_MAX);
 
-    pp_host_sample_busy(cpus, count, BUSY_SAMPLE_MS);
+    pp_host_look_who_runs(cpus, count);
     for (unsigned i = 0; i < count; i++)
         bring_idlest(cpus, count, i);
     if (plan->placement_auto)

@@ -156,7 +156,7 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job);
 int pp_plan_check(const struct pp_plan *plan, struct pp_error *err);
 
 /* Fills in what was left to the program, from the machine and its load right now, and checks that
- * the CPUs named may be used. Takes about 50 ms when the placement is open. */
+ * the CPUs named may be used. Takes some milliseconds, and where nobody else runs none. */
 int pp_plan_decide(struct pp_plan *plan, struct pp_error *err);
 
 /* "HOST", "HOST:PORT", ":PORT", "1.2.3.4:5", "::1", "[::1]:PORT" or "unix:/path"; without a port,
