@@ -1,4 +1,4 @@
-/* From a pointer to a member back to the struct that owns it. */
+/* From a pointer to a member back to the struct that owns it; and how long an array is. */
 #ifndef PP_BASE_CONTAINER_H
 #define PP_BASE_CONTAINER_H
 
@@ -6,5 +6,7 @@
 
 #define container_of(pointer, type, member)                                                        \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/escape.h"
 
 #include "base/assert.h"
+#include "base/container.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -22,7 +23,6 @@ static const struct letter letters[] = {
 };
 
 #define WRITTEN 5
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* -1 if c is not a digit in that base, 8 or 16. */
 static int digit_value(char c, int base)

@@ -3,6 +3,7 @@
 #include "base/number.h"
 
 #include "base/assert.h"
+#include "base/container.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -13,8 +14,6 @@
 /* 10^19 is the largest power of ten in 64 bits. A fraction of n digits, the last not 0, comes out
  * whole only if its unit is divisible by 2^n or 5^n: a minute, 60 * 10^9 ns, allows 11. */
 #define PLACES_MAX 19
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 __extension__ typedef unsigned __int128 wide;
 

@@ -2,6 +2,7 @@
  * makes use of that and knows no option by name: src/cli/completion.bash and so on. */
 #include "cli/completion.h"
 
+#include "base/container.h"
 #include "cli/table.h"
 #include "cli/value.h"
 
@@ -365,12 +366,12 @@ static const struct {
 
 const char *pp_cli_completion_shell(size_t number)
 {
-    return number < sizeof shells / sizeof shells[0] ? shells[number].name : NULL;
+    return number < COUNT_OF(shells) ? shells[number].name : NULL;
 }
 
 bool pp_cli_print_completion(FILE *out, const char *shell)
 {
-    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(shells); i++) {
         if (strcmp(shells[i].name, shell) != 0)
             continue;
         shells[i].print(out);

@@ -1,6 +1,7 @@
 #include "cli/hints.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/number.h"
 #include "cli/suggest.h"
 
@@ -73,7 +74,7 @@ int pp_cli_hint_letter(const struct pp_cli_args *args, const struct pp_cli_arg *
                             "there is no option -s; the server is: pingpong serve");
     if (arg->letter == 'd')
         return hint_duration(args, arg->value, err);
-    for (size_t i = 0; i < sizeof habits / sizeof habits[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(habits); i++)
         if (habits[i].letter == arg->letter)
             return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
                                 "there is no option -%c; %s: pingpong client %s %.40s ADDRESS",

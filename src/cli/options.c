@@ -2,6 +2,7 @@
 #include "cli/options.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/escape.h"
 #include "base/format.h"
 #include "base/number.h"
@@ -309,7 +310,7 @@ static int set_cc(struct pp_cli *cli, const char *value, struct pp_error *err)
 static int set_nodelay(struct pp_cli *cli, const char *value, struct pp_error *err)
 {
     static const char *const names[] = { "on", "off" };
-    const int chosen = choose(value, names, sizeof names / sizeof names[0]);
+    const int chosen = choose(value, names, COUNT_OF(names));
 
     (void)err;
     if (chosen < 0)
@@ -962,7 +963,7 @@ const struct pp_cli_option pp_cli_options[] = {
       set_version },
 };
 
-const size_t pp_cli_option_count = sizeof pp_cli_options / sizeof pp_cli_options[0];
+const size_t pp_cli_option_count = COUNT_OF(pp_cli_options);
 
 const struct pp_cli_command pp_cli_commands[] = {
     { "run", PP_CLI_JOB, PP_JOB_RUN, "[run]", "server and client in one process",
@@ -978,7 +979,7 @@ const struct pp_cli_command pp_cli_commands[] = {
     { "version", PP_CLI_VERSION, PP_JOB_RUN, "version", "the version", NULL },
 };
 
-const size_t pp_cli_command_count = sizeof pp_cli_commands / sizeof pp_cli_commands[0];
+const size_t pp_cli_command_count = COUNT_OF(pp_cli_commands);
 
 const struct pp_cli_command *pp_cli_command_find(const char *name)
 {

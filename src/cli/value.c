@@ -1,5 +1,7 @@
 #include "cli/value.h"
 
+#include "base/container.h"
+
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +26,7 @@ static const char *skip_separator(const char *text)
 {
     static const char *const separators[] = { "|", ", ", " or " };
 
-    for (size_t i = 0; i < sizeof separators / sizeof separators[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(separators); i++)
         if (begins(text, separators[i]))
             return text + strlen(separators[i]);
     return NULL;

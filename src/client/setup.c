@@ -2,6 +2,7 @@
 #include "client/conn.h"
 
 #include "base/memory.h"
+#include "base/number.h"
 #include "client/ledger.h"
 #include "wire/datagram.h"
 
@@ -18,28 +19,19 @@
 #define GIVEN_UP_REMEMBERED (1u << 20)
 #define GIVEN_UP_REMEMBERED_MIN (1u << 14)
 
-static uint64_t power_of_two_from(uint64_t n)
-{
-    uint64_t power = 1;
-
-    while (power < n)
-        power *= 2;
-    return power;
-}
-
 static uint64_t ring_length(const struct pp_plan *plan)
 {
     uint64_t remembered = REMEMBERED_BY_ALL / plan->connections;
 
     if (!plan->socket.dgram)
-        return power_of_two_from(plan->depth);
+        return pp_number_power_of_two(plan->depth);
     if (remembered > REMEMBERED_MAX)
         remembered = REMEMBERED_MAX;
     if (remembered < REMEMBERED_MIN)
         remembered = REMEMBERED_MIN;
     if (remembered < (uint64_t)plan->depth * REMEMBERED)
         remembered = (uint64_t)plan->depth * REMEMBERED;
-    return power_of_two_from(remembered);
+    return pp_number_power_of_two(remembered);
 }
 
 static uint32_t given_up_remembered(const struct pp_client *client)

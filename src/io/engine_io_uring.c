@@ -18,7 +18,9 @@
  * shutting down are system calls, because the kernel hands these requests over, or may. */
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "io/datagram.h"
 #include "io/loop.h"
 #include "io/reuse.h"
@@ -1138,11 +1140,9 @@ static int refused(struct pp_error *err, int ret)
 
 static unsigned power_of_two_between(uint32_t n, unsigned min, unsigned max)
 {
-    unsigned size = min;
+    const uint64_t size = pp_number_power_of_two(n);
 
-    while (size < n && size < max)
-        size *= 2;
-    return size;
+    return size < min ? min : size > max ? max : (unsigned)size;
 }
 
 /* The best set-up that the kernel takes: each step asks for less. */
@@ -1158,7 +1158,7 @@ static int ring_setup(struct uring_state *st, const struct pp_io_options *option
                                                      SQ_ENTRIES_MAX);
     int ret = -EINVAL;
 
-    for (size_t i = defer ? 0 : 1; i < sizeof steps / sizeof steps[0] && ret == -EINVAL; i++) {
+    for (size_t i = defer ? 0 : 1; i < COUNT_OF(steps) && ret == -EINVAL; i++) {
         struct io_uring_params params = {
             .flags = steps[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
             .cq_entries = sq_entries * 4,

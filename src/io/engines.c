@@ -1,4 +1,5 @@
 /* The list of engines, made by the build from the files engine_*.c. */
+#include "base/container.h"
 #include "io/engine.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@ static const struct pp_io_engine *const engines[] = {
 };
 #undef PP_IO_ENGINE
 
-#define ENGINE_COUNT (sizeof engines / sizeof engines[0])
+#define ENGINE_COUNT (COUNT_OF(engines))
 
 /* A connection count up to which plain system calls are faster than batches of them. */
 #define FEW_CONNECTIONS 1

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "io/datagram.h"
 #include "io/rseq.h"
 
@@ -600,15 +601,10 @@ static uint32_t fds_limit(void)
     return (uint32_t)limit.rlim_cur;
 }
 
-static uint32_t round_up_to_power_of_two(uint32_t n)
-{
-    return n <= 1 ? 1 : UINT32_C(1) << (32 - __builtin_clz(n - 1));
-}
-
 static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t bytes,
                         struct pp_error *err)
 {
-    const int ret = pp_pool_init(&buffers->pool, round_up_to_power_of_two(count), bytes);
+    const int ret = pp_pool_init(&buffers->pool, (uint32_t)pp_number_power_of_two(count), bytes);
 
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",

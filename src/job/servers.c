@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "measure/host.h"
+#include "measure/usage.h"
 #include "server/dgram_server.h"
 #include "wire/pattern.h"
 
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static_assert(PP_PLAN_THREADS_MAX <= PP_HELLO_THREADS_MAX, "a hello can say how many there are");
@@ -36,11 +36,6 @@ struct pp_servers {
 
 /* ---- what a hello is answered ---- */
 
-static uint64_t timeval_ns(const struct timeval *time)
-{
-    return (uint64_t)time->tv_sec * UINT64_C(1000000000) + (uint64_t)time->tv_usec * 1000;
-}
-
 static const char *wait_in_words(const struct pp_plan *plan, char *text, size_t bytes)
 {
     if (plan->wait == PP_IO_WAIT_BLOCK || plan->spin_ns == PP_IO_SPIN_FOREVER)
@@ -56,9 +51,8 @@ static void introduce(void *owner, struct pp_hello_reply *reply)
 {
     const struct pp_servers *servers = owner;
     const struct pp_servers_counts counts = pp_servers_counts(servers);
-    struct rusage usage = { 0 };
+    const struct pp_usage usage = pp_usage_of_process();
 
-    (void)getrusage(RUSAGE_SELF, &usage);
     (void)snprintf(reply->version, sizeof reply->version, "%s", PP_VERSION);
     (void)snprintf(reply->engine, sizeof reply->engine, "%s", pp_servers_describe(servers));
     (void)wait_in_words(servers->plan, reply->wait, sizeof reply->wait);
@@ -68,9 +62,9 @@ static void introduce(void *owner, struct pp_hello_reply *reply)
     reply->bytes = counts.bytes + counts.streams.bytes;
     reply->connections = counts.streams.accepted - counts.streams.closed;
     reply->threads = servers->count;
-    reply->user_ns = timeval_ns(&usage.ru_utime);
-    reply->system_ns = timeval_ns(&usage.ru_stime);
-    reply->context_switches = (uint64_t)(usage.ru_nvcsw + usage.ru_nivcsw);
+    reply->user_ns = usage.user_ns;
+    reply->system_ns = usage.system_ns;
+    reply->context_switches = usage.context_switches;
     for (unsigned i = 0; i < servers->count; i++)
         reply->syscalls += pp_io_loop_stats(servers->threads[i].loop).syscalls;
 }

@@ -1,5 +1,7 @@
 #include "measure/enclosure.h"
 
+#include "base/container.h"
+
 #include "measure/file.h"
 
 #include <stdbool.h>
@@ -10,8 +12,6 @@
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 struct naming {
     const char *text;

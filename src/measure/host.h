@@ -8,8 +8,8 @@
 
 /* One CPU this process may run on. */
 struct pp_host_cpu {
-    int cpu;     /* its number */
-    int core;    /* CPUs with the same core share its execution units; its own number if unknown */
+    int cpu;  /* its number */
+    int core; /* CPUs with the same core share its execution units; its own number if unknown */
     unsigned running; /* other threads that ran on it, or waited to, at the last look */
 };
 
@@ -17,8 +17,8 @@ struct pp_host_cpu {
  * most capacity; at least 1. */
 unsigned pp_host_cpus(struct pp_host_cpu *cpus, unsigned capacity);
 
-/* Fills in running. Where /proc shows little or many run, some may be missed: it takes 5 ms at most,
- * and microseconds where nobody else runs at all. */
+/* Fills in running. Where /proc shows little, or many run, some may be missed: it takes 5 ms at
+ * most, and microseconds where nobody else runs at all. */
 void pp_host_look_who_runs(struct pp_host_cpu *cpus, unsigned count);
 
 /* What tells this start of this kernel from all others, in namespaces and containers, too; "" if it

@@ -1,6 +1,7 @@
 #include "measure/machine.h"
 
 #include "base/assert.h"
+#include "base/container.h"
 #include "measure/cpulist.h"
 #include "measure/enclosure.h"
 #include "measure/file.h"
@@ -13,7 +14,6 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define FLAWS_MAX 64
 #define SEPARATOR " | "
 #define CUT "..."

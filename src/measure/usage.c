@@ -21,17 +21,27 @@ static uint64_t timeval_ns(struct timeval time)
     return (uint64_t)time.tv_sec * PP_NS_PER_S + (uint64_t)time.tv_usec * PP_NS_PER_US;
 }
 
-struct pp_usage pp_usage_of_thread(void)
+static struct pp_usage usage_of(int whose)
 {
     struct rusage usage;
 
-    if (getrusage(RUSAGE_THREAD, &usage) < 0)
+    if (getrusage(whose, &usage) < 0)
         return (struct pp_usage){ .unknown = true };
     return (struct pp_usage){
         .user_ns = timeval_ns(usage.ru_utime),
         .system_ns = timeval_ns(usage.ru_stime),
         .context_switches = (uint64_t)usage.ru_nvcsw + (uint64_t)usage.ru_nivcsw,
     };
+}
+
+struct pp_usage pp_usage_of_thread(void)
+{
+    return usage_of(RUSAGE_THREAD);
+}
+
+struct pp_usage pp_usage_of_process(void)
+{
+    return usage_of(RUSAGE_SELF);
 }
 
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later)

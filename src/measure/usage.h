@@ -17,6 +17,9 @@ struct pp_usage {
  * system calls refuses that. */
 struct pp_usage pp_usage_of_thread(void);
 
+/* The same of all threads of the process, those that have ended among them. */
+struct pp_usage pp_usage_of_process(void);
+
 /* What was used between two readings; unknown if either is. */
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later);
 

@@ -1,6 +1,7 @@
 #include "plan/gate.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/number.h"
 
 #include <ctype.h>
@@ -44,7 +45,7 @@ bool pp_gate_is_time(const char *figure)
     const size_t length = strlen(figure);
     const char *dot = strchr(figure, '.');
 
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(times); i++)
         if (strcmp(figure, times[i]) == 0)
             return true;
     for (; dot; dot = strchr(dot + 1, '.'))
@@ -93,7 +94,7 @@ static int read_number(struct pp_gate *gate, const char *text, struct pp_error *
 /* The operator at text; its length in bytes, or 0. */
 static size_t read_operator(struct pp_gate *gate, const char *text)
 {
-    for (size_t i = 0; i < sizeof operators / sizeof operators[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(operators); i++) {
         const size_t length = strlen(operators[i].text);
 
         if (strncmp(text, operators[i].text, length) != 0)

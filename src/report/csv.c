@@ -1,6 +1,8 @@
 /* A table for spreadsheets and scripts: one row for the whole, and before it one for each interval
  * that was asked for (RFC 4180). docs/OUTPUT.md says what each column means. */
+#include "base/container.h"
 #include "base/format.h"
+#include "base/number.h"
 #include "report/names.h"
 #include "report/report.h"
 
@@ -108,11 +110,11 @@ static void heads(struct row *row, const struct pp_plan *plan)
                                          "engine",
                                          "server_engine" };
 
-    for (size_t i = 0; i < sizeof before / sizeof before[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(before); i++)
         number(row, "%s", before[i]);
     latency_heads(row, "rtt", plan);
     latency_heads(row, "response", plan);
-    for (size_t i = 0; i < sizeof after / sizeof after[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(after); i++)
         number(row, "%s", after[i]);
     end_row(row);
 }
@@ -143,7 +145,7 @@ static void count_cells(struct row *row, const struct pp_counts *counts, uint64_
 {
     number(row, "%" PRIu64, counts->received);
     if (length_ns)
-        number(row, "%.3f", (double)counts->received * 1e9 / (double)length_ns);
+        number(row, "%.3f", pp_number_per_s(counts->received, length_ns));
     else
         empty(row);
     number(row, "%" PRIu64, counts->sent);

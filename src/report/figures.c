@@ -1,6 +1,7 @@
 /* By name means by the very JSON that is written, so that names and values agree. */
 #include "report/figures.h"
 
+#include "base/container.h"
 #include "base/format.h"
 #include "base/memory.h"
 #include "report/json_parts.h"
@@ -26,10 +27,10 @@ static const struct {
 
 static const char *path_of(const struct pp_result *result, const char *name, char path[NAME_BYTES])
 {
-    for (size_t i = 0; i < sizeof shorts / sizeof shorts[0]; i++)
+    for (size_t i = 0; i < COUNT_OF(shorts); i++)
         if (strcmp(name, shorts[i].name) == 0)
             return shorts[i].path;
-    for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(mains); i++) {
         if (strcmp(name, mains[i].name) != 0)
             continue;
         (void)snprintf(path, NAME_BYTES, "%s.%s", result->plan.rate > 0 ? "response" : "rtt",

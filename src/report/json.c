@@ -1,6 +1,7 @@
 /* A result as one JSON object; or as it goes, a line of JSON for each interval and a last one for
  * the whole. docs/OUTPUT.md has the schema, and says what each key means. */
 #include "base/clock.h"
+#include "base/number.h"
 #include "report/json_parts.h"
 #include "report/names.h"
 #include "report/report.h"
@@ -102,7 +103,7 @@ static json_t *costs(const struct pp_result *result)
 
 static json_t *rate_of(uint64_t round_trips, uint64_t duration_ns)
 {
-    return duration_ns ? json_real((double)round_trips * 1e9 / (double)duration_ns) : json_null();
+    return duration_ns ? json_real(pp_number_per_s(round_trips, duration_ns)) : json_null();
 }
 
 static json_t *spread(const struct pp_result *result)

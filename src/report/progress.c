@@ -1,6 +1,7 @@
 #include "report/progress.h"
 
 #include "base/format.h"
+#include "base/number.h"
 
 #define BAR_COLUMNS_MAX 30
 
@@ -18,7 +19,7 @@ void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, double share, 
 {
     const unsigned bar = bar_columns(columns);
     const unsigned full = (unsigned)(share * bar);
-    const double rate = elapsed_ns ? (double)done * 1e9 / (double)elapsed_ns : 0;
+    const double rate = pp_number_per_s(done, elapsed_ns);
     char text[PP_FORMAT_BYTES];
 
     (void)fputs("\r\033[K[", out);

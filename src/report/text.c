@@ -1,6 +1,7 @@
 #include "report/text.h"
 
 #include "base/format.h"
+#include "base/number.h"
 #include "report/figures.h"
 #include "report/table.h"
 #include "report/text_parts.h"
@@ -196,7 +197,7 @@ static void latency_table(FILE *out, const struct pp_report_style *style,
 
 static double rate_of(uint64_t round_trips, const struct pp_result *result)
 {
-    return result->duration_ns ? (double)round_trips * 1e9 / (double)result->duration_ns : 0;
+    return pp_number_per_s(round_trips, result->duration_ns);
 }
 
 /* How evenly connections were served. */

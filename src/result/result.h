@@ -4,6 +4,7 @@
 #define PP_RESULT_RESULT_H
 
 #include "base/clock.h"
+#include "base/number.h"
 #include "io/io.h"
 #include "measure/disturbance.h"
 #include "measure/enclosure.h"
@@ -151,8 +152,7 @@ static inline uint64_t pp_result_server_trips(const struct pp_result *result)
 
 static inline double pp_result_rate(const struct pp_result *result)
 {
-    return result->duration_ns ? (double)result->counts.received * 1e9 / (double)result->duration_ns
-                               : 0;
+    return pp_number_per_s(result->counts.received, result->duration_ns);
 }
 
 #endif

@@ -1,5 +1,7 @@
 #include "result/slices.h"
 
+#include "base/number.h"
+
 #include <stddef.h>
 
 /* With fewer round trips in a slice, one more or less makes a difference. */
@@ -53,7 +55,7 @@ void pp_slices_end(struct pp_slices *slices, uint64_t end_ns)
 
 static double rate_of(const struct pp_slices_mark *from, const struct pp_slices_mark *to)
 {
-    return (double)(to->trips - from->trips) * 1e9 / (double)(to->at_ns - from->at_ns);
+    return pp_number_per_s(to->trips - from->trips, to->at_ns - from->at_ns);
 }
 
 static double latency_of(const struct pp_slices_mark *from, const struct pp_slices_mark *to)

@@ -1,4 +1,5 @@
 #include "base/base64.h"
+#include "base/container.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,8 +8,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static void test_the_vectors_of_rfc_4648_come_out(void **state)
 {

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/escape.h"
 #include "base/random.h"
 
@@ -11,7 +12,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define UNTOUCHED 77u
 #define CAPACITY 64u
 

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/format.h"
 
 #include <setjmp.h>
@@ -8,8 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static void test_counts_have_a_comma_before_each_three_digits(void **state)
 {

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/memory.h"
 
 #include <fcntl.h>
@@ -13,7 +14,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define CACHE_LINE_BYTES 64
 #define MIB ((size_t)1024 * 1024)
 

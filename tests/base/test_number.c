@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/number.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define UNTOUCHED UINT64_C(0x5eed)
 
 struct accepted {

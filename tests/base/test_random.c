@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/random.h"
 
 #include <setjmp.h>
@@ -8,7 +9,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define DRAWS 1000000
 
 /* What the authors' program prints for the seed 0. */

@@ -2,6 +2,7 @@
 #ifndef PP_TESTS_CLI_SUPPORT_H
 #define PP_TESTS_CLI_SUPPORT_H
 
+#include "base/container.h"
 #include "cli/options.h"
 
 #include <errno.h>
@@ -14,7 +15,6 @@
 /* cmocka.h needs some of those before it. */
 #include <cmocka.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define ARGS_MAX 12
 
 /* The arguments after the program's name, then NULL. */

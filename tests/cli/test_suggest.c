@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "cli/suggest.h"
 
 #include <setjmp.h>
@@ -7,8 +8,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static unsigned distance(const char *a, const char *b)
 {

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "client/pace.h"
 
 #include <math.h>
@@ -8,7 +9,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define START_NS UINT64_C(123456789)
 #define STEPS 1000000
 #define WHOLE ((struct pp_pace_deal){ 0, 1, 1 })

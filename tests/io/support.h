@@ -27,8 +27,6 @@
 #define TEST_LOOPS_MAX 8
 #define TEST_THREADS_MAX 8
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 struct test_block;
 
 struct fixture {

@@ -3,6 +3,7 @@
  * seeds. */
 #include "measure/course.h"
 
+#include "base/container.h"
 #include "base/random.h"
 
 #include <math.h>
@@ -15,7 +16,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define PI 3.14159265358979323846
 #define VALUES 40 /* of a run of 2 s */
 #define RUNS 1000

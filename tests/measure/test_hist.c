@@ -1,4 +1,5 @@
 /* Known values come from hdr-histogram-js 3 with lowest 1, highest 60e9 and 3 digits. */
+#include "base/container.h"
 #include "measure/hist.h"
 
 #include <setjmp.h>
@@ -10,7 +11,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define SEED UINT64_C(0x70696e67)
 
 /* A share as a fraction, so that a test can find a sample's rank without rounding. */

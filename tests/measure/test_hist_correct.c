@@ -2,6 +2,7 @@
  * hdr-histogram-js 3 (copyCorrectedForCoordinatedOmission). */
 #include "measure/hist.h"
 
+#include "base/container.h"
 #include "base/random.h"
 
 #include <setjmp.h>
@@ -12,7 +13,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define MS UINT64_C(1000000)
 #define S UINT64_C(1000000000)
 

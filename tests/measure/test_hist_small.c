@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/random.h"
 #include "measure/hist.h"
 
@@ -8,8 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static const double qs[] = { 1e-9, 0.01, 0.25, 0.5, 0.9, 0.99, 0.999, 1 };
 

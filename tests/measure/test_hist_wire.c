@@ -1,6 +1,7 @@
 /* The counts' bytes are those that hdr-histogram-js 3 writes for the same samples. */
 #include "measure/hist_wire.h"
 
+#include "base/container.h"
 #include "base/memory.h"
 
 #include <setjmp.h>
@@ -14,7 +15,6 @@
 #include <cmocka.h> /* needs the headers above */
 #include <zlib.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define HEADER_BYTES 40
 #define COUNTS_BYTES_MAX (PP_HIST_COUNTS * 9)
 

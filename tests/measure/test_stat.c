@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "measure/stat.h"
 
 #include <math.h>
@@ -8,7 +9,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define Z_95 1.959963984540054
 
 static void check_near(double got, double want, double within)

@@ -1,6 +1,7 @@
 #include "plan/plan.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -13,7 +14,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define SPELL_NS 50000
 #define NO_SUCH_CPU 1000000
 

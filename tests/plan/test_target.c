@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "plan/plan.h"
 
 #include <errno.h>
@@ -9,8 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 static void check(const char *text, const char *host, uint16_t port, const char *path)
 {

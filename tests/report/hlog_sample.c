@@ -1,5 +1,6 @@
 /* Writes a log of known samples to the file that it is given, and prints as JSON what the program
  * itself makes of the same histograms: tests/system/test_hlog_readers.py has others read it. */
+#include "base/container.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "report/hlog.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define MS UINT64_C(1000000)
 #define EXPECTED_NS 20000
 

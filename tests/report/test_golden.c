@@ -3,6 +3,7 @@
  * test_report_golden, and look at the difference. What depends on the build alone, such as the
  * version, is masked; of a histogram in a log only the beginning is compared, as zlib may pack it
  * in several ways. */
+#include "base/container.h"
 #include "report/report.h"
 
 #include <arpa/inet.h>
@@ -21,8 +22,6 @@
 #define OUTPUT_BYTES 65536
 #define INTERVALS 2
 #define SAMPLES 1000 /* an interval */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 struct golden {
     struct pp_result result;

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "report/progress.h"
 
 #include <setjmp.h>
@@ -9,7 +10,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define ERASE "\r\033[K"
 #define S UINT64_C(1000000000)
 

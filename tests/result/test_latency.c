@@ -2,6 +2,7 @@
 #include "result/latency.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -13,8 +14,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 struct fixture {
     struct pp_hist hist, scratch;

@@ -5,6 +5,7 @@
 #define PP_TESTS_SUPPORT_SUPPORT_H
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "io/io.h"
 
 #include <arpa/inet.h>
@@ -25,8 +26,6 @@
 
 /* cmocka.h needs some of those before it. */
 #include <cmocka.h>
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* Far beyond what any test takes, also under a sanitizer and on a busy machine. */
 #define HANG_S 60

@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/random.h"
 #include "wire/hello.h"
 #include "wire/pattern.h"
@@ -12,7 +13,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define MUTATIONS 100000
 
 #define REPLY_MAGIC "\x9dpingpong here 1\n"

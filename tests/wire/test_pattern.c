@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "base/random.h"
 #include "wire/pattern.h"
 
@@ -9,8 +10,6 @@
 #include <string.h>
 
 #include <cmocka.h> /* needs the headers above */
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 #define SIZE_MAX_TESTED 200u
 #define PLACES 50

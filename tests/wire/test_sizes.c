@@ -1,3 +1,4 @@
+#include "base/container.h"
 #include "wire/sizes.h"
 
 #include <errno.h>
@@ -12,7 +13,6 @@
 
 #include <cmocka.h> /* needs the headers above */
 
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 #define DRAWS 200000
 #define MUTATIONS 100000
 
