@@ -28,7 +28,7 @@
 #include <cmocka.h>
 
 /* Far beyond what any test takes, also under a sanitizer and on a busy machine. */
-#define HANG_S 60
+#define HANG_S 120
 #define KILL_S 5
 
 /* Two entries of a table of tests. The engine's name is the test's initial state. */
