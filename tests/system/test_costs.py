@@ -16,18 +16,20 @@ from results import measured
 
 @pytest.fixture
 def trace(pingpong, strace, tmp_path):
-    """Runs the program under strace, and counts its calls."""
+    """Runs the program under strace, and counts its calls, but for those of the coordinator, which
+    is not measured."""
     if pingpong.sanitizer:
         pytest.skip("a sanitizer makes system calls of its own")
 
     def run(*args, calls=None):
         out = tmp_path / "trace"
         only = ("-e", f"trace={calls}") if calls else ()
-        prefix = (strace, "-f", "-qq", "-e", "signal=none", *only, "-o", out)
+        prefix = (strace, "-f", "-Y", "-qq", "-e", "signal=none", *only, "-o", out)
         result = pingpong(*args, prefix=prefix).ok()
         text = out.read_text(encoding="utf-8", errors="replace")
         # Of a call that was cut in two, the line that resumes it is not another one.
-        return result, Counter(re.findall(r"^\d+ +(\w+)\(", text, re.MULTILINE))
+        calls_made = re.findall(r"^\d+<(?!coordinator>)[^>]*> +(\w+)\(", text, re.MULTILINE)
+        return result, Counter(calls_made)
 
     return run
 

