@@ -58,15 +58,26 @@ enum pp_io_state {
  * It is 40 bytes because a server keeps one for every idle connection. */
 struct pp_io_op {
     pp_io_cb *cb;
-    struct pp_io_op *next; /* the loop's */
+    union {
+        struct pp_io_op *next;   /* the loop's */
+        struct pp_io_op *sooner; /* timer: the loop's */
+    };
     union {
         char *buf;                   /* recv, send: where the rest of the request begins */
         const struct sockaddr *addr; /* connect */
         uint64_t deadline_ns;        /* timer; the callback may move it before PP_IO_REARM */
     };
-    uint32_t len; /* recv, send: bytes left of the request; connect: length of addr */
-    int fd;
-    int32_t res;   /* bytes, a file descriptor or 0; negative: -errno. Valid in cb only. */
+    union {
+        struct {
+            uint32_t len; /* recv, send: bytes left of the request; connect: length of addr */
+            int fd;
+        };
+        struct pp_io_op *later; /* timer: the loop's */
+    };
+    union {
+        int32_t res;     /* bytes, a file descriptor or 0; negative: -errno. Valid in cb only. */
+        uint32_t number; /* timer: the loop's */
+    };
     uint8_t kind;  /* enum pp_io_kind */
     uint8_t state; /* enum pp_io_state, written by the loop alone */
     union {

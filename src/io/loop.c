@@ -104,23 +104,13 @@ void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
         pp_io_queue_push(&loop->done, op);
 }
 
-static void timer_insert(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    struct pp_io_op **at = &loop->timers;
-
-    while (*at && (*at)->deadline_ns <= op->deadline_ns)
-        at = &(*at)->next;
-    op->next = *at;
-    *at = op;
-}
-
 static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     pp_assert(op->state == PP_IO_IDLE);
     op->state = PP_IO_ARMED;
     loop->armed++;
     if (op->kind == PP_IO_TIMER)
-        timer_insert(loop, op);
+        pp_io_timers_add(&loop->timers, op);
     else if (op->kind == PP_IO_WAKE)
         return;
     else if (op->fd < 0 || (uint32_t)op->fd >= loop->fds_max)
@@ -315,16 +305,6 @@ bool pp_io_advance(struct pp_io_op *op)
 
 /* ---- cancelling ---- */
 
-static void timer_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    struct pp_io_op **at = &loop->timers;
-
-    while (*at != op)
-        at = &(*at)->next;
-    *at = op->next;
-    pp_io_complete(loop, op, -ECANCELED);
-}
-
 /* Whoever sets woken completes the operation: we, or the thread that was faster. */
 static void wake_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 {
@@ -345,7 +325,8 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
     if (op->state != PP_IO_ARMED)
         return;
     if (op->kind == PP_IO_TIMER) {
-        timer_cancel(loop, op);
+        pp_io_timers_remove(&loop->timers, op);
+        pp_io_complete(loop, op, -ECANCELED);
     } else if (op->kind == PP_IO_WAKE) {
         wake_cancel(loop, op);
     } else if (leave_queue(loop, op)) {
@@ -511,17 +492,18 @@ static void retry_postponed(struct pp_io_loop *loop)
 
 static uint64_t next_deadline_ns(const struct pp_io_loop *loop)
 {
-    const uint64_t timer_ns = loop->timers ? loop->timers->deadline_ns : PP_IO_NO_DEADLINE;
+    const struct pp_io_op *soonest = loop->timers.soonest;
+    const uint64_t timer_ns = soonest ? soonest->deadline_ns : PP_IO_NO_DEADLINE;
 
     return loop->postponed.head && loop->retry_ns < timer_ns ? loop->retry_ns : timer_ns;
 }
 
 static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
 {
-    while (loop->timers && loop->timers->deadline_ns <= now_ns) {
-        struct pp_io_op *op = loop->timers;
+    struct pp_io_op *op;
 
-        loop->timers = op->next;
+    while ((op = loop->timers.soonest) && op->deadline_ns <= now_ns) {
+        pp_io_timers_remove(&loop->timers, op);
         pp_io_complete(loop, op, 0);
     }
 }
@@ -555,7 +537,7 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     pp_io_count(&loop->counters.turns);
     if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
         drain_woken(loop);
-    if (loop->timers || loop->postponed.head)
+    if (loop->timers.soonest || loop->postponed.head)
         expire(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
     ret = run_done(loop);
     if (looks && ret > CALLBACKS_QUICK)

@@ -6,6 +6,7 @@
 #include "io/engine.h"
 #include "io/io.h"
 #include "io/queue.h"
+#include "io/timers.h"
 #include "io/wait.h"
 
 #include <stdalign.h>
@@ -34,7 +35,7 @@ struct pp_io_loop {
     const struct pp_io_engine *engine;
     struct pp_io_queue done; /* completed, callback still to run */
     struct pp_io_queue bulk; /* the same, those that moved many bytes: they come after the others */
-    struct pp_io_op *timers; /* by deadline, soonest first */
+    struct pp_io_timers timers;
     struct pp_io_queue postponed;
     const struct pp_io_op *in_a_row; /* called back at once if it completes again; NULL: none */
     unsigned mixed_looks;            /* after so many more with nothing but bulk, it is alone */
