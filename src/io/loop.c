@@ -5,17 +5,12 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
-#include "base/memory.h"
-#include "base/number.h"
 #include "io/datagram.h"
 #include "io/rseq.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static_assert(sizeof(struct pp_io_op) == 40,
@@ -383,6 +378,11 @@ static enum pp_io_next on_wake_fd(struct pp_io_op *op)
     return PP_IO_REARM;
 }
 
+void pp_io_watch_wakes(struct pp_io_loop *loop)
+{
+    op_start(loop, &loop->wake_op, PP_IO_WATCH, loop->wake_fd, on_wake_fd);
+}
+
 /* ---- buffers ---- */
 
 void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -441,6 +441,19 @@ static void feed_starved(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
             return;
         loop->engine->submit(loop, op);
     }
+}
+
+bool pp_io_loop_has_starved(struct pp_io_loop *loop)
+{
+    bool starved = false;
+
+    for (unsigned i = 0; i < PP_IO_DATAGRAM; i++) {
+        struct pp_io_buffers *buffers = &loop->buffers[i];
+
+        starved = starved || buffers->has_starved || buffers->starved.head;
+        buffers->has_starved = false;
+    }
+    return starved;
 }
 
 /* ---- trying again ---- */
@@ -570,182 +583,4 @@ int pp_io_loop_run(struct pp_io_loop *loop)
     while (loop->armed > ARMED_BY_LOOP && ret >= 0)
         ret = loop_turn(loop, true);
     return ret < 0 ? ret : 0;
-}
-
-/* ---- opening and closing ---- */
-
-static uint32_t fds_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > PP_IO_FDS_MAX)
-        return PP_IO_FDS_MAX;
-    return (uint32_t)limit.rlim_cur;
-}
-
-static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t bytes,
-                        struct pp_error *err)
-{
-    const int ret = pp_pool_init(&buffers->pool, (uint32_t)pp_number_power_of_two(count), bytes);
-
-    if (ret < 0)
-        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
-                            count, bytes);
-    buffers->free = buffers->pool.capacity;
-    return 0;
-}
-
-static int all_buffers_init(struct pp_io_loop *loop, const struct pp_io_options *options,
-                            struct pp_error *err)
-{
-    int ret = buffers_init(&loop->buffers[PP_IO_SMALL], options->buffers, options->buffer_bytes,
-                           err);
-
-    if (ret == 0 && options->large_buffers > 0)
-        ret = buffers_init(&loop->buffers[PP_IO_LARGE], options->large_buffers,
-                           options->large_buffer_bytes, err);
-    if (ret == 0 && options->datagram_buffers > 0)
-        ret = buffers_init(&loop->buffers[PP_IO_DATAGRAM], options->datagram_buffers,
-                           PP_IO_SENDER_BYTES + options->datagram_bytes, err);
-    return ret;
-}
-
-static void buffers_fini(struct pp_io_loop *loop)
-{
-    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
-        pp_pool_fini(&loop->buffers[i].pool);
-}
-
-static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *options,
-                      uint32_t without, struct pp_error *err)
-{
-    int ret;
-
-    loop->fds_max = fds_limit();
-    pp_io_waiter_init(&loop->waiter, options->wait, options->spin_ns);
-    ret = all_buffers_init(loop, options, err);
-    if (ret < 0)
-        goto fail_buffers;
-    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (loop->wake_fd < 0) {
-        ret = pp_error_set(err, PP_ERROR_RUN, -errno, "cannot open an eventfd: %s",
-                           strerror(errno));
-        goto fail_buffers;
-    }
-    ret = loop->engine->open(loop, options, without, err);
-    if (ret < 0)
-        goto fail_engine;
-    op_start(loop, &loop->wake_op, PP_IO_WATCH, loop->wake_fd, on_wake_fd);
-    return 0;
-
-fail_engine:
-    (void)close(loop->wake_fd);
-fail_buffers:
-    buffers_fini(loop);
-    return ret;
-}
-
-int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options,
-                    struct pp_error *err)
-{
-    const struct pp_io_engine *engine;
-    struct pp_io_loop *loop;
-    uint32_t without;
-    int ret;
-
-    engine = pp_io_engine_find(options->engine, &without, err);
-    if (!engine)
-        return -EINVAL;
-    loop = pp_memory_alloc(1, sizeof *loop + engine->state_size);
-    if (!loop)
-        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for an event loop");
-    loop->engine = engine;
-    ret = loop_ready(loop, options, without, err);
-    if (ret < 0) {
-        pp_memory_free(loop);
-        return ret;
-    }
-    *out = loop;
-    return 0;
-}
-
-/* Callbacks that will not run any more would have got these. */
-static void close_accepted(const struct pp_io_loop *loop)
-{
-    for (const struct pp_io_op *op = loop->done.head; op; op = op->next)
-        if (op->kind == PP_IO_ACCEPT && op->res >= 0)
-            (void)close(op->res);
-}
-
-void pp_io_loop_close(struct pp_io_loop *loop)
-{
-    if (!loop)
-        return;
-    close_accepted(loop);
-    loop->engine->close(loop);
-    (void)close(loop->wake_fd);
-    buffers_fini(loop);
-    pp_memory_free(loop);
-}
-
-static uint64_t counted(const atomic_uint_least64_t *counter)
-{
-    return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop)
-{
-    return (struct pp_io_stats){
-        .syscalls = counted(&loop->counters.syscalls),
-        .turns = counted(&loop->counters.turns),
-        .starved = counted(&loop->counters.starved),
-        .overflows = counted(&loop->counters.overflows),
-        .guard_trips = counted(&loop->counters.guard_trips),
-        .idle_looks = counted(&loop->counters.idle_looks),
-    };
-}
-
-struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
-                                       const struct pp_io_stats *later)
-{
-    return (struct pp_io_stats){
-        .syscalls = later->syscalls - earlier->syscalls,
-        .turns = later->turns - earlier->turns,
-        .starved = later->starved - earlier->starved,
-        .overflows = later->overflows - earlier->overflows,
-        .guard_trips = later->guard_trips - earlier->guard_trips,
-        .idle_looks = later->idle_looks - earlier->idle_looks,
-    };
-}
-
-uint32_t pp_io_loop_small_bytes(const struct pp_io_loop *loop)
-{
-    return (uint32_t)loop->buffers[PP_IO_SMALL].pool.item_bytes;
-}
-
-uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
-{
-    uint32_t count = 0;
-
-    for (unsigned i = 0; i < PP_IO_CLASSES; i++)
-        count += loop->buffers[i].pool.capacity;
-    return count;
-}
-
-bool pp_io_loop_has_starved(struct pp_io_loop *loop)
-{
-    bool starved = false;
-
-    for (unsigned i = 0; i < PP_IO_DATAGRAM; i++) {
-        struct pp_io_buffers *buffers = &loop->buffers[i];
-
-        starved = starved || buffers->has_starved || buffers->starved.head;
-        buffers->has_starved = false;
-    }
-    return starved;
-}
-
-const char *pp_io_loop_describe(const struct pp_io_loop *loop)
-{
-    return loop->description;
 }

@@ -102,6 +102,9 @@ static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
 /* op has completed with res: its callback will run. */
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
 
+/* From now on pp_io_wake() ends the loop's waits: wake_fd is open. */
+void pp_io_watch_wakes(struct pp_io_loop *loop);
+
 /* How many of these buffers one owner may hold, at most so many: an equal share of those that are
  * free, and at least one. */
 #define PP_IO_BUFFER_SHARES 16
