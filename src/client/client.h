@@ -27,9 +27,6 @@ extern const struct pp_transport pp_transport_stream;
 extern const struct pp_transport pp_transport_crr;
 extern const struct pp_transport pp_transport_dgram;
 
-/* A client that is late by less is as quick as timers and schedulers are. */
-#define PP_DELAYED_MIN_NS PP_NS_PER_MS
-
 struct pp_client_options {
     struct pp_io_loop *loop;
     const struct pp_transport *transport;

@@ -6,6 +6,7 @@
 #include "job/clients.h"
 #include "job/interrupt.h"
 #include "job/intervals.h"
+#include "job/messages.h"
 #include "job/peer.h"
 #include "job/servers.h"
 #include "job/silence.h"
@@ -50,7 +51,7 @@ struct run {
     int loop_code;                                 /* what it returned */
     struct pp_servers *servers;                    /* NULL: they are elsewhere */
     struct pp_clients *clients;
-    struct pp_pattern out, in;
+    struct pp_messages messages;
     struct pp_io_addr source;
     struct pp_peer_talk peer; /* with servers elsewhere */
 
@@ -367,48 +368,6 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
 
 /* ---- before the run ---- */
 
-/* The size of all messages; 0: there are several. With responses of another size, both ends have to
- * use the same pattern without knowing more of each other: that of size 1. */
-static uint32_t size_of(const struct pp_plan *plan)
-{
-    if (plan->answers)
-        return 1;
-    return plan->request.min == plan->request.max ? plan->request.max : 0;
-}
-
-/* What messages are made of. */
-static int open_patterns(struct run *run, struct pp_error *err)
-{
-    const struct pp_plan *plan = run->plan;
-    const bool by_text = plan->expect_how == PP_EXPECT_TEXT;
-    int ret;
-
-    if (plan->send.bytes && !plan->socket.dgram)
-        ret = pp_pattern_open(&run->out, plan->send.text, plan->send.bytes, err);
-    else
-        ret = pp_pattern_open_random(&run->out, size_of(plan), err);
-    if (ret == 0 && by_text)
-        ret = pp_pattern_open(&run->in, plan->expect.text, plan->expect.bytes, err);
-    return ret;
-}
-
-/* What answers are compared with; NULL: nothing. */
-static const struct pp_pattern *pattern_in(const struct run *run)
-{
-    if (run->plan->verify != PP_VERIFY_FULL)
-        return NULL;
-    switch (run->plan->expect_how) {
-    case PP_EXPECT_ECHO:
-        return &run->out;
-    case PP_EXPECT_TEXT:
-        return &run->in;
-    case PP_EXPECT_BYTES:
-    case PP_EXPECT_UNTIL:
-        break;
-    }
-    return NULL;
-}
-
 static int find_server(struct run *run, struct pp_error *err)
 {
     struct pp_result *result = run->result;
@@ -577,8 +536,8 @@ static int run_clients(struct run *run, struct pp_error *err)
         .plan = run->plan,
         .addr = &run->result->addr,
         .source = source,
-        .out = &run->out,
-        .in = pattern_in(run),
+        .out = &run->messages.out,
+        .in = run->messages.in,
         .splits = pp_intervals_wanted(&run->intervals),
         .owner = run,
         .on_connected = on_connected,
@@ -645,7 +604,7 @@ static int open_all(struct run *run, struct pp_error *err)
     const struct pp_plan *plan = run->plan;
     const int descriptors = pp_descriptors_raise(plan, err);
     char by_clients[PP_REFUSED_BYTES] = "", by_servers[PP_REFUSED_BYTES] = "";
-    int ret = descriptors < 0 ? descriptors : open_patterns(run, err);
+    int ret = descriptors < 0 ? descriptors : pp_messages_open(&run->messages, plan, err);
 
     if (ret == 0)
         ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, by_clients,
@@ -714,7 +673,6 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
         pp_io_loop_close(run.loops[i]);
     pp_clients_close(run.clients);
     pp_servers_close(run.servers);
-    pp_pattern_close(&run.out);
-    pp_pattern_close(&run.in);
+    pp_messages_close(&run.messages);
     return ret;
 }

@@ -88,6 +88,10 @@ struct pp_tcp_summary {
     char congestion[16];          /* of the first one */
 };
 
+/* Adds those of other connections of the same phase. */
+void pp_spread_add(struct pp_spread *sum, const struct pp_spread *spread);
+void pp_tcp_add(struct pp_tcp_summary *sum, const struct pp_tcp_summary *tcp);
+
 /* How busy a client thread was in a phase. */
 struct pp_load {
     double share;   /* of a CPU, 0 to 1 */
