@@ -88,6 +88,7 @@ static void pool_free(struct pool *pool)
 
 int main(void)
 {
+    close(3);
     exit(0);
 }
 """,
@@ -175,6 +176,14 @@ BAD = {
     "strdup": (
         {"src/job/run.c": 'char *f(void)\n{\n    return strdup("");\n}\n'},
         "src/job/run.c:3: strdup() does not belong here: use base/memory.h",
+    ),
+    "a system call that is the world's": (
+        {"src/job/run.c": "int f(void)\n{\n    return socket(1, 2, 3);\n}\n"},
+        "src/job/run.c:3: socket() does not belong here: go through the loop or its world",
+    ),
+    "another than the one that is excused": (
+        {"src/main.c": "void f(void)\n{\n    close(3);\n    listen(3, 4);\n}\n"},
+        "src/main.c:4: listen() does not belong here: go through the loop or its world",
     ),
     "a long line": (
         {"tests/base/test_pool.c": "/*" + "-" * 97 + "*/\n"},

@@ -50,6 +50,33 @@ CALLS = [
     ),
 ]
 
+# What a loop and its world do, so that a world without a kernel is possible: above src/io nobody
+# calls these, but for the exceptions.
+WORLD_CALLS = """
+    accept accept4 bind clock_gettime close connect eventfd getaddrinfo getpeername getsockname
+    getsockopt listen poll ppoll pthread_create recv recvfrom recvmsg send sendmsg sendto setsockopt
+    shutdown socket
+"""
+WORLD_EXCEPTIONS = [
+    ("src/base/clock.h", "clock_gettime", "it is the kernel's clock"),
+    ("src/cli/outfile.c", "close poll", "files, and a pipe that is waited for"),
+    ("src/cli/outputs.c", "close", "files"),
+    ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
+    ("src/main.c", "close", "the standard streams"),
+    ("src/measure/file.c", "close", "files below /proc and /sys"),
+    ("src/measure/route.c", "close recv sendto setsockopt socket", "asks the kernel for its routes"),
+    ("src/measure/usage.c", "bind close connect getsockname socket", "tries out the kernel's books"),
+    ("src/client/setup.c", "close", "to go through the world"),
+    ("src/job/control.c", "close connect getsockopt ppoll recv send", "to go through a loop"),
+    ("src/job/loops.c", "close socket", "to go through the world"),
+    ("src/job/run.c", "pthread_create", "to go through the world"),
+    ("src/job/servers.c", "close", "to go through the world"),
+    ("src/job/worker.c", "pthread_create", "to go through the world"),
+    ("src/server/acceptor.c", "close eventfd", "to go through the world"),
+    ("src/server/dgram_server.c", "close", "to go through the world"),
+    ("src/server/server.c", "close", "to go through the world"),
+]
+
 COLUMNS = 100
 FUNCTION_LINES = 60
 
@@ -160,6 +187,21 @@ def check_calls(source):
                 yield number, f"{match[1]}() does not belong here: {advice}"
 
 
+def check_world(source):
+    """What a loop's world does goes through it."""
+    if source.room in (None, "io"):
+        return
+    call = re.compile(rf"(?<![\w.>])({'|'.join(WORLD_CALLS.split())})\s*\(")
+    excused = set()
+    for file, names, _ in WORLD_EXCEPTIONS:
+        if file == source.name:
+            excused.update(names.split())
+    for number, line in enumerate(source.code, 1):
+        for match in call.finditer(line):
+            if match[1] not in excused:
+                yield number, f"{match[1]}() does not belong here: go through the loop or its world"
+
+
 def check_text(source):
     """Lines fit, and hold nothing that an editor would hide."""
     for number, line in enumerate(source.lines, 1):
@@ -236,6 +278,7 @@ CHECKS = [
     check_rooms,
     check_foreign_headers,
     check_calls,
+    check_world,
     check_text,
     check_include_order,
     check_guard,

@@ -10,22 +10,25 @@
 #define PP_NS_PER_MS UINT64_C(1000000)
 #define PP_NS_PER_S UINT64_C(1000000000)
 
+/* 0: there is no such clock here. */
+static inline uint64_t pp_clock_read_ns(clockid_t clock)
+{
+    struct timespec now = { 0 };
+
+    (void)clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 /* About 20 ns: the kernel answers from the vDSO, without a system call. */
 static inline uint64_t pp_clock_now_ns(void)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
+    return pp_clock_read_ns(CLOCK_MONOTONIC);
 }
 
 /* The time of day, since 1970: it may be set back, and never measures anything. */
 static inline uint64_t pp_clock_wall_ns(void)
 {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
+    return pp_clock_read_ns(CLOCK_REALTIME);
 }
 
 /* The next of the times that are period_ns apart, deadline_ns one of them. What was missed, as when

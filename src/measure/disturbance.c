@@ -139,14 +139,6 @@ static double mhz_by_cpuinfo(const struct cpu_set *set, const char *root)
 
 /* ---- clocks ---- */
 
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    (void)clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * (int64_t)PP_NS_PER_S + now.tv_nsec;
-}
-
 /* How far a clock is ahead of CLOCK_MONOTONIC, which is read before and after it: the closest of a
  * few tries counts, as the thread may be interrupted in between. */
 static int64_t clock_offset_ns(clockid_t clock)
@@ -155,9 +147,9 @@ static int64_t clock_offset_ns(clockid_t clock)
     int64_t offset_ns = 0;
 
     for (int i = 0; i < CLOCK_TRIES; i++) {
-        const int64_t before_ns = clock_ns(CLOCK_MONOTONIC);
-        const int64_t time_ns = clock_ns(clock);
-        const int64_t apart_ns = clock_ns(CLOCK_MONOTONIC) - before_ns;
+        const int64_t before_ns = (int64_t)pp_clock_now_ns();
+        const int64_t time_ns = (int64_t)pp_clock_read_ns(clock);
+        const int64_t apart_ns = (int64_t)pp_clock_now_ns() - before_ns;
 
         if (apart_ns < closest_ns) {
             closest_ns = apart_ns;
@@ -179,14 +171,6 @@ static double load_read(const char *root)
     return sscanf(line, "%lf", &load) == 1 ? load : -1;
 }
 
-static uint64_t own_time_ns(void)
-{
-    struct timespec spent = { 0 };
-
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
-    return (uint64_t)spent.tv_sec * PP_NS_PER_S + (uint64_t)spent.tv_nsec;
-}
-
 void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus, unsigned count,
                          const char *root)
 {
@@ -197,7 +181,7 @@ void pp_disturbance_read(struct pp_disturbance_reading *reading, const int *cpus
         .boot_offset_ns = clock_offset_ns(CLOCK_BOOTTIME),
         .wall_offset_ns = clock_offset_ns(CLOCK_REALTIME),
         .load = load_read(root),
-        .own_ns = own_time_ns(),
+        .own_ns = pp_clock_read_ns(CLOCK_PROCESS_CPUTIME_ID),
         .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK),
     };
     if (reading->mhz == 0)

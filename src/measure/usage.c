@@ -155,14 +155,6 @@ uint64_t pp_usage_of_kernel_workers(pid_t tid)
 #define PACKETS 256      /* take some 200 us */
 #define HOLDS_SHARE 0.95 /* a third of the time of such packets is that of interrupts */
 
-static uint64_t now_ns(clockid_t clock)
-{
-    struct timespec now = { 0 };
-
-    (void)clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * PP_NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 /* A UDP socket on loopback that sends to itself; -1: none can be had. */
 static int open_to_itself(void)
 {
@@ -191,12 +183,12 @@ static double held_share(int fd)
 
     for (unsigned i = 0; i < PACKETS; i++)
         packets[i].msg_hdr = (struct msghdr){ .msg_iov = &part, .msg_iovlen = 1 };
-    begun_ns = now_ns(CLOCK_MONOTONIC);
-    begun_cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID);
+    begun_ns = pp_clock_now_ns();
+    begun_cpu_ns = pp_clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
     if (sendmmsg(fd, packets, PACKETS, 0) < PACKETS / 2)
         return 0;
-    time_ns = now_ns(CLOCK_MONOTONIC) - begun_ns;
-    return (double)(now_ns(CLOCK_THREAD_CPUTIME_ID) - begun_cpu_ns) / (double)time_ns;
+    time_ns = pp_clock_now_ns() - begun_ns;
+    return (double)(pp_clock_read_ns(CLOCK_THREAD_CPUTIME_ID) - begun_cpu_ns) / (double)time_ns;
 }
 
 /* Others may have the CPU in any try: the best one counts. */

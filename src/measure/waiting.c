@@ -7,7 +7,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* To leave the deepest sleep takes a CPU less than this, a virtual one included. */
@@ -60,13 +59,11 @@ static void free_time_add(struct pp_cpu_times *times, const char *line)
 void pp_cpu_times_read(struct pp_cpu_times *times, const char *root)
 {
     struct pp_file_lines lines;
-    struct timespec spent = { 0 };
     char path[PP_FILE_PATH_BYTES];
     const char *line;
 
-    *times = (struct pp_cpu_times){ .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK) };
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
-    times->own_ns = (uint64_t)spent.tv_sec * PP_NS_PER_S + (uint64_t)spent.tv_nsec;
+    *times = (struct pp_cpu_times){ .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK),
+                                    .own_ns = pp_clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) };
     pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/stat"));
     while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0)
         free_time_add(times, line);
