@@ -54,7 +54,7 @@ void *pp_memory_alloc(void)
 #define PP_IO_ENGINE_H
 #endif
 """,
-    "src/io/engine_epoll.c": """\
+    "src/io/engines/engine_epoll.c": """\
 #include "base/assert.h"
 #include "io/engine.h"
 #include "io/io.h"
@@ -147,11 +147,11 @@ BAD = {
     ),
     "liburing.h": (
         {"src/io/loop.c": "#include <liburing.h>\n"},
-        "src/io/loop.c:1: <liburing.h> may be included in src/io/engine_io_uring.c only",
+        "src/io/loop.c:1: <liburing.h> may be included in src/io/engines/uring.h only",
     ),
     "sys/epoll.h": (
         {"src/io/loop.c": "#include <sys/epoll.h>\n"},
-        "src/io/loop.c:1: <sys/epoll.h> may be included in src/io/engine_epoll.c only",
+        "src/io/loop.c:1: <sys/epoll.h> may be included in src/io/engines/engine_epoll.c only",
     ),
     "exit": (
         {"src/job/run.c": "void f(void)\n{\n    exit(1);\n}\n"},

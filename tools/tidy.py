@@ -34,9 +34,9 @@ PUBLIC_HEADERS = {"io": {"io/io.h"}}
 
 # A header of another project, and the one file that may know of it.
 ONLY_IN = {
-    "liburing.h": "src/io/engine_io_uring.c",
+    "liburing.h": "src/io/engines/uring.h",
     "zlib.h": "src/measure/hist_wire.c",
-    "sys/epoll.h": "src/io/engine_epoll.c",
+    "sys/epoll.h": "src/io/engines/engine_epoll.c",
 }
 
 # Calls of these functions, and the files that may make them.

@@ -1,5 +1,5 @@
-/* What an engine is: one const table, in one file engine_NAME.c. The build lists the files, so that
- * adding the file is all it takes. Private to src/io. */
+/* What an engine is: one const table, in one file engines/engine_NAME.c. The build lists the files,
+ * so that adding the file is all it takes. Private to src/io. */
 #ifndef PP_IO_ENGINE_H
 #define PP_IO_ENGINE_H
 

@@ -1,4 +1,4 @@
-/* The list of engines, made by the build from the files engine_*.c. */
+/* The list of engines, made by the build from the files engines/engine_*.c. */
 #include "base/container.h"
 #include "io/engine.h"
 

@@ -1,0 +1,503 @@
+/* The io_uring engine, by way of liburing: completions from the kernel itself. Here are its hooks,
+ * what is done without a request, and what comes back. uring_ring.c sets the ring up and fills it;
+ * uring_buffers.c, uring_multishot.c and uring_sends.c are what their names say.
+ *
+ * One system call a turn submits what was started and waits. A pooled receive is a multishot
+ * receive on a ring of provided buffers, one for each class of them; an accept is
+ * a multishot accept. The kernel goes on with these by itself, so what it brings while the owner is
+ * not asking is held, by descriptor, until it asks again; nothing in the kernel ever points to the
+ * owner's operation.
+ *
+ * A send that goes out whole at once posts no completion ("skip"): the engine knows that it did
+ * when the system call has returned and no failure was posted. Where a kernel lacks a feature, the
+ * plain form of the same request is used; loop->description says what was granted.
+ *
+ * Nothing is left for the kernel to wait for but polls and multishot requests, which are waited for
+ * by polling, too. Any other request that has to wait, or is tried in vain a few times, goes to a
+ * thread that the kernel makes for it: one for each peer that does not read, and a request that
+ * such a thread executes cannot be cancelled reliably. So a send or receive never waits
+ * (MSG_DONTWAIT): it fails, a poll waits, and it is tried again. Connecting, accepting alone and
+ * shutting down are system calls, because the kernel hands these requests over, or may. */
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "io/engines/uring.h"
+#include "io/reuse.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Places in the queue that are kept free, before the loop runs, for cancellations. */
+#define SQ_ENTRIES_EARLY 32
+
+/* ---- submitting ---- */
+
+/* Without a buffer ring, a buffer is taken when bytes have come, so wait for them first. */
+static void recv_pooled_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (pp_uring_of(loop)->buf_rings[pp_io_class_of(loop, op)])
+        pp_uring_multishot_ask(loop, op);
+    else
+        pp_uring_poll_first(loop, op);
+}
+
+static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_uring_slot *slot = &pp_uring_of(loop)->slots[op->fd];
+    struct io_uring_sqe *sqe;
+
+    pp_assert(!slot->op);
+    pp_uring_multishot_stop(loop, op->fd, slot);
+    pp_uring_drop_held(loop, slot);
+    *slot = (struct pp_uring_slot){ .generation = (uint8_t)(slot->generation + 1) };
+    pp_io_number_released();
+    sqe = pp_uring_sqe(loop);
+    io_uring_prep_close(sqe, op->fd);
+    pp_uring_tag(sqe, op, PP_URING_TAG_OP);
+}
+
+static void accept_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (pp_uring_of(loop)->has[PP_URING_MULTISHOT])
+        pp_uring_multishot_ask(loop, op);
+    else
+        pp_uring_poll_first(loop, op);
+}
+
+/* EAGAIN: a Unix listener's queue is full; or, to another address, no port is free, which TCP calls
+ * EADDRNOTAVAIL. */
+static void connect_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    pp_io_count_syscall(loop);
+    if (connect(op->fd, op->addr, op->len) == 0)
+        pp_io_complete(loop, op, 0);
+    else if (errno == EINPROGRESS || errno == EINTR)
+        pp_uring_poll_first(loop, op);
+    else if (errno == EAGAIN && pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
+    else
+        pp_io_complete(loop, op, errno == EAGAIN ? -EADDRNOTAVAIL : -errno);
+}
+
+static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    switch ((enum pp_io_kind)op->kind) {
+    case PP_IO_ACCEPT:
+        accept_submit(loop, op);
+        return;
+    case PP_IO_CONNECT:
+        connect_submit(loop, op);
+        return;
+    case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
+        recv_pooled_submit(loop, op);
+        return;
+    case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
+        pp_uring_send_submit(loop, op);
+        return;
+    case PP_IO_CLOSE:
+        close_submit(loop, op);
+        return;
+    case PP_IO_SHUTDOWN:
+        pp_io_queue_push(&pp_uring_of(loop)->ends, op);
+        return;
+    case PP_IO_RECV:
+    case PP_IO_WATCH:
+        pp_uring_poll_first(loop, op);
+        return;
+    case PP_IO_TIMER:
+    case PP_IO_WAKE:
+        break;
+    }
+    pp_assert(!"an operation that the loop keeps to itself");
+}
+
+/* All that was queued before them has been submitted. */
+static void shut_down_all(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    while ((op = pp_io_queue_pop(&pp_uring_of(loop)->ends))) {
+        pp_io_count_syscall(loop);
+        pp_io_complete(loop, op, shutdown(op->fd, SHUT_WR) < 0 ? -errno : 0);
+    }
+}
+
+/* Which thread will run the loop is not known before it does, and only that one may submit. */
+static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+
+    if (!st->ring_enabled && io_uring_sq_space_left(&st->ring) < SQ_ENTRIES_EARLY)
+        pp_io_queue_push(&st->early, op);
+    else
+        op_submit(loop, op);
+}
+
+static void submit_early(struct pp_io_loop *loop)
+{
+    struct pp_io_op *op;
+
+    while ((op = pp_io_queue_pop(&pp_uring_of(loop)->early)))
+        op_submit(loop, op);
+}
+
+/* What the kernel has of op is a poll, or a request that does not wait. A poll is found, and ends
+ * with -ECANCELED, or is not (-ENOENT), because it has ended: the kernel takes it out of its table
+ * in the same step as it completes. Requests are executed in order, so one that is still queued is
+ * found, too, and one that op makes when it is started anew is not. So whatever a cancellation
+ * comes to, op completes, and its result says nothing that is not known. */
+static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    struct pp_uring_slot *slot = &st->slots[op->fd];
+
+    if (pp_io_queue_remove(&st->early, op) ||
+        (op->kind == PP_IO_SHUTDOWN && pp_io_queue_remove(&st->ends, op))) {
+        pp_io_complete(loop, op, -ECANCELED);
+        return;
+    }
+    if (slot->op == op) {
+        slot->op = NULL;
+        pp_uring_multishot_stop(loop, op->fd, slot);
+        pp_io_complete(loop, op, -ECANCELED);
+        return;
+    }
+    pp_uring_cancel_data(loop, (uint64_t)(uintptr_t)op | PP_URING_TAG_POLLED);
+    if (pp_uring_is_send(op))
+        pp_uring_cancel_data(loop, (uint64_t)(uintptr_t)op | PP_URING_TAG_EDGE);
+}
+
+/* ---- completions ---- */
+
+/* The kernel calls a connect done that an ICMP error has come for; the socket knows better. */
+static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    pp_io_count_syscall(loop);
+    if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+        error = errno;
+    pp_io_complete(loop, op, -error);
+}
+
+static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
+{
+    if (res == -EAGAIN && pp_uring_is_send(op))
+        pp_uring_try_later(loop, op);
+    else
+        pp_io_complete(loop, op, res);
+}
+
+/* Completes op with what a system call returned, or waits again. */
+static void finish_now(struct pp_io_loop *loop, struct pp_io_op *op, ssize_t ret)
+{
+    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
+        pp_uring_poll_first(loop, op);
+    else
+        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
+}
+
+static void recv_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    pp_io_count_syscall(loop);
+    finish_now(loop, op, recv(op->fd, op->buf, op->len, MSG_DONTWAIT));
+}
+
+static void accept_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    int fd;
+
+    do {
+        pp_io_count_syscall(loop);
+        fd = accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    } while (fd < 0 && errno == ECONNABORTED);
+    if (fd >= 0)
+        pp_io_number_taken();
+    finish_now(loop, op, fd);
+}
+
+/* Bytes have come and there is no buffer ring to receive them by. */
+static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
+    const size_t bytes = buffers->pool.item_bytes;
+    const bool from = op->kind == PP_IO_RECV_FROM;
+    const bool is_telling = from && pp_uring_type_of(loop, op->fd) == PP_URING_TELLING;
+    char *buf = pp_pool_take(&buffers->pool);
+    ssize_t ret;
+
+    if (!buf) {
+        pp_io_starve(loop, op);
+        return;
+    }
+    pp_io_count_syscall(loop);
+    ret = from ? pp_io_datagram_receive(op->fd, is_telling, buf, bytes)
+               : recv(op->fd, buf, bytes, MSG_DONTWAIT);
+    buffers->free--;
+    if (ret > 0 || (ret == 0 && from))
+        op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
+    else
+        pp_uring_buffer_put(loop, buffers, buf);
+    finish_now(loop, op, ret);
+}
+
+/* op, which was not cancelled, may succeed. */
+static void retry(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
+{
+    switch ((enum pp_io_kind)op->kind) {
+    case PP_IO_CONNECT:
+        connect_result(loop, op);
+        return;
+    case PP_IO_SEND:
+    case PP_IO_SEND_BACK:
+        pp_uring_on_send_polled(loop, op, events);
+        return;
+    case PP_IO_RECV:
+        recv_now(loop, op);
+        return;
+    case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
+        if (pp_uring_of(loop)->buf_rings[pp_io_class_of(loop, op)])
+            pp_uring_multishot_ask(loop, op);
+        else
+            recv_pooled_now(loop, op);
+        return;
+    case PP_IO_ACCEPT:
+        if (pp_uring_of(loop)->has[PP_URING_MULTISHOT])
+            pp_uring_multishot_ask(loop, op);
+        else
+            accept_now(loop, op);
+        return;
+    case PP_IO_WATCH:
+        pp_io_complete(loop, op, 0);
+        return;
+    case PP_IO_SHUTDOWN:
+    case PP_IO_CLOSE:
+    case PP_IO_TIMER:
+    case PP_IO_WAKE:
+        break;
+    }
+    pp_assert(!"an operation that does not poll");
+}
+
+static void on_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
+{
+    if (res < 0)
+        pp_io_complete(loop, op, res);
+    else if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
+    else
+        retry(loop, op, res);
+}
+
+static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    const enum pp_uring_tag tag = (enum pp_uring_tag)(cqe->user_data & PP_URING_TAG_MASK);
+    struct pp_io_op *op = (struct pp_io_op *)(uintptr_t)(cqe->user_data &
+                                                         ~(uint64_t)PP_URING_TAG_MASK);
+
+    switch (tag) {
+    case PP_URING_TAG_OP:
+        on_op(loop, op, cqe->res);
+        return;
+    case PP_URING_TAG_EDGE:
+        pp_uring_on_edge(loop, op, cqe);
+        return;
+    case PP_URING_TAG_POLLED:
+        on_polled(loop, op, cqe->res);
+        return;
+    case PP_URING_TAG_RECV:
+    case PP_URING_TAG_ACCEPT:
+        pp_uring_on_multishot(loop, cqe);
+        return;
+    case PP_URING_TAG_TIMER:
+        pp_uring_of(loop)->timer_ns = PP_IO_NO_DEADLINE;
+        return;
+    case PP_URING_TAG_SEND: /* taken note of already */
+    case PP_URING_TAG_IGNORE:
+        return;
+    }
+}
+
+/* Sends are settled first: a receive in the same batch may be the answer to one of them. */
+static void reap(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    const bool overflow = io_uring_cq_has_overflow(&st->ring);
+    const bool all_submitted = io_uring_sq_ready(&st->ring) == 0;
+    const unsigned count = io_uring_cq_ready(&st->ring);
+    unsigned left = count;
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    st->batch = count;
+    if (overflow)
+        pp_io_count(&loop->counters.overflows);
+    if (st->sends.head) {
+        pp_uring_note_failed_sends(st, count);
+        if (!overflow && all_submitted)
+            pp_uring_settle_sends(loop);
+    }
+    if (all_submitted)
+        shut_down_all(loop);
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if (left-- == 0)
+            break;
+        on_cqe(loop, cqe);
+    }
+    io_uring_cq_advance(&st->ring, count);
+}
+
+/* ---- waiting ---- */
+
+/* A timeout request of its own, and only one: a timeout argument to the wait would set up a timer
+ * each time. One that comes too early wakes the loop for nothing, once. */
+static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    const bool is_set = st->timer_ns != PP_IO_NO_DEADLINE;
+    struct io_uring_sqe *sqe;
+
+    if (deadline_ns >= st->timer_ns)
+        return;
+    sqe = pp_uring_sqe(loop);
+    st->timer_ns = deadline_ns;
+    st->timer_at.tv_sec = (long long)(deadline_ns / PP_NS_PER_S);
+    st->timer_at.tv_nsec = (long long)(deadline_ns % PP_NS_PER_S);
+    if (is_set)
+        io_uring_prep_timeout_update(sqe, &st->timer_at, PP_URING_TAG_TIMER, IORING_TIMEOUT_ABS);
+    else
+        io_uring_prep_timeout(sqe, &st->timer_at, 0, IORING_TIMEOUT_ABS);
+    sqe->user_data = is_set ? PP_URING_TAG_IGNORE : PP_URING_TAG_TIMER;
+}
+
+static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    int ret = pp_uring_enable(loop);
+
+    if (ret < 0)
+        return ret;
+    submit_early(loop);
+    if (st->error < 0)
+        return st->error;
+    pp_io_count_syscall(loop);
+    if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) ||
+        pp_uring_has_eager_send(st) || st->ends.head || io_uring_cq_has_overflow(&st->ring)) {
+        ret = io_uring_submit_and_get_events(&st->ring);
+    } else {
+        timer_set(loop, deadline_ns);
+        ret = io_uring_submit_and_wait(&st->ring, 1);
+    }
+    if (ret < 0 && !pp_uring_is_passing(-ret))
+        return ret;
+    reap(loop);
+    return 0;
+}
+
+static void describe(struct pp_io_loop *loop)
+{
+    const struct pp_uring *st = pp_uring_of(loop);
+    const bool multishot = st->has[PP_URING_MULTISHOT];
+
+    (void)snprintf(loop->description, sizeof loop->description, "io_uring: %s, %s, %s, %s",
+                   multishot ? "multishot" : "single-shot",
+                   st->buf_rings[PP_IO_SMALL] ? "buffer ring" : "no buffer ring",
+                   st->has[PP_URING_DEFER] ? "deferred task work" : "task work at any time",
+                   st->plain_sends          ? "plain sends"
+                   : st->has[PP_URING_SKIP] ? "silent sends"
+                                            : "announced sends");
+}
+
+/* Connections that the kernel has accepted and nobody will ask for any more. */
+static void close_accepted(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    struct io_uring_cqe *cqe;
+    unsigned head;
+
+    io_uring_for_each_cqe(&st->ring, head, cqe)
+    {
+        if ((cqe->user_data & PP_URING_TAG_MASK) == PP_URING_TAG_ACCEPT && cqe->res >= 0)
+            (void)close(cqe->res);
+    }
+    for (uint32_t fd = 0; st->slots && fd < st->slots_used; fd++)
+        if (st->slots[fd].kind == PP_IO_ACCEPT)
+            pp_uring_drop_held(loop, &st->slots[fd]);
+}
+
+static void uring_close(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+
+    close_accepted(loop);
+    io_uring_queue_exit(&st->ring);
+    pp_uring_buffers_unmap(loop);
+    pp_memory_free(st->held_buffers);
+    pp_memory_free(st->slots);
+}
+
+static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *options,
+                      uint32_t without, struct pp_error *err)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    int ret;
+
+    st->timer_ns = PP_IO_NO_DEADLINE;
+    st->sender_only.msg_namelen = PP_IO_SENDER_NAME_BYTES;
+    st->told.msg_namelen = PP_IO_TOLD_NAME_BYTES;
+    st->told.msg_controllen = PP_IO_TOLD_CONTROL_BYTES;
+    ret = pp_uring_set_up(st, options, !(without >> PP_URING_DEFER & 1));
+    if (ret < 0)
+        return pp_uring_refused(err, ret);
+    ret = pp_uring_probe(st);
+    if (ret < 0) {
+        (void)pp_uring_refused(err, ret);
+        goto fail;
+    }
+    st->slots = pp_memory_alloc(loop->fds_max, sizeof *st->slots);
+    st->held_buffers = pp_memory_alloc(pp_io_loop_buffers(loop), sizeof *st->held_buffers);
+    if (!st->slots || !st->held_buffers) {
+        ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
+                           loop->fds_max);
+        goto fail;
+    }
+    for (unsigned i = 0; i < PP_URING_FEATURES; i++)
+        st->has[i] = st->has[i] && !(without >> i & 1);
+    st->sends_to = st->sends_to && st->has[PP_URING_SKIP];
+    if (st->has[PP_URING_MULTISHOT] && !(without >> PP_URING_BUFFER_RING & 1)) {
+        ret = pp_uring_buffers_lend(loop, err);
+        if (ret < 0)
+            goto fail;
+    }
+    /* While the loop looks again and again, messages may be few, and a plain send is the shorter
+     * way; without deferred task work it would be interrupted by its own answer. */
+    st->plain_sends = st->has[PP_URING_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
+    describe(loop);
+    return 0;
+
+fail:
+    uring_close(loop);
+    return ret;
+}
+
+const struct pp_io_engine pp_io_engine_io_uring = {
+    .name = "io_uring",
+    .rank = { .few = 1, .many = 2 },
+    .features = { [PP_URING_MULTISHOT] = "multishot",
+                  [PP_URING_BUFFER_RING] = "buffer-ring",
+                  [PP_URING_DEFER] = "defer",
+                  [PP_URING_SKIP] = "skip" },
+    .state_size = sizeof(struct pp_uring),
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .poll = uring_poll,
+    .buffer_put = pp_uring_buffer_put,
+};

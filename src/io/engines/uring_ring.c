@@ -1,0 +1,195 @@
+/* The ring: setting it up, and putting requests into it. */
+#include "base/container.h"
+#include "base/number.h"
+#include "io/engines/uring.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SQ_ENTRIES_MIN 256
+#define SQ_ENTRIES_MAX 4096
+
+/* ---- requests ---- */
+
+/* This thread is the one that submits from now on. liburing 2.3 declares a function for it and does
+ * not export it. */
+int pp_uring_enable(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+
+    if (st->ring_enabled)
+        return 0;
+    pp_io_count_syscall(loop);
+    if (syscall(SYS_io_uring_register, st->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+        return -errno;
+    st->ring_enabled = true;
+    st->ring.flags &= ~IORING_SETUP_R_DISABLED;
+    return 0;
+}
+
+/* Hands the queue over, and waits for nothing. */
+static int flush(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    int ret = pp_uring_enable(loop);
+
+    if (ret < 0)
+        return ret;
+    pp_io_count_syscall(loop);
+    ret = io_uring_submit(&st->ring);
+    return ret < 0 && !pp_uring_is_passing(-ret) ? ret : 0;
+}
+
+/* A ring that takes nothing from a full queue, as old kernels with overflowed completions may, has
+ * broken down: to ask again, in the middle of a turn, would change nothing. */
+struct io_uring_sqe *pp_uring_sqe_flushed(struct pp_io_loop *loop)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    struct io_uring_sqe *sqe = NULL;
+
+    if (st->error == 0)
+        st->error = flush(loop);
+    if (st->error == 0)
+        sqe = io_uring_get_sqe(&st->ring);
+    if (st->error == 0 && !sqe)
+        st->error = -EBUSY;
+    return sqe ? sqe : &st->nowhere;
+}
+
+void pp_uring_cancel_data(struct pp_io_loop *loop, uint64_t user_data)
+{
+    struct io_uring_sqe *sqe = pp_uring_sqe(loop);
+
+    io_uring_prep_cancel64(sqe, user_data, 0);
+    sqe->user_data = PP_URING_TAG_IGNORE;
+}
+
+void pp_uring_poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const bool writes = pp_uring_is_send(op) || op->kind == PP_IO_CONNECT;
+    struct io_uring_sqe *sqe = pp_uring_sqe(loop);
+
+    io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
+    pp_uring_tag(sqe, op, PP_URING_TAG_POLLED);
+}
+
+void pp_uring_try_later(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (op->state == PP_IO_CANCELING)
+        pp_io_complete(loop, op, -ECANCELED);
+    else if (pp_io_is_unannounced(loop, op))
+        pp_io_postpone(loop, op);
+    else
+        pp_uring_poll_first(loop, op);
+}
+
+/* ---- setting up ---- */
+
+static int sysctl_disabled(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/io_uring_disabled", "re");
+    int value = 0;
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%d", &value) != 1)
+        value = 0;
+    (void)fclose(file);
+    return value;
+}
+
+/* Says why the kernel pp_uring_refused, and what to do. */
+int pp_uring_refused(struct pp_error *err, int ret)
+{
+    struct rlimit lock = { 0 };
+
+    if (ret == -EPERM && sysctl_disabled() > 0)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is switched off (EPERM): sysctl kernel.io_uring_disabled "
+                            "is %d; set it to 0",
+                            sysctl_disabled());
+    if (ret == -EPERM || ret == -EACCES)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is not permitted (%s): a seccomp profile forbids it, as "
+                            "containers do; run with one that allows io_uring_setup, "
+                            "io_uring_enter and io_uring_register",
+                            ret == -EPERM ? "EPERM" : "EACCES");
+    if (ret == -ENOSYS)
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring is missing (ENOSYS): the kernel is older than 5.11, or a "
+                            "seccomp profile hides it");
+    if (ret == -ENOMEM) {
+        (void)getrlimit(RLIMIT_MEMLOCK, &lock);
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
+                            "io_uring got no memory (ENOMEM): the limit on locked memory is %llu "
+                            "KiB; raise it with ulimit -l",
+                            (unsigned long long)lock.rlim_cur / 1024);
+    }
+    return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret, "io_uring cannot run here: %s",
+                        strerror(-ret));
+}
+
+static unsigned power_of_two_between(uint32_t n, unsigned min, unsigned max)
+{
+    const uint64_t size = pp_number_power_of_two(n);
+
+    return size < min ? min : size > max ? max : (unsigned)size;
+}
+
+/* Each step asks for less. */
+int pp_uring_set_up(struct pp_uring *st, const struct pp_io_options *options, bool defer)
+{
+    static const unsigned steps[] = {
+        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
+            IORING_SETUP_SUBMIT_ALL,
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
+        0,
+    };
+    const unsigned sq_entries = power_of_two_between(options->connections, SQ_ENTRIES_MIN,
+                                                     SQ_ENTRIES_MAX);
+    int ret = -EINVAL;
+
+    for (size_t i = defer ? 0 : 1; i < COUNT_OF(steps) && ret == -EINVAL; i++) {
+        struct io_uring_params params = {
+            .flags = steps[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+            .cq_entries = sq_entries * 4,
+        };
+
+        ret = io_uring_queue_init_params(sq_entries, &st->ring, &params);
+        st->has[PP_URING_DEFER] = params.flags & IORING_SETUP_DEFER_TASKRUN;
+        st->has[PP_URING_SKIP] = params.features & IORING_FEAT_CQE_SKIP;
+        st->ring_enabled = !(params.flags & IORING_SETUP_R_DISABLED);
+    }
+    return ret;
+}
+
+/* As many as the kernel takes: a request has eight bits to name itself. */
+#define PROBED_OPS 256
+
+/* The kernel that brought shutdown (5.11) has all that there is no plain form for. The one that
+ * brought zero-copy send (6.0) brought multishot receive, and the one that brought
+ * zero-copy sendmsg (6.1) sends to an address, which no probe shows. */
+int pp_uring_probe(struct pp_uring *st)
+{
+    alignas(struct io_uring_probe) char
+        memory[sizeof(struct io_uring_probe) + PROBED_OPS * sizeof(struct io_uring_probe_op)] = "";
+    struct io_uring_probe *probe = (struct io_uring_probe *)(void *)memory;
+    const int ret = io_uring_register_probe(&st->ring, probe, PROBED_OPS);
+
+    if (ret < 0)
+        return ret;
+    st->has[PP_URING_MULTISHOT] = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
+    st->sends_to = io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC);
+    if (!io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN))
+        return -ENOSYS;
+    /* May enter be called at all? A ring that is not enabled yet answers EBADFD. liburing would
+     * leave the call out, as there is nothing to submit. */
+    if (syscall(SYS_io_uring_enter, st->ring.ring_fd, 0, 0, 0, NULL, 0) < 0 && errno != EBADFD &&
+        !pp_uring_is_passing(errno))
+        return -errno;
+    return 0;
+}
