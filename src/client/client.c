@@ -165,7 +165,7 @@ static void record(struct conn *c, const struct trip *trip, uint64_t now_ns)
     pp_hist_record(client->options.rtt, rtt_ns);
     if (open_loop)
         pp_hist_record(client->options.response, response_ns);
-    pp_hist_small_record(&client->conn_rtts[c - client->conns], response_ns);
+    pp_sketch_record(&client->sketches[pp_conn_index(c)], &c->recent, &client->random, response_ns);
     atomic_store_explicit(&client->latency_ns,
                           atomic_load_explicit(&client->latency_ns, memory_order_relaxed) +
                               response_ns,
@@ -327,7 +327,8 @@ static void carry_over(struct conn *c)
 {
     struct pp_client *client = c->client;
     const uint64_t ring = client->trip_mask + 1;
-    const uint64_t oldest = c->number - c->base > ring ? c->number - ring : c->base;
+    const uint64_t base = pp_conn_base(c);
+    const uint64_t oldest = c->number - base > ring ? c->number - ring : base;
 
     for (uint64_t n = oldest; n < c->number; n++) {
         struct trip *trip = pp_conn_trip(c, n);

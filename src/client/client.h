@@ -99,7 +99,7 @@ void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct
                            struct pp_hist *late);
 
 /* After a phase, while the connections stand: adds this client's to sum. */
-void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum);
+void pp_client_spread_add(struct pp_client *client, struct pp_spread *sum);
 void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *sum);
 
 /* From any thread: how many answers this phase has brought so far. */

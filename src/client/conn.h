@@ -8,7 +8,11 @@
 #include "base/random.h"
 #include "client/client.h"
 #include "client/pace.h"
+#include "measure/sketch.h"
 #include "wire/hello.h"
+
+#include <assert.h>
+#include <stddef.h>
 
 enum trip_state {
     TRIP_FREE,
@@ -33,44 +37,57 @@ struct outgoing {
     char *data;
 };
 
+/* A connection: what each message touches, in three cache lines, and in the first two what most of
+ * them do. What is seldom looked at, or needed by one transport only, has the same index in a table
+ * of its own. */
 struct conn {
     struct pp_io_op recv_op; /* connect, then receive, then close */
-    struct pp_io_op send_op; /* send, then shutdown */
     struct pp_client *client;
-    struct trip *trips;          /* a ring, by the number of the message */
-    int fd;                      /* -1: none */
-    bool leaving;                /* being closed */
-    bool dropped;                /* without waiting for the server to close its side */
-    bool failed;                 /* of no more use */
-    bool greeted;                /* it stands, and waits for what the server says to that */
-    bool queued;                 /* among those that the schedule may use next */
-    uint32_t under_way;          /* messages whose answer is awaited */
-    uint64_t received;           /* answers of this phase */
-    uint64_t retransmits_before; /* this phase, as the kernel counts them */
-    uint64_t number;             /* of the next message */
-    uint64_t oldest;             /* of the oldest message that may still be under way */
+    struct trip *trips; /* a ring, by the number of the message */
+    int fd;             /* -1: none */
+    bool leaving;       /* being closed */
+    bool dropped;       /* without waiting for the server to close its side */
+    bool failed;        /* of no more use */
+    bool queued;        /* among those that the schedule may use next */
+
+    struct pp_io_op send_op; /* send, then shutdown */
+    uint64_t number;         /* of the next message */
+    uint64_t oldest;         /* of the oldest message that may still be under way */
+    uint32_t under_way;      /* messages whose answer is awaited */
+    uint32_t left; /* of a stream: bytes of the answer that is due; or how much was seen of
+                                the text that ends it */
+
+    uint64_t received; /* answers of this phase */
+    uint64_t unsent;   /* of a stream: bytes of requests that are not yet with send_op */
+    uint32_t out_at;   /* where in its pattern the next send begins */
+    uint32_t in_at;    /* where in its pattern the next answer goes on */
+    struct pp_sketch_recent recent;
+    bool greeted; /* it stands, and waits for what the server says to that */
     struct conn *next_free;
     struct pp_random request_sizes, answer_sizes;
+};
 
-    /* streams */
-    uint64_t unsent; /* bytes of requests that are not yet with send_op */
-    uint32_t out_at; /* where in its pattern the next send begins */
-    uint32_t in_at;  /* where in its pattern the next answer goes on */
-    uint32_t left;   /* bytes of the answer that is due; or how much was seen of the text that
-                        ends it */
-    uint64_t connecting_ns; /* since when, where each round trip is a connection */
-    char *hello;            /* PP_HELLO_BYTES, where answers have sizes of their own */
+static_assert(offsetof(struct conn, send_op) == 64 && offsetof(struct conn, received) == 128 &&
+                  sizeof(struct conn) == 192,
+              "a connection is three cache lines");
 
-    /* datagrams */
+/* What is seldom looked at. */
+struct conn_rest {
+    uint64_t retransmits_before; /* this phase, as the kernel counts them */
+    uint64_t connecting_ns;      /* since when, where each round trip is a connection */
+};
+
+/* Of datagrams. */
+struct conn_dgram {
     uint64_t base;               /* number of the first message */
     uint64_t first;              /* number of the first message of this phase */
     uint64_t highest;            /* number of the latest one answered, plus one */
     uint64_t srtt_ns, rttvar_ns; /* smoothed RTT and its variation (RFC 6298); 0: no sample yet */
     uint64_t gave_up_ns;         /* when a message was, while there is silence */
     uint32_t backoff;            /* how many have been in this silence */
+    uint32_t flying;             /* outgoings that are with the loop */
     struct outgoing *outgoings;  /* as many as the depth */
     struct outgoing *free_outgoing;
-    uint32_t flying; /* outgoings that are with the loop */
 };
 
 enum phase_state {
@@ -130,15 +147,45 @@ struct pp_client {
     struct pp_ledger *ledger; /* datagrams: those that no ring of trips has any more */
     uint64_t lost_sent_ns;    /* when the latest of those given up was sent */
     struct trip *trips;       /* of all connections, as what follows */
-    struct pp_hist_small *conn_rtts;
-    char *hellos;
+    struct pp_sketch *sketches;
+    struct conn_rest *rests;
+    char *hellos;              /* PP_HELLO_BYTES each, where answers have sizes of their own */
+    struct conn_dgram *dgrams; /* NULL: these are streams */
     struct outgoing *outgoings;
-    char *datagrams; /* the buffers of outgoings */
+    char *datagrams;         /* the buffers of outgoings */
+    struct pp_random random; /* which samples stay in sketches */
     struct pp_error error;
     char came[PP_CLIENT_CAME_BYTES]; /* the first bytes that ever came */
     uint32_t came_bytes;
-    struct conn conns[];
+    alignas(64) struct conn conns[];
 };
+
+static inline uint32_t pp_conn_index(const struct conn *c)
+{
+    return (uint32_t)(c - c->client->conns);
+}
+
+static inline struct conn_rest *pp_conn_rest(const struct conn *c)
+{
+    return &c->client->rests[pp_conn_index(c)];
+}
+
+static inline char *pp_conn_hello(const struct conn *c)
+{
+    return c->client->hellos + (size_t)pp_conn_index(c) * PP_HELLO_BYTES;
+}
+
+/* NULL: it is a stream. */
+static inline struct conn_dgram *pp_conn_dgram(const struct conn *c)
+{
+    return c->client->dgrams ? &c->client->dgrams[pp_conn_index(c)] : NULL;
+}
+
+/* The number of its first message. */
+static inline uint64_t pp_conn_base(const struct conn *c)
+{
+    return c->client->dgrams ? pp_conn_dgram(c)->base : 0;
+}
 
 /* ---- client.c ---- */
 

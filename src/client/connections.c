@@ -128,8 +128,10 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
 
 void pp_conn_close_if_quiet(struct conn *c)
 {
-    if (!c->leaving || c->fd < 0 || c->flying > 0 || pp_io_is_armed(&c->recv_op) ||
-        pp_io_is_armed(&c->send_op))
+    const struct conn_dgram *dgram = pp_conn_dgram(c);
+
+    if (!c->leaving || c->fd < 0 || pp_io_is_armed(&c->recv_op) || pp_io_is_armed(&c->send_op) ||
+        (dgram && dgram->flying > 0))
         return;
     pp_io_close(c->client->options.loop, &c->recv_op, c->fd, on_closed);
     c->fd = -1;
@@ -137,14 +139,16 @@ void pp_conn_close_if_quiet(struct conn *c)
 
 void pp_conn_leave_now(struct conn *c)
 {
+    const struct conn_dgram *dgram = pp_conn_dgram(c);
+
     if (c->fd < 0)
         return;
     c->leaving = true;
     c->dropped = true;
     pp_io_cancel(c->client->options.loop, &c->recv_op);
     pp_io_cancel(c->client->options.loop, &c->send_op);
-    for (uint32_t i = 0; c->flying > 0 && i < c->client->plan->depth; i++)
-        pp_io_cancel(c->client->options.loop, &c->outgoings[i].op);
+    for (uint32_t i = 0; dgram && dgram->flying > 0 && i < c->client->plan->depth; i++)
+        pp_io_cancel(c->client->options.loop, &dgram->outgoings[i].op);
     pp_conn_close_if_quiet(c);
 }
 

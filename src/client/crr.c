@@ -57,7 +57,7 @@ static void crr_watch(struct pp_client *client, uint64_t now_ns)
         struct conn *c = &client->conns[i];
         const bool connects = pp_io_is_armed(&c->recv_op) && c->recv_op.cb == on_connected;
 
-        if (connects && now_ns > c->connecting_ns + timeout_ns)
+        if (connects && now_ns > pp_conn_rest(c)->connecting_ns + timeout_ns)
             pp_conn_fail(c, -ETIMEDOUT);
     }
 }
@@ -70,7 +70,7 @@ static void crr_greet(struct conn *c)
 static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 {
     c->unsent = 0;
-    c->connecting_ns = now_ns;
+    pp_conn_rest(c)->connecting_ns = now_ns;
     pp_stream_send(c, now_ns, intended_ns);
     (void)pp_conn_connect(c, on_connected);
 }

@@ -33,10 +33,11 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
 {
     struct outgoing *out = container_of(op, struct outgoing, op);
     struct conn *c = out->conn;
+    struct conn_dgram *dgram = pp_conn_dgram(c);
 
-    out->next = c->free_outgoing;
-    c->free_outgoing = out;
-    c->flying--;
+    out->next = dgram->free_outgoing;
+    dgram->free_outgoing = out;
+    dgram->flying--;
     if (op->res < 0 && op->res != -ECANCELED && op->res != -ENOBUFS)
         pp_conn_fail(c, op->res);
     pp_conn_close_if_quiet(c);
@@ -65,7 +66,8 @@ static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
     const struct pp_pattern *pattern = client->options.out;
     const uint32_t bytes = pp_sizes_next(&plan->request, &c->request_sizes);
     struct pp_datagram header = { .kind = PP_DATAGRAM_REQUEST, .number = c->number };
-    struct outgoing *out = c->free_outgoing;
+    struct conn_dgram *dgram = pp_conn_dgram(c);
+    struct outgoing *out = dgram->free_outgoing;
     struct trip *trip;
 
     keep_given_up(c);
@@ -74,8 +76,8 @@ static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
     trip->answer_bytes = plan->answers ? pp_sizes_next(&plan->response, &c->answer_sizes) : bytes;
     if (!out) /* the kernel takes no more: lost before it was sent */
         return;
-    c->free_outgoing = out->next;
-    c->flying++;
+    dgram->free_outgoing = out->next;
+    dgram->flying++;
     header.reply_bytes = trip->answer_bytes;
     pp_datagram_write(&header, out->data);
     memcpy(out->data + PP_DATAGRAM_HEADER_BYTES, pattern->bytes + body_at(pattern, header.number),
@@ -91,25 +93,26 @@ static void dgram_flush(struct conn *c)
 
 /* ---- losing ---- */
 
-static uint64_t patience_ns(const struct conn *c)
+static uint64_t patience_ns(const struct conn_dgram *dgram)
 {
-    const uint64_t wait_ns = c->srtt_ns ? c->srtt_ns + 4 * c->rttvar_ns : WAIT_FIRST_NS;
+    const uint64_t wait_ns = dgram->srtt_ns ? dgram->srtt_ns + 4 * dgram->rttvar_ns : WAIT_FIRST_NS;
 
     return wait_ns < WAIT_MIN_NS ? WAIT_MIN_NS : wait_ns > WAIT_MAX_NS ? WAIT_MAX_NS : wait_ns;
 }
 
 /* RFC 6298, section 2. */
-static void note_rtt(struct conn *c, uint64_t rtt_ns)
+static void note_rtt(struct conn_dgram *dgram, uint64_t rtt_ns)
 {
-    const uint64_t off_ns = rtt_ns > c->srtt_ns ? rtt_ns - c->srtt_ns : c->srtt_ns - rtt_ns;
+    const uint64_t off_ns = rtt_ns > dgram->srtt_ns ? rtt_ns - dgram->srtt_ns
+                                                    : dgram->srtt_ns - rtt_ns;
 
-    if (!c->srtt_ns) {
-        c->srtt_ns = rtt_ns;
-        c->rttvar_ns = rtt_ns / 2;
+    if (!dgram->srtt_ns) {
+        dgram->srtt_ns = rtt_ns;
+        dgram->rttvar_ns = rtt_ns / 2;
         return;
     }
-    c->rttvar_ns += off_ns / 4 - c->rttvar_ns / 4;
-    c->srtt_ns += rtt_ns / 8 - c->srtt_ns / 8;
+    dgram->rttvar_ns += off_ns / 4 - dgram->rttvar_ns / 4;
+    dgram->srtt_ns += rtt_ns / 8 - dgram->srtt_ns / 8;
 }
 
 static void skip_settled(struct conn *c)
@@ -137,7 +140,7 @@ static bool is_overdue(const struct conn *c, uint64_t now_ns)
 {
     const struct trip *trip = pp_conn_trip(c, c->oldest);
 
-    return c->oldest < c->number && now_ns > trip->sent_ns + patience_ns(c);
+    return c->oldest < c->number && now_ns > trip->sent_ns + patience_ns(pp_conn_dgram(c));
 }
 
 /* Nothing was answered that was sent after the oldest: it may be lost, or the server or the path
@@ -146,29 +149,31 @@ static bool is_silent(const struct conn *c)
 {
     const struct pp_client *client = c->client;
 
-    return c->highest <= c->oldest && client->state == PHASE_ACTIVE && !client->spent;
+    return pp_conn_dgram(c)->highest <= c->oldest && client->state == PHASE_ACTIVE &&
+           !client->spent;
 }
 
 /* In a silence one message is given up after the other, at growing distances: RFC 6298, (5.5). */
-static bool may_try_again(const struct conn *c, uint64_t now_ns)
+static bool may_try_again(const struct conn_dgram *dgram, uint64_t now_ns)
 {
-    const uint64_t wait_ns = patience_ns(c) << c->backoff;
+    const uint64_t wait_ns = patience_ns(dgram) << dgram->backoff;
 
-    return c->backoff == 0 ||
-           now_ns > c->gave_up_ns + (wait_ns < WAIT_MAX_NS ? wait_ns : WAIT_MAX_NS);
+    return dgram->backoff == 0 ||
+           now_ns > dgram->gave_up_ns + (wait_ns < WAIT_MAX_NS ? wait_ns : WAIT_MAX_NS);
 }
 
 static uint32_t lose_overdue(struct conn *c, uint64_t now_ns)
 {
+    struct conn_dgram *dgram = pp_conn_dgram(c);
     uint32_t count = 0;
 
     for (skip_settled(c); is_overdue(c, now_ns) && !is_silent(c); count++)
         lose_oldest(c);
-    if (is_overdue(c, now_ns) && may_try_again(c, now_ns)) {
+    if (is_overdue(c, now_ns) && may_try_again(dgram, now_ns)) {
         lose_oldest(c);
         count++;
-        c->gave_up_ns = now_ns;
-        c->backoff += c->backoff < BACKOFF_MAX;
+        dgram->gave_up_ns = now_ns;
+        dgram->backoff += dgram->backoff < BACKOFF_MAX;
     }
     return count;
 }
@@ -183,10 +188,10 @@ static void dgram_begin(struct pp_client *client)
 {
     pp_ledger_clear(client->ledger);
     for (uint32_t i = 0; i < client->options.connections; i++) {
-        struct conn *c = &client->conns[i];
+        struct conn_dgram *dgram = &client->dgrams[i];
 
-        c->first = c->number;
-        c->backoff = 0;
+        dgram->first = client->conns[i].number;
+        dgram->backoff = 0;
     }
 }
 
@@ -248,24 +253,25 @@ static bool is_right(struct conn *c, const struct trip *trip, uint64_t number, c
 static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint64_t now_ns)
 {
     struct pp_client *client = c->client;
+    struct conn_dgram *dgram = pp_conn_dgram(c);
     const bool late = trip->state == TRIP_OVERDUE;
     uint32_t freed = late ? 0 : 1;
 
     trip->state = TRIP_DONE;
-    c->backoff = 0;
+    dgram->backoff = 0;
     if (late && !pp_client_is_active(client)) /* it stays lost */
         return;
-    if (number + 1 < c->highest)
+    if (number + 1 < dgram->highest)
         client->counts.reordered += trip->sent_ns != 0;
     else
-        c->highest = number + 1;
+        dgram->highest = number + 1;
     if (late && trip->sent_ns) { /* it was not lost, then */
         client->counts.lost--;
         client->counts.late++;
         client->under_way++;
     }
     if (trip->sent_ns)
-        note_rtt(c, now_ns - trip->sent_ns);
+        note_rtt(dgram, now_ns - trip->sent_ns);
     pp_trip_end(c, trip, now_ns);
     c->under_way -= freed;
     for (skip_settled(c); is_crowded(c); freed++)
@@ -285,19 +291,20 @@ static struct trip *find_trip(struct conn *c, uint64_t number, struct trip *give
 
 static void take_datagram(struct conn *c, const char *data, uint32_t len, uint64_t now_ns)
 {
+    const struct conn_dgram *dgram = pp_conn_dgram(c);
     struct pp_counts *counts = &c->client->counts;
     struct pp_datagram header;
     struct trip given_up, *trip;
 
     if (!pp_datagram_read(&header, data, len) || header.kind == PP_DATAGRAM_HELLO ||
-        header.kind == PP_DATAGRAM_HELLO_REPLY || header.number < c->base ||
+        header.kind == PP_DATAGRAM_HELLO_REPLY || header.number < dgram->base ||
         header.number >= c->number) {
         counts->strays++;
         return;
     }
     trip = find_trip(c, header.number, &given_up);
     if (!trip)
-        counts->duplicates += header.number >= c->first;
+        counts->duplicates += header.number >= dgram->first;
     else if (trip->state == TRIP_DONE)
         counts->duplicates += trip->sent_ns != 0;
     else if (is_right(c, trip, header.number, data, len))

@@ -16,7 +16,7 @@ static bool ask(const struct conn *c, struct pp_io_tcp_info *info)
 {
     if (!asks_tcp(c->client) || c->fd < 0 || c->failed || pp_io_tcp_info(c->fd, info) < 0)
         return false;
-    info->retransmits -= c->retransmits_before;
+    info->retransmits -= pp_conn_rest(c)->retransmits_before;
     return true;
 }
 
@@ -27,12 +27,11 @@ void pp_client_prepare(struct pp_client *client)
         struct conn *c = &client->conns[i];
         struct pp_io_tcp_info info;
 
-        if (client->conn_rtts[i].total > 0) /* untouched memory stays so */
-            pp_hist_small_reset(&client->conn_rtts[i]);
+        pp_sketch_reset(&client->sketches[i], &c->recent);
         c->received = 0;
-        c->retransmits_before = 0;
+        client->rests[i].retransmits_before = 0;
         if (ask(c, &info))
-            c->retransmits_before = info.retransmits;
+            client->rests[i].retransmits_before = info.retransmits;
     }
 }
 
@@ -91,23 +90,24 @@ void pp_client_look(struct pp_client *client)
     client->moved_at_look = pp_client_moved(client);
 }
 
-static void p99_add(struct pp_spread *sum, const struct pp_hist_small *rtt)
+static void p99_add(struct pp_spread *sum, const struct pp_sketch *sketch, uint64_t max_ns)
 {
     uint64_t p99_ns;
 
-    if (!pp_hist_small_supports(rtt, 0.99))
+    if (!pp_hist_total_supports(pp_sketch_total(sketch), 0.99))
         return;
-    p99_ns = pp_hist_small_quantile_ns(rtt, 0.99);
+    p99_ns = pp_sketch_quantile_ns(sketch, 0.99, max_ns);
     if (sum->with_p99++ == 0 || p99_ns < sum->p99_least_ns)
         sum->p99_least_ns = p99_ns;
     if (p99_ns > sum->p99_most_ns)
         sum->p99_most_ns = p99_ns;
 }
 
-void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum)
+void pp_client_spread_add(struct pp_client *client, struct pp_spread *sum)
 {
     for (uint32_t i = 0; i < client->options.connections; i++) {
-        const uint64_t received = client->conns[i].received;
+        struct conn *c = &client->conns[i];
+        const uint64_t received = c->received;
 
         if (sum->connections++ == 0 || received < sum->least)
             sum->least = received;
@@ -115,7 +115,8 @@ void pp_client_spread_add(const struct pp_client *client, struct pp_spread *sum)
             sum->most = received;
         sum->sum += (double)received;
         sum->sum_squares += (double)received * (double)received;
-        p99_add(sum, &client->conn_rtts[i]);
+        pp_sketch_flush(&client->sketches[i], &c->recent, &client->random);
+        p99_add(sum, &client->sketches[i], client->counts.worst_ns);
     }
 }
 

@@ -49,35 +49,40 @@ static bool allocate(struct pp_client *client)
     const size_t most = connections * plan->depth;
 
     client->trips = pp_memory_alloc(connections * (client->trip_mask + 1), sizeof(struct trip));
-    client->conn_rtts = pp_memory_alloc(connections, sizeof(struct pp_hist_small));
+    client->sketches = pp_memory_alloc(connections, sizeof(struct pp_sketch));
+    client->rests = pp_memory_alloc(connections, sizeof(struct conn_rest));
     if (plan->think_ns)
         client->thoughts = pp_memory_alloc(most, sizeof(struct thought));
     if (plan->answers && !plan->socket.dgram)
         client->hellos = pp_memory_alloc(connections, PP_HELLO_BYTES);
     if (plan->socket.dgram) {
+        client->dgrams = pp_memory_alloc(connections, sizeof(struct conn_dgram));
         client->outgoings = pp_memory_alloc(most, sizeof(struct outgoing));
         client->datagrams = pp_memory_alloc(most, plan->request.max);
         client->ledger = pp_ledger_open(given_up_remembered(client));
     }
-    return client->trips && client->conn_rtts && (!plan->think_ns || client->thoughts) &&
+    return client->trips && client->sketches && client->rests &&
+           (!plan->think_ns || client->thoughts) &&
            (!plan->answers || plan->socket.dgram || client->hellos) &&
-           (!plan->socket.dgram || (client->outgoings && client->datagrams && client->ledger));
+           (!plan->socket.dgram ||
+            (client->dgrams && client->outgoings && client->datagrams && client->ledger));
 }
 
 /* The datagrams that c may have on their way out at once. */
 static void deal_outgoings(struct conn *c, uint32_t index)
 {
     struct pp_client *client = c->client;
+    struct conn_dgram *dgram = &client->dgrams[index];
     const uint32_t depth = client->plan->depth;
 
-    c->outgoings = client->outgoings + (size_t)index * depth;
+    dgram->outgoings = client->outgoings + (size_t)index * depth;
     for (uint32_t i = 0; i < depth; i++) {
-        struct outgoing *out = &c->outgoings[i];
+        struct outgoing *out = &dgram->outgoings[i];
 
         out->conn = c;
         out->data = client->datagrams + ((size_t)index * depth + i) * client->plan->request.max;
-        out->next = c->free_outgoing;
-        c->free_outgoing = out;
+        out->next = dgram->free_outgoing;
+        dgram->free_outgoing = out;
     }
 }
 
@@ -93,10 +98,9 @@ static void conn_init(struct pp_client *client, uint32_t index)
     c->trips = client->trips + (client->trip_mask + 1) * index;
     c->request_sizes.state = pp_random_next(&random);
     c->answer_sizes.state = pp_random_next(&random);
-    if (client->hellos)
-        c->hello = client->hellos + (size_t)index * PP_HELLO_BYTES;
     if (plan->socket.dgram) {
-        c->base = c->number = c->oldest = c->highest = pp_random_next(&random) >> 1;
+        c->number = c->oldest = pp_random_next(&random) >> 1;
+        client->dgrams[index].base = client->dgrams[index].highest = c->number;
         deal_outgoings(c, index);
     } else if (plan->sizes_given) {
         c->out_at = pp_random_below(&random, PP_PATTERN_RANDOM_PERIOD_MIN);
@@ -120,6 +124,7 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
     client->live = options->connections;
     client->trip_mask = ring_length(options->plan) - 1;
     client->moved_at_look = UINT64_MAX;
+    client->random.state = options->plan->seed ^ options->first;
     client->thoughts_max = options->connections * options->plan->depth;
     if (!allocate(client)) {
         pp_client_close(client);
@@ -141,9 +146,11 @@ void pp_client_close(struct pp_client *client)
         if (client->conns[i].client && client->conns[i].fd >= 0) /* the loop broke down */
             (void)close(client->conns[i].fd);
     pp_memory_free(client->trips);
-    pp_memory_free(client->conn_rtts);
+    pp_memory_free(client->sketches);
+    pp_memory_free(client->rests);
     pp_memory_free(client->thoughts);
     pp_memory_free(client->hellos);
+    pp_memory_free(client->dgrams);
     pp_memory_free(client->outgoings);
     pp_memory_free(client->datagrams);
     pp_ledger_close(client->ledger);

@@ -244,7 +244,7 @@ static void agree(struct conn *c, const char *data, uint32_t len)
 {
     struct pp_hello_reply reply;
 
-    if (pp_hello_reply_read(&reply, c->hello) < 0)
+    if (pp_hello_reply_read(&reply, pp_conn_hello(c)) < 0)
         no_pingpong(c, -EPROTO);
     else if (pp_stream_take(c, data, len, 0) == 0)
         start(c);
@@ -265,7 +265,7 @@ static enum pp_io_next on_greeted(struct pp_io_op *op)
     }
     part = (uint32_t)op->res < PP_HELLO_BYTES - c->left ? (uint32_t)op->res
                                                         : PP_HELLO_BYTES - c->left;
-    memcpy(c->hello + c->left, op->buf, part);
+    memcpy(pp_conn_hello(c) + c->left, op->buf, part);
     c->left += part;
     if (c->left < PP_HELLO_BYTES) {
         pp_io_buffer_put(c->client->options.loop, op->buf);
@@ -306,7 +306,7 @@ static void stream_greet(struct conn *c)
         start(c);
         return;
     }
-    if (pp_hello_write(&hello, c->hello) < 0) {
+    if (pp_hello_write(&hello, pp_conn_hello(c)) < 0) {
         (void)pp_error_set(&c->client->error, PP_ERROR_USAGE, -E2BIG,
                            "--size: the server cannot be told of so many sizes; name fewer");
         pp_conn_fail(c, -E2BIG);
@@ -314,7 +314,7 @@ static void stream_greet(struct conn *c)
     }
     c->greeted = true;
     pp_io_recv_pooled(loop, &c->recv_op, c->fd, on_greeted);
-    pp_io_send(loop, &c->send_op, c->fd, c->hello, PP_HELLO_BYTES, on_hello_sent);
+    pp_io_send(loop, &c->send_op, c->fd, pp_conn_hello(c), PP_HELLO_BYTES, on_hello_sent);
 }
 
 const struct pp_transport pp_transport_stream = {

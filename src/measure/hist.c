@@ -11,13 +11,6 @@ static_assert((UINT64_C(2047) << (PP_HIST_BUCKETS - 1)) > PP_HIST_HIGHEST_NS,
               "the highest value has a bucket");
 static_assert((UINT64_C(2047) << (PP_HIST_BUCKETS - 2)) < PP_HIST_HIGHEST_NS,
               "no doubling is there in vain");
-static_assert((UINT64_C(31) << (PP_HIST_SMALL_BUCKETS - 1) << PP_HIST_SMALL_UNIT_BITS) >
-                  PP_HIST_HIGHEST_NS,
-              "the highest value has a bucket in the small histogram");
-static_assert((UINT64_C(31) << (PP_HIST_SMALL_BUCKETS - 2) << PP_HIST_SMALL_UNIT_BITS) <
-                  PP_HIST_HIGHEST_NS,
-              "no doubling of the small histogram is there in vain");
-static_assert(sizeof(struct pp_hist_small) <= 2000, "one for each of many thousand connections");
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -141,7 +134,7 @@ void pp_hist_correct(struct pp_hist *into, const struct pp_hist *from, uint64_t 
 
 /* ceil(q * total). A q such as 0.07 is stored a hair above what was meant, and 0.07 * 100 comes out
  * above 7: taking that hair off first, as HdrHistogram does, gives sample 7 and not 8. */
-static uint64_t quantile_rank(uint64_t total, double q)
+uint64_t pp_hist_rank(uint64_t total, double q)
 {
     const double exact = q * (1 - DBL_EPSILON) * (double)total;
     const uint64_t below = (uint64_t)exact;
@@ -168,65 +161,20 @@ uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q)
     pp_assert(q > 0 && q <= 1);
     if (hist->total == 0)
         return 0;
-    rank = quantile_rank(hist->total, q);
+    rank = pp_hist_rank(hist->total, q);
     if (rank > hist->total - hist->saturated)
         return hist->max_ns;
     return least(pp_hist_highest_ns(index_of_rank(hist, rank)), hist->max_ns);
 }
 
 /* Asked of whole samples, because 1 - 0.9999 in floating point would ask for 100,001 of them. */
-static bool total_supports(uint64_t total, double q)
+bool pp_hist_total_supports(uint64_t total, double q)
 {
     pp_assert(q > 0 && q <= 1);
-    return total - quantile_rank(total, q) >= 10;
+    return total - pp_hist_rank(total, q) >= 10;
 }
 
 bool pp_hist_supports(const struct pp_hist *hist, double q)
 {
-    return total_supports(hist->total, q);
-}
-
-/* ---- the small histogram ---- */
-
-void pp_hist_small_reset(struct pp_hist_small *hist)
-{
-    memset(hist, 0, sizeof *hist);
-}
-
-static uint64_t small_highest_ns(uint32_t index)
-{
-    const unsigned doublings = index < 2 * PP_HIST_SMALL_HALF ? 0 : index / PP_HIST_SMALL_HALF - 1;
-    const uint64_t next = (uint64_t)(index - doublings * PP_HIST_SMALL_HALF + 1) << doublings;
-
-    return (next << PP_HIST_SMALL_UNIT_BITS) - 1;
-}
-
-static uint32_t small_index_of_rank(const struct pp_hist_small *hist, uint64_t rank)
-{
-    uint64_t seen = 0;
-
-    for (uint32_t i = 0;; i++) {
-        pp_assert(i < PP_HIST_SMALL_COUNTS);
-        seen += hist->counts[i];
-        if (seen >= rank)
-            return i;
-    }
-}
-
-uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q)
-{
-    uint32_t index;
-
-    pp_assert(q > 0 && q <= 1);
-    if (hist->total == 0)
-        return 0;
-    index = small_index_of_rank(hist, quantile_rank(hist->total, q));
-    if (index == pp_hist_small_index(PP_HIST_HIGHEST_NS))
-        return hist->max_ns;
-    return least(small_highest_ns(index), hist->max_ns);
-}
-
-bool pp_hist_small_supports(const struct pp_hist_small *hist, double q)
-{
-    return total_supports(hist->total, q);
+    return pp_hist_total_supports(hist->total, q);
 }

@@ -89,55 +89,9 @@ uint64_t pp_hist_quantile_ns(const struct pp_hist *hist, double q);
 /* Whether enough samples lie beyond q to print it: total * (1 - q) >= 10. */
 bool pp_hist_supports(const struct pp_hist *hist, double q);
 
-/* ---- for one connection of many thousands ---- */
-
-/* The same in less than 2 kB: 16 equal buckets a doubling, from 128 ns to 60 s. Below, buckets are
- * 8 ns wide; values above are in the last one. */
-#define PP_HIST_SMALL_UNIT_BITS 3u
-#define PP_HIST_SMALL_HALF 16u
-#define PP_HIST_SMALL_BUCKETS 29u /* doublings until 60 s fits: 8 * 31 << 28 > 6 * 10^10 */
-#define PP_HIST_SMALL_COUNTS ((PP_HIST_SMALL_BUCKETS + 1) * PP_HIST_SMALL_HALF)
-
-struct pp_hist_small {
-    uint64_t total;  /* samples in counts */
-    uint64_t max_ns; /* exact */
-    uint32_t counts[PP_HIST_SMALL_COUNTS];
-};
-
-/* The index of value_ns's bucket; value_ns must not be above PP_HIST_HIGHEST_NS. */
-static inline uint32_t pp_hist_small_index(uint64_t value_ns)
-{
-    const uint64_t units = value_ns >> PP_HIST_SMALL_UNIT_BITS;
-    const unsigned doublings =
-        (unsigned)(63 - __builtin_clzll(units | (2 * PP_HIST_SMALL_HALF - 1))) - 4u;
-
-    return doublings * PP_HIST_SMALL_HALF + (uint32_t)(units >> doublings);
-}
-
-/* An empty histogram; one that is all zero is empty, too. */
-void pp_hist_small_reset(struct pp_hist_small *hist);
-
-/* One sample. A few ns; never allocates. A bucket that is full, at 2^32 - 1 samples, takes no
- * more, and neither does total: the quantiles stay those of the samples counted. */
-static inline void pp_hist_small_record(struct pp_hist_small *hist, uint64_t value_ns)
-{
-    uint32_t *count = &hist->counts[pp_hist_small_index(
-        value_ns <= PP_HIST_HIGHEST_NS ? value_ns : PP_HIST_HIGHEST_NS)];
-    const uint32_t more = *count != UINT32_MAX;
-
-    *count += more;
-    hist->total += more;
-    if (value_ns > hist->max_ns)
-        hist->max_ns = value_ns;
-}
-
-/* As pp_hist_quantile_ns(): the highest value of the bucket that holds sample number
- * ceil(q * total), never above the exact maximum. At least that sample, and above it by less than
- * 1/16 (6.25 %) of it, or by less than 8 ns, whichever is more. In the last bucket, which holds all
- * that is above 60 s, it is the exact maximum. */
-uint64_t pp_hist_small_quantile_ns(const struct pp_hist_small *hist, double q);
-
-/* As pp_hist_supports(). */
-bool pp_hist_small_supports(const struct pp_hist_small *hist, double q);
+/* Both for any histogram that has total samples: which sample, from 1 on, the quantile q is, and
+ * whether enough lie beyond it. */
+uint64_t pp_hist_rank(uint64_t total, double q);
+bool pp_hist_total_supports(uint64_t total, double q);
 
 #endif
