@@ -133,6 +133,10 @@ BAD = {
         {"src/job/run.c": '#include "base/memory.h"\n#include "io/engine.h"\n'},
         'src/job/run.c:2: "io/engine.h" is private to src/io',
     ),
+    "a header of a folder of the room": (
+        {"src/io/loop.c": '#include "io/kernel/kernel.h"\n'},
+        'src/io/loop.c:1: "io/kernel/kernel.h" is private to src/io/kernel',
+    ),
     "an include without its room": (
         {"src/io/loop.c": '#include "engine.h"\n'},
         'src/io/loop.c:1: "engine.h" has no room: write "room/name.h"',

@@ -66,15 +66,7 @@ WORLD_EXCEPTIONS = [
     ("src/measure/file.c", "close", "files below /proc and /sys"),
     ("src/measure/route.c", "close recv sendto setsockopt socket", "asks the kernel for its routes"),
     ("src/measure/usage.c", "bind close connect getsockname socket", "tries out the kernel's books"),
-    ("src/client/setup.c", "close", "to go through the world"),
     ("src/job/control.c", "close connect getsockopt ppoll recv send", "to go through a loop"),
-    ("src/job/loops.c", "close socket", "to go through the world"),
-    ("src/job/run.c", "pthread_create", "to go through the world"),
-    ("src/job/servers.c", "close", "to go through the world"),
-    ("src/job/worker.c", "pthread_create", "to go through the world"),
-    ("src/server/acceptor.c", "close eventfd", "to go through the world"),
-    ("src/server/dgram_server.c", "close", "to go through the world"),
-    ("src/server/server.c", "close", "to go through the world"),
 ]
 
 COLUMNS = 100
@@ -145,7 +137,8 @@ def below(room):
 
 
 def check_rooms(source):
-    """A room includes only itself and what it stands on, and only the public headers of that."""
+    """A room includes only itself and what it stands on, and only the public headers of that. What
+    is in a folder of a room is for that folder alone."""
     if source.room is None:
         return
     if source.room not in ROOMS:
@@ -164,6 +157,10 @@ def check_rooms(source):
             public = PUBLIC_HEADERS.get(include.room)
             if public and include.name not in public:
                 yield include.line, f'"{include.name}" is private to src/{include.room}'
+        else:
+            folder = include.name.rpartition("/")[0]
+            if folder != include.room and not source.name.startswith(f"src/{folder}/"):
+                yield include.line, f'"{include.name}" is private to src/{folder}'
 
 
 def check_foreign_headers(source):

@@ -31,11 +31,10 @@ static inline uint64_t pp_clock_wall_ns(void)
     return pp_clock_read_ns(CLOCK_REALTIME);
 }
 
-/* The next of the times that are period_ns apart, deadline_ns one of them. What was missed, as when
- * the process was stopped, is not made up for. */
-static inline uint64_t pp_clock_next(uint64_t deadline_ns, uint64_t period_ns)
+/* The next after now_ns of the times that are period_ns apart, deadline_ns one of them. What was
+ * missed, as when the process was stopped, is not made up for. */
+static inline uint64_t pp_clock_next(uint64_t deadline_ns, uint64_t period_ns, uint64_t now_ns)
 {
-    const uint64_t now_ns = pp_clock_now_ns();
     const uint64_t missed = now_ns > deadline_ns ? (now_ns - deadline_ns) / period_ns : 0;
 
     return deadline_ns + (missed + 1) * period_ns;

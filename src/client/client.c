@@ -76,7 +76,7 @@ static void note_unsent(struct pp_client *client, uint64_t now_ns)
 
 static void phase_over(struct pp_client *client, enum phase_state state)
 {
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_client_now_ns(client);
 
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
@@ -104,7 +104,7 @@ void pp_client_finish(struct pp_client *client)
 static bool waits_for_lost(const struct pp_client *client)
 {
     return client->phase.last && client->counts.lost > 0 && client->live > 0 &&
-           pp_clock_now_ns() < client->lost_sent_ns + pp_client_patience_ns(client);
+           pp_client_now_ns(client) < client->lost_sent_ns + pp_client_patience_ns(client);
 }
 
 void pp_client_finish_if_idle(struct pp_client *client)
@@ -246,7 +246,7 @@ static enum pp_io_next on_drain_look(struct pp_io_op *op)
     struct pp_client *client = container_of(op, struct pp_client, end_op);
     const uint64_t patience_ns = pp_client_patience_ns(client);
     const uint64_t longest_ns = client->phase.last ? client->plan->silence_ns : patience_ns;
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_client_now_ns(client);
 
     if (op->res < 0 || client->state != PHASE_DRAIN)
         return PP_IO_DISARM;
@@ -288,10 +288,10 @@ static void begin_drain(struct pp_client *client)
     client->state = PHASE_DRAIN;
     client->counts.last_ns = client->end_ns;
     client->drain_moved = pp_client_moved(client);
-    client->drain_begin_ns = client->drain_alive_ns = pp_clock_now_ns();
+    client->drain_begin_ns = client->drain_alive_ns = pp_client_now_ns(client);
     client->catches_up = is_to_catch_up(client);
     if (client->catches_up)
-        pp_schedule_keep(client, pp_clock_now_ns());
+        pp_schedule_keep(client, pp_client_now_ns(client));
     pp_client_finish_if_idle(client);
 }
 
@@ -313,11 +313,11 @@ static enum pp_io_next on_watch(struct pp_io_op *op)
 
     if (!pp_client_is_active(client) || op->res < 0)
         return PP_IO_DISARM;
-    client->transport->watch(client, pp_clock_now_ns());
+    client->transport->watch(client, pp_client_now_ns(client));
     pp_client_finish_if_idle(client);
     if (!pp_client_is_active(client))
         return PP_IO_DISARM;
-    op->deadline_ns = pp_clock_now_ns() + client->transport->watch_ns;
+    op->deadline_ns = pp_client_now_ns(client) + client->transport->watch_ns;
     return PP_IO_REARM;
 }
 
@@ -370,7 +370,7 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
     struct pp_io_loop *loop = client->options.loop;
 
     begin_counting(client);
-    client->counts.first_ns = client->counts.last_ns = pp_clock_now_ns();
+    client->counts.first_ns = client->counts.last_ns = pp_client_now_ns(client);
     if (client->state != PHASE_READY) { /* it ended meanwhile: whoever waits is told again */
         client->options.on_finished(client->options.owner);
         return;
@@ -393,7 +393,7 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
     if (phase->time_ns)
         pp_io_timer(loop, &client->end_op, client->end_ns, on_end);
     if (client->transport->watch)
-        pp_io_timer(loop, &client->watch_op, pp_clock_now_ns() + client->transport->watch_ns,
+        pp_io_timer(loop, &client->watch_op, pp_client_now_ns(client) + client->transport->watch_ns,
                     on_watch);
     if (plan->rate > 0)
         pp_pace_begin(&client->pace, plan->arrivals, plan->rate, phase->start_ns,
@@ -406,10 +406,10 @@ void pp_client_start(struct pp_client *client, const struct pp_phase *phase)
         if (plan->rate > 0)
             pp_schedule_free(c);
         else if (!c->failed)
-            send_next(c, plan->depth - c->under_way, pp_clock_now_ns());
+            send_next(c, plan->depth - c->under_way, pp_client_now_ns(client));
     }
     if (plan->rate > 0)
-        pp_schedule_keep(client, pp_clock_now_ns());
+        pp_schedule_keep(client, pp_client_now_ns(client));
     pp_client_finish_if_idle(client);
 }
 

@@ -106,6 +106,7 @@ struct thought {
 
 struct pp_client {
     struct pp_client_options options;
+    const struct pp_io_world *world;
     const struct pp_plan *plan;
     const struct pp_transport *transport;
     struct pp_counts counts;
@@ -205,6 +206,11 @@ static inline bool pp_client_take_quota(struct pp_client *client)
         return false;
     client->quota--;
     return true;
+}
+
+static inline uint64_t pp_client_now_ns(const struct pp_client *client)
+{
+    return pp_io_now_ns(client->options.loop);
 }
 
 /* Whether the phase goes on, or what was due in it is still sent. */

@@ -56,7 +56,7 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
         pp_conn_leave_now(c);
     else if (op->res < 0)
         pp_conn_fail(c, op->res);
-    else if (pp_io_is_self_connected(c->fd))
+    else if (c->client->world->is_self_connected(c->fd))
         pp_conn_fail(c, -ECONNREFUSED); /* its own port was the server's: nobody listens */
     else
         c->client->transport->greet(c);
@@ -69,7 +69,8 @@ bool pp_conn_connect(struct conn *c, pp_io_cb *cb)
     struct pp_client *client = c->client;
     const struct pp_client_options *options = &client->options;
 
-    c->fd = pp_io_socket(options->addr, &client->plan->socket, options->source, &client->error);
+    c->fd = client->world->socket(options->addr, &client->plan->socket, options->source,
+                                  &client->error);
     if (c->fd < 0) {
         pp_client_finish(client);
         return false;
@@ -98,7 +99,7 @@ void pp_client_connect(struct pp_client *client)
         return;
     }
     pp_io_timer(client->options.loop, &client->end_op,
-                pp_clock_now_ns() + pp_client_connect_timeout_ns(client), on_late);
+                pp_client_now_ns(client) + pp_client_connect_timeout_ns(client), on_late);
     for (unsigned i = 0; i < at_once || i == 0; i++)
         connect_next(client);
 }
@@ -122,7 +123,7 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
         return PP_IO_DISARM;
     c->leaving = false;
     c->dropped = false;
-    pp_conn_freed(c, 1, pp_clock_now_ns());
+    pp_conn_freed(c, 1, pp_client_now_ns(client));
     return PP_IO_DISARM;
 }
 

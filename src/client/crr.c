@@ -11,8 +11,8 @@
 
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
-    const uint64_t now_ns = pp_clock_now_ns();
     struct conn *c = container_of(op, struct conn, recv_op);
+    const uint64_t now_ns = pp_client_now_ns(c->client);
     int answers = 0;
 
     if (op->res <= 0) {
@@ -36,7 +36,7 @@ static enum pp_io_next on_connected(struct pp_io_op *op)
 
     if (op->res < 0)
         pp_conn_fail(c, op->res);
-    else if (!c->leaving && pp_io_is_self_connected(c->fd))
+    else if (!c->leaving && c->client->world->is_self_connected(c->fd))
         pp_conn_fail(c, -ECONNREFUSED); /* its own port was the server's: nobody listens */
     if (op->res < 0 || c->leaving) {
         pp_conn_leave_now(c);

@@ -313,9 +313,9 @@ static void take_datagram(struct conn *c, const char *data, uint32_t len, uint64
 
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
-    const uint64_t now_ns = pp_clock_now_ns(); /* first, so that nothing else is in the sample */
     struct conn *c = container_of(op, struct conn, recv_op);
     struct pp_client *client = c->client;
+    const uint64_t now_ns = pp_client_now_ns(client); /* before anything else is in the sample */
 
     if (op->res < 0) {
         pp_conn_fail(c, op->res);

@@ -14,7 +14,8 @@ static bool asks_tcp(const struct pp_client *client)
 /* Segments that c has sent again in this phase; false: it is not known. */
 static bool ask(const struct conn *c, struct pp_io_tcp_info *info)
 {
-    if (!asks_tcp(c->client) || c->fd < 0 || c->failed || pp_io_tcp_info(c->fd, info) < 0)
+    if (!asks_tcp(c->client) || c->fd < 0 || c->failed ||
+        c->client->world->tcp_info(c->fd, info) < 0)
         return false;
     info->retransmits -= pp_conn_rest(c)->retransmits_before;
     return true;
@@ -67,7 +68,8 @@ void pp_client_tcp_add(const struct pp_client *client, struct pp_tcp_summary *su
         if (!ask(&client->conns[i], &info))
             continue;
         tcp_add(sum, &info);
-        sum->fallbacks += client->plan->socket.mptcp && !pp_io_speaks_mptcp(client->conns[i].fd);
+        sum->fallbacks += client->plan->socket.mptcp &&
+                          !client->world->speaks_mptcp(client->conns[i].fd);
     }
 }
 
@@ -81,7 +83,7 @@ void pp_client_look(struct pp_client *client)
         const struct conn *c = &client->conns[i];
         struct pp_io_tcp_info info;
 
-        if (c->fd >= 0 && pp_io_tcp_info(c->fd, &info) == 0)
+        if (c->fd >= 0 && client->world->tcp_info(c->fd, &info) == 0)
             acked += info.acked;
     }
     if (acked != client->acked && pp_client_moved(client) == client->moved_at_look)

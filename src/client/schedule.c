@@ -77,7 +77,7 @@ void pp_schedule_keep(struct pp_client *client, uint64_t now_ns)
         client->transport->flush(c);
         pp_pace_step(pace);
         pp_schedule_free(c);
-        now_ns = pp_clock_now_ns();
+        now_ns = pp_client_now_ns(client);
     }
     if (pace->next_ns > now_ns && pace->next_ns < client->end_ns && !client->spent)
         pace_timer(client, pace->next_ns);
@@ -119,7 +119,7 @@ static void end_thoughts(struct pp_client *client, uint64_t now_ns)
 static enum pp_io_next on_pace(struct pp_io_op *op)
 {
     struct pp_client *client = container_of(op, struct pp_client, pace_op);
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_client_now_ns(client);
 
     if (client->state != PHASE_ACTIVE || op->res < 0 || now_ns >= client->end_ns)
         return PP_IO_DISARM;

@@ -119,6 +119,7 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u connections",
                             options->connections);
     client->options = *options;
+    client->world = pp_io_world_of(options->loop);
     client->plan = options->plan;
     client->transport = options->transport;
     client->live = options->connections;
@@ -144,7 +145,7 @@ void pp_client_close(struct pp_client *client)
         return;
     for (uint32_t i = 0; i < client->options.connections; i++)
         if (client->conns[i].client && client->conns[i].fd >= 0) /* the loop broke down */
-            (void)close(client->conns[i].fd);
+            client->world->close(client->conns[i].fd);
     pp_memory_free(client->trips);
     pp_memory_free(client->sketches);
     pp_memory_free(client->rests);

@@ -188,13 +188,13 @@ int pp_stream_take(struct conn *c, const char *data, uint32_t len, uint64_t now_
 
 static enum pp_io_next on_received(struct pp_io_op *op)
 {
+    struct conn *c = container_of(op, struct conn, recv_op);
+    struct pp_client *client = c->client;
 #ifndef PP_UNMEASURED
-    const uint64_t now_ns = pp_clock_now_ns(); /* first, so that nothing else is in the sample */
+    const uint64_t now_ns = pp_client_now_ns(client); /* before anything else is in the sample */
 #else
     const uint64_t now_ns = 1;
 #endif
-    struct conn *c = container_of(op, struct conn, recv_op);
-    struct pp_client *client = c->client;
     int answers = 0;
 
     if (op->res <= 0) {

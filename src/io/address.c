@@ -1,9 +1,10 @@
 /* Addresses as people read them. */
-#include "io/io.h"
+#include "io/world.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,21 +79,4 @@ int pp_io_addr_unix(struct pp_io_addr *addr, const char *path)
     memcpy(addr->un.sun_path, path, len);
     addr->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
     return 0;
-}
-
-static bool is_same_place(const struct pp_io_addr *a, const struct pp_io_addr *b)
-{
-    if (a->any.sa_family == AF_INET)
-        return a->in.sin_port == b->in.sin_port && a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
-    return a->any.sa_family == AF_INET6 && a->in6.sin6_port == b->in6.sin6_port &&
-           memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
-}
-
-bool pp_io_is_self_connected(int fd)
-{
-    struct pp_io_addr near = { .len = sizeof near.un };
-    struct pp_io_addr far = { .len = sizeof far.un };
-
-    return getsockname(fd, &near.any, &near.len) == 0 && getpeername(fd, &far.any, &far.len) == 0 &&
-           is_same_place(&near, &far);
 }

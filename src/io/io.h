@@ -7,16 +7,14 @@
 #ifndef PP_IO_IO_H
 #define PP_IO_IO_H
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "io/world.h"
 
-#include <netinet/in.h>
-#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 struct pp_io_loop;
 struct pp_io_op;
@@ -126,6 +124,10 @@ void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_
  * buffers for datagrams. */
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
+/* The sender of pp_io_recv_from()'s datagram. Valid while the buffer is the caller's. */
+#define PP_IO_SENDER_BYTES 128 /* what stands before the datagram in its buffer */
+const struct pp_io_addr *pp_io_sender(const char *buf);
+
 /* Whether buf, one of pp_io_recv_from()'s, may be answered: its sender can be written to (it has a
  * port, or a name), and it was sent to this host alone. An answer to a broadcast or a multicast
  * would come from each host that heard it, at the cost of whoever is named as its sender. */
@@ -133,7 +135,7 @@ bool pp_io_is_answerable(char *buf);
 
 /* Sends the first len bytes of buf, one of pp_io_recv_from()'s, to where it came from; a datagram
  * goes whole or not at all. It comes from the address that the first one was sent to, also where
- * pp_io_listen() has bound fd to all addresses of the machine. op->lazy as for pp_io_send(). */
+ * fd is bound to all addresses of the machine. op->lazy as for pp_io_send(). */
 void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char *buf, uint32_t len,
                      pp_io_cb *cb);
 
@@ -150,7 +152,7 @@ void pp_io_shutdown(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_
  * that nothing the loop knows of it outlives it. */
 void pp_io_close(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
-/* Completes with 0 when the monotonic clock has reached deadline_ns. */
+/* Completes with 0 when pp_io_now_ns() has reached deadline_ns. */
 void pp_io_timer(struct pp_io_loop *loop, struct pp_io_op *op, uint64_t deadline_ns, pp_io_cb *cb);
 
 /* Completes with 0 after pp_io_wake() was called for op; wakes before the callback count as one.
@@ -191,6 +193,7 @@ enum pp_io_wait {
 #define PP_IO_FDS_MAX (UINT32_C(1) << 20)
 
 struct pp_io_options {
+    const struct pp_io_world *world; /* NULL: the kernel's */
     const char *engine; /* "epoll", "io_uring", "io_uring:no-multishot": see pp_io_engine_list() */
     enum pp_io_wait wait;
     uint64_t spin_ns;
@@ -229,6 +232,25 @@ void pp_io_loop_close(struct pp_io_loop *loop);
 /* Runs until no operation is armed. 0, or a negative errno when the engine itself failed. */
 int pp_io_loop_run(struct pp_io_loop *loop);
 
+/* What a loop begins with. */
+struct pp_io_loop_head {
+    const struct pp_io_world *world;
+};
+
+static inline const struct pp_io_world *pp_io_world_of(const struct pp_io_loop *loop)
+{
+    return ((const struct pp_io_loop_head *)(const void *)loop)->world;
+}
+
+/* The time by which the loop's timers are due; in the kernel's world, about 20 ns without a system
+ * call. */
+static inline uint64_t pp_io_now_ns(const struct pp_io_loop *loop)
+{
+    const struct pp_io_world *world = pp_io_world_of(loop);
+
+    return __builtin_expect(!world->now_ns, 1) ? pp_clock_now_ns() : world->now_ns();
+}
+
 /* One turn: waits until something completes and runs the callbacks. */
 int pp_io_loop_run_once(struct pp_io_loop *loop);
 
@@ -262,114 +284,6 @@ void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX
 /* Whether name (with its feature suffix, if any) names an engine that this program has. */
 bool pp_io_engine_exists(const char *name);
 
-/* ---- sockets ----------------------------------------------------------------------------- */
-
-/* Its layout is that of io_uring's struct io_uring_recvmsg_out with a name of up to 112 bytes after
- * it, so that a datagram's sender can stand in its buffer as the kernel wrote it. */
-struct pp_io_addr {
-    socklen_t len;
-    union {
-        alignas(16) struct sockaddr any;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-        struct sockaddr_un un;
-    };
-};
-
-#define PP_IO_ADDR_TEXT_BYTES 128
-
-/* "127.0.0.1:3131", "[::1]:3131", "[fe80::1%eth0]:3131", "unix:/path", "unix:@abstract name" or
- * "unix:(unnamed)". Returns text. */
-const char *pp_io_addr_format(const struct pp_io_addr *addr, char text[PP_IO_ADDR_TEXT_BYTES]);
-
-/* A Unix socket's address. 0; -ENAMETOOLONG: path does not fit; -EINVAL: it is empty. */
-int pp_io_addr_unix(struct pp_io_addr *addr, const char *path);
-
-/* The sender of pp_io_recv_from()'s datagram. Valid while the buffer is the caller's. */
-#define PP_IO_SENDER_BYTES 128 /* what stands before the datagram in its buffer */
-const struct pp_io_addr *pp_io_sender(const char *buf);
-
-/* Zeroed, or NULL: what the system does by itself, and no Nagle delay. What makes no sense for a
- * kind of socket is ignored there: congestion control for UDP, all but dgram and the sizes of the
- * buffers for Unix sockets. What the kernel refuses is an error of kind PP_ERROR_UNAVAILABLE. */
-struct pp_io_socket_options {
-    bool dgram; /* UDP, or Unix datagrams */
-    bool mptcp; /* Multipath TCP */
-    bool nagle; /* leave Nagle's algorithm on */
-    bool tos_given;
-    uint8_t tos;
-    uint32_t sndbuf; /* bytes; the kernel may grant less, see pp_io_socket_granted() */
-    uint32_t rcvbuf;
-    bool busy_poll_given;
-    uint32_t busy_poll_us; /* 0 switches it off; older kernels want CAP_NET_ADMIN for it */
-    char congestion[16];   /* "": the system's */
-};
-
-/* Sockets on *addr, whose port is filled in where it was 0: listening ones, or bound ones for
- * datagrams. A port that anybody has is refused with -EADDRINUSE.
- *
- * With count > 1 they share the address, and a connection or a datagram goes to fds[i], where
- * cpus[i] is the CPU that its packets arrive on: over the loopback, the sender's. Where several
- * cpus[i] are that CPU, or with cpus NULL, it goes to any of fds, and always to the same for the
- * same two ports; where none is, to fds[CPU % count]. That holds while all are open. Multipath TCP
- * cannot be steered and goes to any. Unix sockets are one and the same.
- *
- * A Unix socket's file that nobody listens on any more is replaced; any other file is left alone
- * and is -EEXIST, or -EISDIR. Returns 0, with count descriptors that are the caller's, or a
- * negative errno with err set and *addr as it was. */
-int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                       const int *cpus, unsigned count, int *fds, struct pp_error *err);
-
-/* One such socket: the descriptor, or a negative errno with err set. */
-int pp_io_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                 struct pp_error *err);
-
-/* Removes the file of the Unix socket that pp_io_listen() has bound to addr; nothing to do for
- * others, nor if the path is another file's by now. Until then it is noted (base/leftover.h), so
- * that a signal that ends the program can remove it, too. */
-void pp_io_unlisten(const struct pp_io_addr *addr);
-
-/* A socket to connect to addr with: non-blocking, close-on-exec, bound to source, whose port may be
- * 0, unless that is NULL. A Unix one for datagrams has a name, so that it can be answered. Same
- * return. */
-int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                 const struct pp_io_addr *source, struct pp_error *err);
-
-/* Closing fd resets its connection from now on, and drops what is unsent: the other side must not
- * take the end for a proper one. Nothing to do for Unix sockets. */
-void pp_io_socket_reset_on_close(int fd);
-
-/* The kernel asks whether the other side of a TCP connection is still there when nothing has come
- * for idle_s seconds, and again each idle_s / 3; after three questions without an answer, or when
- * what was sent has been unacknowledged for unacked_s seconds, the connection fails with
- * -ETIMEDOUT. Accepted connections inherit it from their listener. Nothing to do for others. */
-void pp_io_socket_keepalive(int fd, int idle_s, int unacked_s);
-
-/* Replaces sndbuf and rcvbuf, where they were given, by what the kernel has granted fd, which was
- * opened with these options: without root, net.core.wmem_max and rmem_max are the most. (It
- * reserves twice as much, and that is what getsockopt(2) says.) */
-void pp_io_socket_granted(int fd, struct pp_io_socket_options *options);
-
-/* Whether fd is connected to itself. A client of a port on this machine that nobody listens on can
- * get that very port for its own end, and TCP then connects the two. */
-bool pp_io_is_self_connected(int fd);
-
-/* What the kernel knows of a TCP connection that is up. */
-struct pp_io_tcp_info {
-    uint64_t retransmits; /* segments that this end has sent again, so far */
-    uint64_t min_rtt_ns;  /* the least that the kernel has seen; 0: none yet */
-    uint32_t mss;         /* bytes; of what this end sends */
-    uint64_t acked;       /* bytes that this end has sent and the other has acknowledged */
-    char congestion[16];  /* its congestion control */
-};
-
-/* 0, or a negative errno: fd is no TCP connection. Two system calls. */
-int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info);
-
-/* Whether both ends of a connection speak Multipath TCP. One that was asked for it has fallen back
- * to plain TCP where the other end, or something on the way, does not. */
-bool pp_io_speaks_mptcp(int fd);
-
 /* ---- work that blocks -------------------------------------------------------------------- */
 
 /* A few threads for calls that would block a loop; they take no signals. A job completes on the
@@ -391,7 +305,9 @@ struct pp_io_job {
     struct pp_io_job *next;
 };
 
-int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err);
+/* For loops of this world. */
+int pp_io_workers_open(struct pp_io_workers **out, const struct pp_io_world *world,
+                       unsigned threads, struct pp_error *err);
 
 /* Waits for the jobs that were started. Their loops must still be open. */
 void pp_io_workers_close(struct pp_io_workers *workers);

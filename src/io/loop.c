@@ -3,16 +3,15 @@
 #include "io/loop.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
 #include "base/container.h"
 #include "io/datagram.h"
-#include "io/rseq.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <unistd.h>
 
+static_assert(offsetof(struct pp_io_loop, head) == 0,
+              "it is found without knowing a loop's inside");
 static_assert(sizeof(struct pp_io_op) == 40,
               "an idle connection costs an operation: keep it small");
 
@@ -336,7 +335,6 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 
 void pp_io_wake(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    const uint64_t one = 1;
     struct pp_io_op *head;
 
     if (atomic_exchange(&op->woken, true))
@@ -346,7 +344,7 @@ void pp_io_wake(struct pp_io_loop *loop, struct pp_io_op *op)
         op->next = head;
     } while (!atomic_compare_exchange_weak(&loop->woken, &head, op));
     if (!head) /* the others were pushed onto a stack whose loop has been called already */
-        pp_assert(write(loop->wake_fd, &one, sizeof one) == sizeof one);
+        loop->head.world->wake(loop->wake_fd);
 }
 
 static void drain_woken(struct pp_io_loop *loop)
@@ -369,11 +367,9 @@ static void drain_woken(struct pp_io_loop *loop)
 static enum pp_io_next on_wake_fd(struct pp_io_op *op)
 {
     struct pp_io_loop *loop = container_of(op, struct pp_io_loop, wake_op);
-    uint64_t count;
 
     pp_io_count_syscall(loop);
-    while (read(op->fd, &count, sizeof count) < 0 && errno == EINTR)
-        ;
+    loop->head.world->wake_taken(op->fd);
     drain_woken(loop);
     return PP_IO_REARM;
 }
@@ -487,7 +483,7 @@ bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op)
 void pp_io_postpone(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     if (!loop->postponed.head)
-        loop->retry_ns = pp_clock_now_ns() + RETRY_NS;
+        loop->retry_ns = pp_io_now_ns(loop) + RETRY_NS;
     pp_io_queue_push(&loop->postponed, op);
 }
 
@@ -551,10 +547,10 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     if (atomic_load_explicit(&loop->woken, memory_order_relaxed))
         drain_woken(loop);
     if (loop->timers.soonest || loop->postponed.head)
-        expire(loop, waits && looks ? loop->waiter.last_ns : pp_clock_now_ns());
+        expire(loop, waits && looks ? loop->waiter.last_ns : pp_io_now_ns(loop));
     ret = run_done(loop);
     if (looks && ret > CALLBACKS_QUICK)
-        loop->waiter.last_ns = pp_clock_now_ns();
+        loop->waiter.last_ns = pp_io_now_ns(loop);
     return ret;
 }
 
@@ -579,7 +575,7 @@ int pp_io_loop_run(struct pp_io_loop *loop)
 {
     int ret = 0;
 
-    pp_io_rseq_leave(loop);
+    loop->head.world->thread_enter(loop);
     while (loop->armed > ARMED_BY_LOOP && ret >= 0)
         ret = loop_turn(loop, true);
     return ret < 0 ? ret : 0;

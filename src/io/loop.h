@@ -32,6 +32,7 @@ struct pp_io_counters {
 };
 
 struct pp_io_loop {
+    struct pp_io_loop_head head;
     const struct pp_io_engine *engine;
     struct pp_io_queue done; /* completed, callback still to run */
     struct pp_io_queue bulk; /* the same, those that moved many bytes: they come after the others */

@@ -5,9 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 static uint32_t fds_limit(void)
 {
@@ -61,10 +59,10 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
     ret = all_buffers_init(loop, options, err);
     if (ret < 0)
         goto fail_buffers;
-    loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    loop->wake_fd = loop->head.world->wake_open();
     if (loop->wake_fd < 0) {
-        ret = pp_error_set(err, PP_ERROR_RUN, -errno, "cannot open an eventfd: %s",
-                           strerror(errno));
+        ret = pp_error_set(err, PP_ERROR_RUN, loop->wake_fd, "cannot open an eventfd: %s",
+                           strerror(-loop->wake_fd));
         goto fail_buffers;
     }
     ret = loop->engine->open(loop, options, without, err);
@@ -74,7 +72,7 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
     return 0;
 
 fail_engine:
-    (void)close(loop->wake_fd);
+    loop->head.world->close(loop->wake_fd);
 fail_buffers:
     buffers_fini(loop);
     return ret;
@@ -94,6 +92,7 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
     loop = pp_memory_alloc(1, sizeof *loop + engine->state_size);
     if (!loop)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for an event loop");
+    loop->head.world = options->world ? options->world : &pp_io_kernel;
     loop->engine = engine;
     ret = loop_ready(loop, options, without, err);
     if (ret < 0) {
@@ -109,7 +108,7 @@ static void close_accepted(const struct pp_io_loop *loop)
 {
     for (const struct pp_io_op *op = loop->done.head; op; op = op->next)
         if (op->kind == PP_IO_ACCEPT && op->res >= 0)
-            (void)close(op->res);
+            loop->head.world->close(op->res);
 }
 
 void pp_io_loop_close(struct pp_io_loop *loop)
@@ -118,7 +117,7 @@ void pp_io_loop_close(struct pp_io_loop *loop)
         return;
     close_accepted(loop);
     loop->engine->close(loop);
-    (void)close(loop->wake_fd);
+    loop->head.world->close(loop->wake_fd);
     buffers_fini(loop);
     pp_memory_free(loop);
 }

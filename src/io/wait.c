@@ -1,6 +1,5 @@
 #include "io/wait.h"
 
-#include "base/clock.h"
 #include "io/loop.h"
 
 #include <sched.h>
@@ -51,7 +50,7 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
     const int ret = loop->engine->poll(loop, deadline_ns);
 
     guard->sleeps_left -= guard->sleeps_left > 0;
-    loop->waiter.last_ns = pp_clock_now_ns();
+    loop->waiter.last_ns = pp_io_now_ns(loop);
     return ret;
 }
 
@@ -77,7 +76,7 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
             pp_io_count_syscall(loop);
         }
         ret = loop->engine->poll(loop, PP_IO_NO_WAIT);
-        now_ns = pp_clock_now_ns();
+        now_ns = pp_io_now_ns(loop);
         over = ret < 0 || something_happened(loop) || now_ns >= deadline_ns;
         if (!over)
             pp_io_count(&loop->counters.idle_looks);

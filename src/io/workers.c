@@ -1,6 +1,7 @@
 /* The thread pool: a list of jobs, and threads that take the next one. A finished job wakes the
- * loop that asked, so its callback runs there like any other. */
+ * loop that asked, so its callback runs there like any other. Looking up a name is such a job. */
 #include "base/assert.h"
+#include "base/container.h"
 #include "base/memory.h"
 #include "io/io.h"
 
@@ -10,6 +11,7 @@
 #include <string.h>
 
 struct pp_io_workers {
+    const struct pp_io_world *world;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct pp_io_job *first, *last; /* jobs that no thread has taken yet */
@@ -80,7 +82,7 @@ void pp_io_workers_close(struct pp_io_workers *workers)
     (void)pthread_cond_broadcast(&workers->changed);
     (void)pthread_mutex_unlock(&workers->lock);
     for (unsigned i = 0; i < workers->thread_count; i++)
-        (void)pthread_join(workers->threads[i], NULL);
+        workers->world->thread_join(workers->threads[i]);
     (void)pthread_cond_destroy(&workers->changed);
     (void)pthread_mutex_destroy(&workers->lock);
     pp_memory_free(workers);
@@ -92,20 +94,21 @@ void pp_io_workers_abandon(struct pp_io_workers *workers)
         (void)pthread_detach(workers->threads[i]);
 }
 
-/* It takes no signal: whoever waits for one is another thread. 0 or an errno. */
+/* It takes no signal: whoever waits for one is another thread. 0 or a negative errno. */
 static int start_thread(pthread_t *thread, struct pp_io_workers *workers)
 {
     sigset_t all, before;
-    int error;
+    int ret;
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    error = pthread_create(thread, NULL, worker_main, workers);
+    ret = workers->world->thread_start(thread, worker_main, workers);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
+    return ret;
 }
 
-int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_error *err)
+int pp_io_workers_open(struct pp_io_workers **out, const struct pp_io_world *world,
+                       unsigned threads, struct pp_error *err)
 {
     struct pp_io_workers *workers;
 
@@ -113,18 +116,47 @@ int pp_io_workers_open(struct pp_io_workers **out, unsigned threads, struct pp_e
     workers = pp_memory_alloc(1, sizeof *workers + threads * sizeof workers->threads[0]);
     if (!workers)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u worker threads", threads);
+    workers->world = world;
     (void)pthread_mutex_init(&workers->lock, NULL);
     (void)pthread_cond_init(&workers->changed, NULL);
     for (unsigned i = 0; i < threads; i++) {
-        const int error = start_thread(&workers->threads[i], workers);
+        const int ret = start_thread(&workers->threads[i], workers);
 
-        if (error) {
+        if (ret < 0) {
             pp_io_workers_close(workers);
-            return pp_error_set(err, PP_ERROR_RUN, -error, "cannot start a worker thread: %s",
-                                strerror(error));
+            return pp_error_set(err, PP_ERROR_RUN, ret, "cannot start a worker thread: %s",
+                                strerror(-ret));
         }
         workers->thread_count++;
     }
     *out = workers;
     return 0;
+}
+
+/* ---- names ---- */
+
+static int look_up(struct pp_io_job *job)
+{
+    struct pp_io_resolve *resolve = container_of(job, struct pp_io_resolve, job);
+    struct pp_io_addr *addr = &resolve->addr;
+    const int ret = pp_io_world_of(job->loop)->look_up(resolve->host, resolve->family, addr,
+                                                       &resolve->why);
+
+    if (ret < 0)
+        return ret;
+    if (addr->any.sa_family == AF_INET6)
+        addr->in6.sin6_port = htons(resolve->port);
+    else
+        addr->in.sin_port = htons(resolve->port);
+    return 0;
+}
+
+void pp_io_resolve_start(struct pp_io_workers *workers, struct pp_io_loop *loop,
+                         struct pp_io_resolve *resolve, const char *host, uint16_t port,
+                         pp_io_cb *cb)
+{
+    resolve->host = host;
+    resolve->port = port;
+    resolve->why = "";
+    pp_io_work_start(workers, loop, &resolve->job, look_up, cb);
 }

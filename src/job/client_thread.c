@@ -33,7 +33,7 @@ static void note_gap(struct pp_client_thread *thread, uint64_t due_ns)
 {
     const struct pp_phase *phase = thread->phase;
     const uint64_t end_ns = phase->time_ns ? phase->start_ns + phase->time_ns : UINT64_MAX;
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_io_now_ns(thread->loop);
     const uint64_t until_ns = now_ns < end_ns ? now_ns : end_ns;
     struct pp_stopped *stopped = &thread->stopped;
 
@@ -51,7 +51,7 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
     if (op->res < 0 || !thread->ticking)
         return PP_IO_DISARM;
     note_gap(thread, op->deadline_ns);
-    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS, pp_io_now_ns(thread->loop));
     return PP_IO_REARM;
 }
 

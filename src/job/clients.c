@@ -155,9 +155,10 @@ void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_
 {
     atomic_store(&clients->budget.left, count ? count : UINT64_MAX);
     clients->budget.portion = portion_of(clients, count);
-    clients->phase = (struct pp_phase){
-        .budget = &clients->budget, .start_ns = pp_clock_now_ns(), .time_ns = time_ns, .last = last
-    };
+    clients->phase = (struct pp_phase){ .budget = &clients->budget,
+                                        .start_ns = pp_io_now_ns(clients->loop),
+                                        .time_ns = time_ns,
+                                        .last = last };
     clients->begun++;
     await_anew(clients, PP_EVENT_FINISHED | PP_EVENT_DRAINING);
     if (time_ns == 0)

@@ -86,7 +86,7 @@ int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
     control->dgram = plan->socket.dgram;
     control->asked = false;
     control->number = 0;
-    control->fd = pp_io_socket(addr, &plan->socket, source, NULL);
+    control->fd = pp_io_kernel.socket(addr, &plan->socket, source, NULL);
     if (control->fd < 0)
         return control->fd;
     if (connect(control->fd, &addr->any, addr->len) < 0)

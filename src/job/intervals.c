@@ -6,9 +6,11 @@
 
 #include <errno.h>
 
-int pp_intervals_open(struct pp_intervals *intervals, struct pp_result *result,
-                      pp_intervals_tell *tell, void *context, struct pp_error *err)
+int pp_intervals_open(struct pp_intervals *intervals, struct pp_io_loop *loop,
+                      struct pp_result *result, pp_intervals_tell *tell, void *context,
+                      struct pp_error *err)
 {
+    intervals->loop = loop;
     intervals->result = result;
     intervals->tell = tell;
     intervals->context = context;
@@ -17,7 +19,7 @@ int pp_intervals_open(struct pp_intervals *intervals, struct pp_result *result,
     intervals->interval = pp_memory_alloc(1, sizeof *intervals->interval);
     if (!intervals->interval)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for histograms");
-    return pp_io_workers_open(&intervals->writer, 1, err);
+    return pp_io_workers_open(&intervals->writer, pp_io_world_of(loop), 1, err);
 }
 
 bool pp_intervals_wanted(const struct pp_intervals *intervals)
@@ -76,7 +78,7 @@ void pp_intervals_split(struct pp_intervals *intervals)
 
     if (!intervals->going_on)
         return;
-    intervals->split_ns = pp_clock_now_ns();
+    intervals->split_ns = pp_io_now_ns(intervals->loop);
     if (intervals->split_ns > end_ns)
         intervals->split_ns = end_ns;
     pp_io_work_start(intervals->writer, intervals->loop, &intervals->job, write_interval,
@@ -92,22 +94,22 @@ static enum pp_io_next on_over(struct pp_io_op *op)
         return PP_IO_DISARM;
     if (!pp_io_is_armed(&intervals->job.op) && !pp_clients_splitting(intervals->clients))
         pp_clients_split(intervals->clients);
-    op->deadline_ns = pp_clock_next(op->deadline_ns, plan->interval_ns);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, plan->interval_ns,
+                                    pp_io_now_ns(intervals->loop));
     if (plan->time_ns && op->deadline_ns >= intervals->started_ns + plan->time_ns)
         return PP_IO_DISARM; /* the last one ends with the measurement */
     return PP_IO_REARM;
 }
 
-void pp_intervals_begin(struct pp_intervals *intervals, struct pp_io_loop *loop,
-                        struct pp_clients *clients, uint64_t started_ns)
+void pp_intervals_begin(struct pp_intervals *intervals, struct pp_clients *clients,
+                        uint64_t started_ns)
 {
     intervals->clients = clients;
-    intervals->loop = loop;
     intervals->started_ns = started_ns;
     intervals->going_on = true;
     if (intervals->interval)
-        pp_io_timer(loop, &intervals->timer_op, started_ns + intervals->result->plan.interval_ns,
-                    on_over);
+        pp_io_timer(intervals->loop, &intervals->timer_op,
+                    started_ns + intervals->result->plan.interval_ns, on_over);
 }
 
 void pp_intervals_end(struct pp_intervals *intervals)

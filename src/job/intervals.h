@@ -32,17 +32,18 @@ struct pp_intervals {
     uint64_t split_ns;                   /* when the current interval ends */
 };
 
-/* For a plan that asks for intervals, and somebody who is to be told. After an error all can be
- * closed. */
-int pp_intervals_open(struct pp_intervals *intervals, struct pp_result *result,
-                      pp_intervals_tell *tell, void *context, struct pp_error *err);
+/* For a plan that asks for intervals, and somebody who is to be told. All until
+ * pp_intervals_finish() is called on loop. After an error all can be closed. */
+int pp_intervals_open(struct pp_intervals *intervals, struct pp_io_loop *loop,
+                      struct pp_result *result, pp_intervals_tell *tell, void *context,
+                      struct pp_error *err);
 
 /* Whether there are any. */
 bool pp_intervals_wanted(const struct pp_intervals *intervals);
 
-/* The measurement has begun at started_ns; all until pp_intervals_finish() is called on loop. */
-void pp_intervals_begin(struct pp_intervals *intervals, struct pp_io_loop *loop,
-                        struct pp_clients *clients, uint64_t started_ns);
+/* The measurement has begun at started_ns. */
+void pp_intervals_begin(struct pp_intervals *intervals, struct pp_clients *clients,
+                        uint64_t started_ns);
 
 /* The clients have split: what came before can be taken. */
 void pp_intervals_split(struct pp_intervals *intervals);

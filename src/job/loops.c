@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /* Descriptors for all that is not a connection: engines, pipes, libraries. */
 #define SPARE_DESCRIPTORS 64
@@ -187,19 +186,11 @@ static bool parse_numeric(const struct pp_target *target, struct pp_io_addr *add
            inet_pton(AF_INET6, target->host, &addr->in6.sin6_addr) == 1;
 }
 
-static bool has_ipv6(void)
-{
-    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0)
-        (void)close(fd);
-    return fd >= 0;
-}
-
 /* All addresses of this machine: "::" stands for those of IPv4 too, where there is IPv6 at all. */
-static void any_address(const struct pp_target *target, struct pp_io_addr *addr)
+static void any_address(const struct pp_io_world *world, const struct pp_target *target,
+                        struct pp_io_addr *addr)
 {
-    if (target->family == AF_INET || !has_ipv6())
+    if (target->family == AF_INET || !world->has_ipv6())
         *addr = in_addr_of(target->port);
     else
         *addr = in6_addr_of(target->port);
@@ -252,7 +243,7 @@ static int open_question(struct question **out, const struct pp_target *target,
     (void)snprintf(question->host, sizeof question->host, "%s", target->host);
     ret = pp_loop_open_waiting(&question->loop, err);
     if (ret == 0)
-        ret = pp_io_workers_open(&question->workers, 1, err);
+        ret = pp_io_workers_open(&question->workers, pp_io_world_of(question->loop), 1, err);
     if (ret < 0)
         close_question(question);
     else
@@ -301,8 +292,8 @@ static int resolve(struct pp_io_addr *addr, const struct pp_target *target, stru
     return ret;
 }
 
-int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, bool server,
-                    struct pp_error *err)
+int pp_address_find(const struct pp_io_world *world, struct pp_io_addr *addr,
+                    const struct pp_target *target, bool server, struct pp_error *err)
 {
     struct pp_target local = *target;
     struct pp_io_addr found;
@@ -315,7 +306,7 @@ int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, boo
         return 0;
     }
     if (!target->host[0] && server) {
-        any_address(target, addr);
+        any_address(world, target, addr);
         return 0;
     }
     if (!target->host[0])

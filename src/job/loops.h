@@ -27,7 +27,7 @@ int pp_descriptors_raise(const struct pp_plan *plan, struct pp_error *err);
 /* Finds the address of target, by name if need be, which may take as long as the system's resolver
  * does, or until a signal comes: then -EINTR. For a server no host means all addresses of this
  * machine; for a client, this machine. */
-int pp_address_find(struct pp_io_addr *addr, const struct pp_target *target, bool server,
-                    struct pp_error *err);
+int pp_address_find(const struct pp_io_world *world, struct pp_io_addr *addr,
+                    const struct pp_target *target, bool server, struct pp_error *err);
 
 #endif

@@ -132,7 +132,7 @@ static void leave(struct run *run)
     run->stage = STAGE_LEAVE;
     pp_io_cancel(run->loop, &run->reply_op);
     pp_io_cancel(run->loop, &run->tick_op);
-    pp_io_timer(run->loop, &run->linger_op, pp_clock_now_ns() + linger_ns, run->linger_op.cb);
+    pp_io_timer(run->loop, &run->linger_op, pp_io_now_ns(run->loop) + linger_ns, run->linger_op.cb);
     pp_clients_disconnect(run->clients, politely);
 }
 
@@ -146,9 +146,9 @@ static void measure(struct run *run)
     run->result->measured = true;
     run->result->wall_start_ns = pp_clock_wall_ns();
     run->stage = STAGE_MEASURE;
-    run->started_ns = pp_clock_now_ns();
+    run->started_ns = pp_io_now_ns(run->loop);
     run->silence.quiet_ns = 0;
-    pp_intervals_begin(&run->intervals, run->loop, run->clients, run->started_ns);
+    pp_intervals_begin(&run->intervals, run->clients, run->started_ns);
     pp_memory_seal(true);
     pp_clients_start(run->clients, run->plan->count, run->plan->time_ns, true);
 }
@@ -206,9 +206,9 @@ static void note_end(struct run *run)
     const uint64_t time_ns = run->plan->time_ns;
 
     run->ended = true;
-    run->ended_ns = pp_clock_now_ns();
+    run->ended_ns = pp_io_now_ns(run->loop);
     pp_intervals_end(&run->intervals);
-    if (!time_ns || pp_clock_now_ns() < run->started_ns + time_ns)
+    if (!time_ns || pp_io_now_ns(run->loop) < run->started_ns + time_ns)
         run->result->signal = pp_interrupt_signal();
     if (!run->drains)
         read_after(run);
@@ -332,7 +332,7 @@ static void watch_silence(struct run *run)
 /* What comes after the time is over, in the drain, belongs to no slice. */
 static void note_slice(struct run *run)
 {
-    const struct pp_slices_mark mark = { .at_ns = pp_clock_now_ns(),
+    const struct pp_slices_mark mark = { .at_ns = pp_io_now_ns(run->loop),
                                          .trips = pp_clients_received(run->clients),
                                          .latency_ns = pp_clients_latency_ns(run->clients) };
 
@@ -343,7 +343,7 @@ static void note_slice(struct run *run)
 static void show_progress(struct run *run)
 {
     const uint64_t received = pp_clients_received(run->clients);
-    const uint64_t elapsed_ns = pp_clock_now_ns() - run->started_ns;
+    const uint64_t elapsed_ns = pp_io_now_ns(run->loop) - run->started_ns;
 
     run->hooks->on_progress(run->hooks->context, received,
                             share_done(run->plan, received, elapsed_ns), elapsed_ns);
@@ -362,7 +362,7 @@ static enum pp_io_next on_tick(struct pp_io_op *op)
         show_progress(run);
     if (watches)
         watch_silence(run);
-    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS);
+    op->deadline_ns = pp_clock_next(op->deadline_ns, TICK_NS, pp_io_now_ns(run->loop));
     return PP_IO_REARM;
 }
 
@@ -373,7 +373,8 @@ static int find_server(struct run *run, struct pp_error *err)
     struct pp_result *result = run->result;
 
     if (!run->servers)
-        return pp_address_find(&result->addr, &run->plan->target, false, err);
+        return pp_address_find(pp_io_world_of(run->loop), &result->addr, &run->plan->target, false,
+                               err);
     result->addr = *pp_servers_addr(run->servers);
     return 0;
 }
@@ -384,7 +385,7 @@ static const struct pp_io_addr *source_of(struct run *run, struct pp_error *err,
 
     if (!source->host[0] && !source->port)
         return NULL;
-    *ret = pp_address_find(&run->source, source, true, err);
+    *ret = pp_address_find(pp_io_world_of(run->loop), &run->source, source, true, err);
     return &run->source;
 }
 
@@ -424,20 +425,21 @@ static void *coordinate(void *argument)
  * intervals, progress and signals are the coordinator's. */
 static int run_loops(struct run *run, struct pp_error *err)
 {
+    const struct pp_io_world *world = pp_io_world_of(run->loop);
     pthread_t coordinator;
     int ret;
 
     run->linger_op.cb = on_lingered;
     pp_io_wake_wait(run->loop, &run->interrupt_op, on_interrupt);
-    pp_io_timer(run->loop, &run->tick_op, pp_clock_now_ns() + TICK_NS, on_tick);
+    pp_io_timer(run->loop, &run->tick_op, pp_io_now_ns(run->loop) + TICK_NS, on_tick);
     pp_interrupt_attach(run->loop, &run->interrupt_op);
     pp_clients_connect(run->clients);
-    ret = -pthread_create(&coordinator, NULL, coordinate, run);
+    ret = world->thread_start(&coordinator, coordinate, run);
     if (ret < 0)
         pp_clients_abandon(run->clients, ret);
     pp_clients_run(run->clients);
     if (ret == 0)
-        (void)pthread_join(coordinator, NULL);
+        world->thread_join(coordinator);
     pp_interrupt_attach(NULL, NULL);
     pp_memory_seal(false);
     (void)pp_clients_join(run->clients); /* what it returns is in the clients' error, too */
@@ -481,7 +483,8 @@ static int check_answered(const struct run *run, struct pp_error *err)
         err, PP_ERROR_RUN, -ETIMEDOUT,
         "%s, %s; is the address right, and does what listens there answer such "
         "messages?",
-        what, pp_silence_came(&run->silence, run->ended ? run->ended_ns : pp_clock_now_ns(), came));
+        what,
+        pp_silence_came(&run->silence, run->ended ? run->ended_ns : pp_io_now_ns(run->loop), came));
 }
 
 static int fill_result(struct run *run, struct pp_error *err)
@@ -529,7 +532,7 @@ static int run_clients(struct run *run, struct pp_error *err)
 {
     int filled, ret = 0;
     const struct pp_io_addr *source = source_of(run, err, &ret);
-    const uint64_t begun_ns = pp_clock_now_ns();
+    const uint64_t begun_ns = pp_io_now_ns(run->loop);
     struct pp_clients_options options = {
         .loop = run->loop,
         .loops = run->loops,
@@ -552,12 +555,13 @@ static int run_clients(struct run *run, struct pp_error *err)
     run->result->peer = PP_PEER_OURS;
     if (!run->servers)
         pp_peer_meet(&run->peer, run->result, source);
-    options.greeting_ns = pp_clock_now_ns() - begun_ns;
+    options.greeting_ns = pp_io_now_ns(run->loop) - begun_ns;
     name_engines(run);
     ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)
         return ret;
-    run->silence = (struct pp_silence){ .plan = run->plan, .clients = run->clients };
+    run->silence =
+        (struct pp_silence){ .loop = run->loop, .plan = run->plan, .clients = run->clients };
     ret = run_loops(run, err);
     if (ret < 0)
         return ret;
@@ -615,7 +619,7 @@ static int open_all(struct run *run, struct pp_error *err)
         ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, by_servers, err);
     name_refused(run, by_clients, by_servers);
     if (ret == 0)
-        ret = pp_intervals_open(&run->intervals, run->result, run->hooks->on_interval,
+        ret = pp_intervals_open(&run->intervals, run->loop, run->result, run->hooks->on_interval,
                                 run->hooks->context, err);
     run->scratch = pp_memory_alloc(1, sizeof *run->scratch);
     if (ret == 0 && !run->scratch)

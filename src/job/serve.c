@@ -51,7 +51,8 @@ static void tell(struct serve *serve)
         return;
     serve->hooks->on_notice(serve->hooks->context, &serve->noticed, &now);
     serve->noticed = now;
-    pp_io_timer(serve->loop, &serve->pause_op, pp_clock_now_ns() + NOTICE_NS, on_pause_over);
+    pp_io_timer(serve->loop, &serve->pause_op, pp_io_now_ns(serve->loop) + NOTICE_NS,
+                on_pause_over);
 }
 
 /* What happened during a pause is told at its end. */

@@ -25,6 +25,7 @@ struct server_thread {
 
 struct pp_servers {
     const struct pp_plan *plan;
+    const struct pp_io_world *world;
     struct pp_io_addr addr;
     bool owns_path; /* a Unix socket was made, and is to be removed */
     struct pp_pattern pattern;
@@ -112,12 +113,12 @@ static int open_sockets(struct pp_servers *servers, bool dgram, int *fds, struct
     socket.mptcp = socket.mptcp && !dgram;
     if (dgram)
         socket.congestion[0] = '\0';
-    ret = pp_io_listen_group(&servers->addr, &socket, packet_cpus(servers->plan), servers->count,
-                             fds, err);
+    ret = servers->world->listen(&servers->addr, &socket, packet_cpus(servers->plan),
+                                 servers->count, fds, err);
     servers->owns_path = servers->owns_path || ret == 0;
     for (unsigned i = 0; i < servers->count && ret == 0 && !dgram; i++)
         if (servers->plan->job == PP_JOB_SERVE)
-            pp_io_socket_keepalive(fds[i], limits->keepalive_s, limits->unacked_s);
+            servers->world->keepalive(fds[i], limits->keepalive_s, limits->unacked_s);
     return ret;
 }
 
@@ -147,7 +148,7 @@ static int serve_on(struct pp_servers *servers, bool dgram, const int *fds, uint
         const struct pp_server_options options = server_options(servers, i, fds[i], descriptors);
 
         if (ret < 0)
-            (void)close(fds[i]);
+            servers->world->close(fds[i]);
         else if (dgram)
             ret = pp_dgram_server_open(&thread->datagrams, &options, err);
         else
@@ -177,7 +178,9 @@ static int open_all(struct pp_servers *servers, uint32_t descriptors,
     for (unsigned i = 0; i < servers->count; i++)
         servers->threads[i].loop = loops[i];
     if (ret == 0)
-        ret = pp_address_find(&servers->addr, &plan->target, true, err);
+        servers->world = pp_io_world_of(loops[0]);
+    if (ret == 0)
+        ret = pp_address_find(servers->world, &servers->addr, &plan->target, true, err);
     if (ret == 0 && serves_streams(plan))
         ret = open_kind(servers, false, descriptors, err);
     if (ret == 0 && serves_datagrams(plan))
@@ -339,7 +342,7 @@ static int thread_stop(struct server_thread *thread)
 static void remove_path(struct pp_servers *servers)
 {
     if (servers->owns_path)
-        pp_io_unlisten(&servers->addr);
+        servers->world->unlisten(&servers->addr);
     servers->owns_path = false;
 }
 

@@ -1,6 +1,5 @@
 #include "job/silence.h"
 
-#include "base/clock.h"
 #include "base/escape.h"
 #include "base/format.h"
 
@@ -22,7 +21,7 @@ bool pp_silence_watch(struct pp_silence *silence, bool may_last, uint64_t period
     const bool is_quiet = moved == silence->moved;
 
     if (!is_quiet)
-        silence->moved_ns = pp_clock_now_ns();
+        silence->moved_ns = pp_io_now_ns(silence->loop);
     silence->quiet_ns = may_last && is_quiet ? silence->quiet_ns + period_ns : 0;
     silence->moved = moved;
     if (silence->quiet_ns >= patience)
@@ -64,5 +63,6 @@ void pp_silence_explain(const struct pp_silence *silence, char *text, size_t byt
                    "no round trip was completed for %s s, nor any part of one%s%s; does the server "
                    "hang, or is something on the way dropping packets?",
                    pp_format_decimal(seconds, (double)silence->plan->silence_ns / 1e9, 0),
-                   part ? ": " : "", part ? pp_silence_came(silence, pp_clock_now_ns(), came) : "");
+                   part ? ": " : "",
+                   part ? pp_silence_came(silence, pp_io_now_ns(silence->loop), came) : "");
 }

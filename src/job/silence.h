@@ -12,6 +12,7 @@
 #define PP_SILENCE_TEXT_BYTES 256
 
 struct pp_silence {
+    const struct pp_io_loop *loop; /* of whoever watches */
     const struct pp_plan *plan;
     struct pp_clients *clients;
     uint64_t moved;    /* pp_clients_moved(), when it was looked at last */

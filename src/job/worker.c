@@ -1,6 +1,5 @@
 #include "job/worker.h"
 
-#include "base/clock.h"
 #include "base/container.h"
 #include "plan/plan.h"
 
@@ -10,7 +9,7 @@
 
 struct pp_sample pp_sample_now(const struct pp_io_loop *loop)
 {
-    return (struct pp_sample){ .at_ns = pp_clock_now_ns(),
+    return (struct pp_sample){ .at_ns = pp_io_now_ns(loop),
                                .usage = pp_usage_of_thread(),
                                .queue = pp_runqueue_of_thread(""),
                                .kernel_worker_ns = pp_usage_of_kernel_workers(gettid()),
@@ -94,13 +93,12 @@ static void *worker_main(void *worker)
 
 int pp_worker_start(struct pp_worker *worker, struct pp_error *err)
 {
-    int error;
+    int ret;
 
     pp_io_wake_wait(worker->loop, &worker->sample_op, on_sample);
-    error = pthread_create(&worker->thread, NULL, worker_main, worker);
-    if (error)
-        return pp_error_set(err, PP_ERROR_RUN, -error, "cannot start a thread: %s",
-                            strerror(error));
+    ret = pp_io_world_of(worker->loop)->thread_start(&worker->thread, worker_main, worker);
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, ret, "cannot start a thread: %s", strerror(-ret));
     worker->started = true;
     return 0;
 }
@@ -116,7 +114,7 @@ int pp_worker_join(struct pp_worker *worker)
     atomic_store(&worker->stopping, true);
     if (worker->started) {
         pp_io_wake(worker->loop, &worker->sample_op);
-        (void)pthread_join(worker->thread, NULL);
+        pp_io_world_of(worker->loop)->thread_join(worker->thread);
         worker->started = false;
     }
     return worker->result;

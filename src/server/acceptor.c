@@ -3,9 +3,6 @@
 #include "base/clock.h"
 #include "base/container.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 /* How long no connection is accepted after descriptors or memory ran out: asking again at once
  * would only spin. */
 #define PAUSE_NS (50 * PP_NS_PER_MS)
@@ -13,9 +10,9 @@
 static enum pp_io_next on_accepted(struct pp_io_op *op);
 
 /* Any descriptor will do. For this one there need be no file, only room. */
-static int reserve_open(void)
+static int reserve_open(const struct pp_acceptor *acceptor)
 {
-    return eventfd(0, EFD_CLOEXEC);
+    return acceptor->world->wake_open();
 }
 
 static enum pp_io_next on_listener_closed(struct pp_io_op *op)
@@ -36,7 +33,7 @@ static void give_reserve(struct pp_acceptor *acceptor, uint64_t now_ns)
 {
     if (acceptor->reserve_fd < 0 || now_ns - acceptor->full_since_ns < acceptor->patience_ns)
         return;
-    (void)close(acceptor->reserve_fd);
+    acceptor->world->close(acceptor->reserve_fd);
     acceptor->reserve_fd = -1;
 }
 
@@ -46,14 +43,14 @@ static enum pp_io_next on_paused(struct pp_io_op *op)
 
     if (acceptor->stopping)
         return close_listener(acceptor);
-    give_reserve(acceptor, pp_clock_now_ns());
+    give_reserve(acceptor, pp_io_now_ns(acceptor->loop));
     pp_io_accept(acceptor->loop, op, acceptor->listen_fd, on_accepted);
     return PP_IO_DISARM;
 }
 
 static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
 {
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_io_now_ns(acceptor->loop);
 
     if (acceptor->full_since_ns == 0)
         acceptor->full_since_ns = now_ns;
@@ -66,14 +63,14 @@ static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
  * other; if not, it is reset, and the next one in the queue is taken at once. */
 static void take_for_reserve(struct pp_acceptor *acceptor, int fd)
 {
-    acceptor->reserve_fd = reserve_open();
+    acceptor->reserve_fd = reserve_open(acceptor);
     if (acceptor->reserve_fd >= 0) {
         acceptor->full_since_ns = 0;
         acceptor->on_connection(acceptor->owner, fd);
         return;
     }
-    pp_io_socket_reset_on_close(fd);
-    (void)close(fd);
+    acceptor->world->reset_on_close(fd);
+    acceptor->world->close(fd);
     acceptor->on_turned_away(acceptor->owner);
 }
 
@@ -83,7 +80,7 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
 
     if (acceptor->stopping) {
         if (op->res >= 0)
-            (void)close(op->res);
+            acceptor->world->close(op->res);
         return close_listener(acceptor);
     }
     if (op->res < 0)
@@ -100,7 +97,8 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
 void pp_acceptor_start(struct pp_acceptor *acceptor)
 {
     acceptor->op = (struct pp_io_op){ 0 };
-    acceptor->reserve_fd = reserve_open();
+    acceptor->world = pp_io_world_of(acceptor->loop);
+    acceptor->reserve_fd = reserve_open(acceptor);
     acceptor->full_since_ns = 0;
     acceptor->stopping = false;
     pp_io_accept(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_accepted);
@@ -115,9 +113,9 @@ void pp_acceptor_stop(struct pp_acceptor *acceptor)
 void pp_acceptor_close(struct pp_acceptor *acceptor)
 {
     if (acceptor->listen_fd >= 0) /* the loop never ran, or broke down */
-        (void)close(acceptor->listen_fd);
+        acceptor->world->close(acceptor->listen_fd);
     acceptor->listen_fd = -1;
     if (acceptor->reserve_fd >= 0)
-        (void)close(acceptor->reserve_fd);
+        acceptor->world->close(acceptor->reserve_fd);
     acceptor->reserve_fd = -1;
 }

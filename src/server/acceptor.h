@@ -22,6 +22,7 @@ struct pp_acceptor {
     void (*on_turned_away)(void *owner);
 
     /* its own */
+    const struct pp_io_world *world;
     struct pp_io_op op;     /* accept, or the timer of a pause in accepting; then close */
     int reserve_fd;         /* -1: given up, so that one more can be accepted and turned away */
     uint64_t full_since_ns; /* 0: there are descriptors */

@@ -97,6 +97,7 @@ struct counters {
 struct pp_server {
     struct pp_server_options options;
     struct pp_io_loop *loop;
+    const struct pp_io_world *world;
     struct pp_acceptor acceptor;
     struct counters counters;
     struct pp_io_op stop_op;

@@ -19,6 +19,7 @@ struct reply {
 
 struct pp_dgram_server {
     struct pp_server_options options;
+    const struct pp_io_world *world;
     int fd;                  /* -1: closed */
     struct pp_io_op recv_op; /* receive, then close */
     struct pp_io_op stop_op;
@@ -173,10 +174,11 @@ int pp_dgram_server_open(struct pp_dgram_server **out, const struct pp_server_op
     if (!server || pp_pool_init(&server->replies, pp_io_loop_buffers(options->loop),
                                 sizeof(struct reply)) < 0) {
         pp_memory_free(server);
-        (void)close(options->listen_fd);
+        pp_io_world_of(options->loop)->close(options->listen_fd);
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory to serve datagrams");
     }
     server->options = *options;
+    server->world = pp_io_world_of(options->loop);
     server->fd = options->listen_fd;
     pp_io_wake_wait(options->loop, &server->stop_op, on_stop);
     pp_io_recv_from(options->loop, &server->recv_op, server->fd, on_received);
@@ -199,7 +201,7 @@ void pp_dgram_server_close(struct pp_dgram_server *server)
     if (!server)
         return;
     if (server->fd >= 0) /* the loop never ran, or broke down */
-        (void)close(server->fd);
+        server->world->close(server->fd);
     pp_pool_fini(&server->replies);
     pp_memory_free(server);
 }

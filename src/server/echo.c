@@ -111,14 +111,15 @@ void pp_served_close_if_over(struct conn *conn)
 
 void pp_served_break(struct conn *conn)
 {
-    struct pp_io_loop *loop = pp_server_of(conn)->loop;
+    const struct pp_server *server = pp_server_of(conn);
+    struct pp_io_loop *loop = server->loop;
     struct echo *last = pp_served_last_echo(conn);
     struct talking *talking = pp_served_talking(conn);
 
     if (!pp_served_is_live(conn) || conn->flags & CONN_BROKEN)
         return;
     if (pp_served_owes(conn))
-        pp_io_socket_reset_on_close(conn->op.fd);
+        server->world->reset_on_close(conn->op.fd);
     pp_served_set(conn, CONN_BROKEN);
     pp_io_cancel(loop, &conn->op);
     if (last)

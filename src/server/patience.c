@@ -125,7 +125,7 @@ static void probe_silent(struct pp_server *server)
         if (!pp_served_is_live(conn) || conn->flags & (CONN_PROBED | CONN_BROKEN) ||
             !pp_served_is_silent(conn))
             continue;
-        pp_io_socket_keepalive(conn->op.fd, 1, 4);
+        server->world->keepalive(conn->op.fd, 1, 4);
         pp_served_set(conn, CONN_PROBED);
         server->probes = true;
         left--;
@@ -142,7 +142,7 @@ void pp_server_stop_probing(struct pp_server *server)
 
         if (!pp_served_is_live(conn) || !(conn->flags & CONN_PROBED))
             continue;
-        pp_io_socket_keepalive(conn->op.fd, limits->keepalive_s, limits->unacked_s);
+        server->world->keepalive(conn->op.fd, limits->keepalive_s, limits->unacked_s);
         pp_served_clear(conn, CONN_PROBED);
     }
 }

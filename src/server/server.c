@@ -4,7 +4,6 @@
 #include "server/conn.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 /* ---- accepting ---- */
 
@@ -14,7 +13,7 @@ static void on_connection(void *owner, int fd)
     struct conn *conn = pp_pool_take(&server->pool);
 
     if (!conn) { /* more descriptors than the limit said there could be */
-        (void)close(fd);
+        server->world->close(fd);
         return;
     }
     pp_server_count(&server->counters.accepted);
@@ -47,7 +46,7 @@ static void drain(struct pp_server *server, bool to_the_end)
         if (!pp_served_is_live(conn))
             continue;
         if (to_the_end)
-            pp_io_socket_reset_on_close(conn->op.fd);
+            server->world->reset_on_close(conn->op.fd);
         if (to_the_end || (conn->flags & CONN_QUIET && !pp_served_owes(conn)))
             pp_served_break(conn);
         else
@@ -88,7 +87,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
     struct pp_server *server = container_of(op, struct pp_server, stop_op);
 
     server->state = SERVER_DRAINING;
-    server->stopped_ns = pp_clock_now_ns();
+    server->stopped_ns = pp_io_now_ns(server->loop);
     pp_acceptor_stop(&server->acceptor);
     break_dormant(server);
     if (server->pool.in_use == 0)
@@ -100,7 +99,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
 static enum pp_io_next on_watch(struct pp_io_op *op)
 {
     struct pp_server *server = container_of(op, struct pp_server, watch_op);
-    const uint64_t now_ns = pp_clock_now_ns();
+    const uint64_t now_ns = pp_io_now_ns(server->loop);
 
     if (op->res < 0)
         return PP_IO_DISARM;
@@ -141,7 +140,8 @@ static void server_start(struct pp_server *server, const struct pp_server_option
 {
     server->options = *options;
     server->loop = options->loop;
-    server->watched_ns = pp_clock_now_ns();
+    server->world = pp_io_world_of(options->loop);
+    server->watched_ns = pp_io_now_ns(server->loop);
     server->tick_ns = tick_ns_of(&options->limits);
     server->acceptor = (struct pp_acceptor){ .loop = options->loop,
                                              .listen_fd = options->listen_fd,
@@ -170,7 +170,7 @@ int pp_server_open(struct pp_server **out, const struct pp_server_options *optio
         if (server)
             pp_pool_fini(&server->echoes);
         pp_memory_free(server);
-        (void)close(options->listen_fd);
+        pp_io_world_of(options->loop)->close(options->listen_fd);
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory to serve %u connections",
                             connections);
     }
@@ -206,7 +206,7 @@ void pp_server_close(struct pp_server *server)
     pp_acceptor_close(&server->acceptor);
     for (uint32_t i = 0; i < server->pool.used_once; i++)
         if (pp_served_is_live(&server->conns[i])) /* the loop broke down */
-            (void)close(server->conns[i].op.fd);
+            server->world->close(server->conns[i].op.fd);
     pp_pool_fini(&server->echoes);
     pp_pool_fini(&server->talkings);
     pp_memory_free(server);

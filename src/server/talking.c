@@ -130,7 +130,7 @@ bool pp_served_begin_talk(struct conn *conn)
     talking->conn = conn;
     talking->go_on_op = (struct pp_io_op){ 0 };
     talking->rest = 0;
-    talking->began_ns = pp_clock_now_ns();
+    talking->began_ns = pp_io_now_ns(server->loop);
     conn->tail =
         ((uint32_t)(talking - (const struct talking *)(const void *)server->talkings.items) + 1) &
         0x3ffffu;

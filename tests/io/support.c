@@ -197,7 +197,7 @@ struct pp_io_workers *test_workers(struct fixture *f, unsigned threads)
     struct pp_error err = { 0 };
 
     assert_null(f->workers);
-    if (pp_io_workers_open(&f->workers, threads, &err) < 0)
+    if (pp_io_workers_open(&f->workers, &pp_io_kernel, threads, &err) < 0)
         fail_msg("%s", err.text);
     return f->workers;
 }

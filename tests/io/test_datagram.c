@@ -1,5 +1,6 @@
 /* Datagrams. On a socket that serves many each comes with its sender and can go back to it; an
  * error is of one datagram, and never the end. */
+#include "listening.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -1025,7 +1026,7 @@ static struct served serve_all(const char *host)
         served.addr.in.sin_family = AF_INET;
         served.addr.len = sizeof(served.addr.in);
     }
-    served.fd = pp_io_listen(&served.addr, &options, &err);
+    served.fd = listen_one(&served.addr, &options, &err);
     assert_true(served.fd >= 0);
     return served;
 }

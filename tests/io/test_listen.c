@@ -60,7 +60,7 @@ static void listen_group(struct pp_io_addr *addr, const struct pp_io_socket_opti
 {
     struct pp_error err = { 0 };
 
-    if (pp_io_listen_group(addr, options, NULL, count, fds, &err) < 0)
+    if (pp_io_kernel.listen(addr, options, NULL, count, fds, &err) < 0)
         fail_msg("%s", err.text);
 }
 
@@ -82,7 +82,7 @@ static void check_refused(const struct pp_io_addr *addr, const struct pp_io_sock
     const int before = test_fd_count();
 
     assert_true(count <= COUNT_OF(fds));
-    assert_int_equal(pp_io_listen_group(&wanted, options, NULL, count, fds, &err), code);
+    assert_int_equal(pp_io_kernel.listen(&wanted, options, NULL, count, fds, &err), code);
     assert_int_equal(err.code, code);
     if (!strstr(err.text, words))
         fail_msg("\"%s\" does not say \"%s\"", err.text, words);
@@ -98,7 +98,7 @@ static void make_blocking(int fd)
 static int client_of(const struct pp_io_addr *addr, const struct pp_io_socket_options *options)
 {
     struct pp_error err = { 0 };
-    const int fd = pp_io_socket(addr, options, NULL, &err);
+    const int fd = pp_io_kernel.socket(addr, options, NULL, &err);
 
     if (fd < 0)
         fail_msg("%s", err.text);
@@ -352,7 +352,7 @@ static void a_loop_accepts_and_connects_over_a_unix_socket(void **state)
     struct test_probe *connected = test_probe(f);
     struct pp_io_addr addr = unix_at("socket");
     const int listen_fd = listen_on(&addr, &stream);
-    const int fd = pp_io_socket(&addr, &stream, NULL, NULL);
+    const int fd = pp_io_kernel.socket(&addr, &stream, NULL, NULL);
 
     pp_io_accept(loop, &accepted->op, listen_fd, test_probe_once);
     pp_io_connect(loop, &connected->op, fd, &addr.any, addr.len, test_probe_once);
@@ -481,10 +481,10 @@ static void the_file_goes_when_the_server_ends(void **state)
     const int fd = listen_on(&addr, &stream);
 
     (void)state;
-    pp_io_unlisten(&addr);
+    pp_io_kernel.unlisten(&addr);
     assert_false(exists(&addr));
     assert_int_equal(close(fd), 0);
-    pp_io_unlisten(&addr); /* nothing to do, and no harm */
+    pp_io_kernel.unlisten(&addr); /* nothing to do, and no harm */
 }
 
 /* The first one's file is still there under another name, so that the second has another inode. */
@@ -500,7 +500,7 @@ static void ending_leaves_alone_the_socket_of_another_server(void **state)
     assert_int_equal(rename(addr.un.sun_path, away.un.sun_path), 0);
     assert_int_equal(bind(other, &addr.any, addr.len), 0);
     assert_int_equal(listen(other, 1), 0);
-    pp_io_unlisten(&addr);
+    pp_io_kernel.unlisten(&addr);
     assert_true(exists(&addr));
     check_serves(other, &addr);
 }
@@ -521,8 +521,8 @@ static void ending_leaves_alone_what_is_no_socket(void **state)
 
     (void)state;
     assert_true(open(addr.un.sun_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) >= 0);
-    pp_io_unlisten(&addr);
-    pp_io_unlisten(&inet);
+    pp_io_kernel.unlisten(&addr);
+    pp_io_kernel.unlisten(&inet);
     assert_true(exists(&addr));
 }
 
@@ -553,7 +553,7 @@ static void check_runs_out(struct pp_io_addr addr, const struct pp_io_socket_opt
         int ret;
 
         limit_fds(spare, &saved);
-        ret = pp_io_listen_group(&addr, options, NULL, 4, fds, &err);
+        ret = pp_io_kernel.listen(&addr, options, NULL, 4, fds, &err);
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &saved), 0);
         assert_int_equal(ret, -EMFILE);
         assert_int_equal(err.code, -EMFILE);

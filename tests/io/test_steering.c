@@ -53,7 +53,7 @@ static struct group group_of(int family, bool dgram, const int cpus[2])
     struct group group = { .addr = test_loopback(family), .dgram = dgram };
     struct pp_error err = { 0 };
 
-    if (pp_io_listen_group(&group.addr, &options, cpus, 2, group.fds, &err) < 0)
+    if (pp_io_kernel.listen(&group.addr, &options, cpus, 2, group.fds, &err) < 0)
         fail_msg("%s", err.text);
     return group;
 }

@@ -14,7 +14,7 @@ static void a_connection_has_the_mss_and_the_congestion_control_of_its_socket(vo
     socklen_t mss_len = sizeof mss;
 
     (void)state;
-    assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+    assert_int_equal(pp_io_kernel.tcp_info(pair.near, &info), 0);
     assert_int_equal(getsockopt(pair.near, IPPROTO_TCP, TCP_MAXSEG, &mss, &mss_len), 0);
     assert_int_equal(getsockopt(pair.near, IPPROTO_TCP, TCP_CONGESTION, congestion, &len), 0);
     assert_true(mss > 0);
@@ -35,8 +35,8 @@ static void both_ends_know_the_least_rtt_once_bytes_were_acknowledged(void **sta
         test_write(pair.near, "pong", 4);
         test_read_text(pair.far, "pong");
     }
-    assert_int_equal(pp_io_tcp_info(pair.near, &near), 0);
-    assert_int_equal(pp_io_tcp_info(pair.far, &far), 0);
+    assert_int_equal(pp_io_kernel.tcp_info(pair.near, &near), 0);
+    assert_int_equal(pp_io_kernel.tcp_info(pair.far, &far), 0);
     assert_in_range(near.min_rtt_ns, 1, 10 * PP_NS_PER_S);
     assert_in_range(far.min_rtt_ns, 1, 10 * PP_NS_PER_S);
     assert_true(near.min_rtt_ns % PP_NS_PER_US == 0);
@@ -49,12 +49,12 @@ static void what_was_acknowledged_is_counted_in_bytes(void **state)
     uint64_t before;
 
     (void)state;
-    assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+    assert_int_equal(pp_io_kernel.tcp_info(pair.near, &info), 0);
     before = info.acked; /* the handshake may count */
     test_write(pair.near, "ping", 4);
     test_read_text(pair.far, "ping");
     while (info.acked < before + 4)
-        assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+        assert_int_equal(pp_io_kernel.tcp_info(pair.near, &info), 0);
     assert_int_equal(info.acked, before + 4);
 }
 
@@ -66,7 +66,7 @@ static void nothing_is_sent_again_over_the_loopback(void **state)
     (void)state;
     test_write(pair.near, "ping", 4);
     test_read_text(pair.far, "ping");
-    assert_int_equal(pp_io_tcp_info(pair.near, &info), 0);
+    assert_int_equal(pp_io_kernel.tcp_info(pair.near, &info), 0);
     assert_int_equal(info.retransmits, 0);
 }
 
@@ -79,9 +79,9 @@ static void what_is_no_tcp_socket_is_an_error(void **state)
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_true(pp_io_tcp_info(udp, &info) < 0);
-    assert_true(pp_io_tcp_info(fds[0], &info) < 0);
-    assert_int_equal(pp_io_tcp_info(-1, &info), -EBADF);
+    assert_true(pp_io_kernel.tcp_info(udp, &info) < 0);
+    assert_true(pp_io_kernel.tcp_info(fds[0], &info) < 0);
+    assert_int_equal(pp_io_kernel.tcp_info(-1, &info), -EBADF);
     assert_int_equal(info.mss, 7); /* untouched */
     (void)close(fds[0]);
     (void)close(fds[1]);

@@ -304,7 +304,7 @@ static void take_on_a_thread_of_its_own(struct fixture *f)
 {
     struct pp_error err = { 0 };
 
-    assert_int_equal(pp_io_workers_open(&f->taker, 1, &err), 0);
+    assert_int_equal(pp_io_workers_open(&f->taker, &pp_io_kernel, 1, &err), 0);
 }
 
 static void run(struct fixture *f)

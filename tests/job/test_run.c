@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "job/interrupt.h"
 #include "job/loops.h"
+#include "listening.h"
 #include "support.h"
 
 #include <limits.h>
@@ -389,7 +390,7 @@ static void test_a_port_in_use_is_an_error_with_advice(void **state)
     struct fixture *f = *state;
     struct pp_io_addr addr = loopback();
     struct pp_error err = { 0 };
-    const int fd = pp_io_listen(&addr, NULL, &err);
+    const int fd = listen_one(&addr, NULL, &err);
 
     assert_true(fd >= 0);
     f->plan.target.port = ntohs(addr.in.sin_port);

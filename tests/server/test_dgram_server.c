@@ -1,6 +1,7 @@
 #include "server/dgram_server.h"
 
 #include "base/random.h"
+#include "listening.h"
 #include "serving.h"
 #include "wire/datagram.h"
 
@@ -129,7 +130,7 @@ static struct dgrams *serve(struct fixture *f)
     const struct pp_io_socket_options options = { .dgram = true };
     struct pp_io_addr addr = loopback();
     struct pp_error err = { 0 };
-    const int fd = pp_io_listen(&addr, &options, &err);
+    const int fd = listen_one(&addr, &options, &err);
 
     assert_true(fd >= 0);
     return serve_on(f, fd, &addr);
@@ -686,7 +687,7 @@ static void check_broadcast(struct fixture *f, struct pp_io_addr addr)
 {
     const struct pp_io_socket_options options = { .dgram = true };
     struct pp_error err = { 0 };
-    const int server_fd = pp_io_listen(&addr, &options, &err);
+    const int server_fd = listen_one(&addr, &options, &err);
     const struct sockaddr_in many = { .sin_family = AF_INET,
                                       .sin_addr.s_addr = htonl(0x7FFFFFFF), /* 127.255.255.255 */
                                       .sin_port = addr.in.sin_port };
@@ -816,7 +817,7 @@ static void test_a_server_that_never_ran_gives_its_port_back(void **state)
     int fd;
 
     close_one(s);
-    fd = pp_io_listen(&addr, &options, &err);
+    fd = listen_one(&addr, &options, &err);
     assert_true(fd >= 0);
     (void)close(fd);
 }

@@ -3,6 +3,7 @@
 #ifndef PP_TESTS_SUPPORT_STREAM_SERVER_H
 #define PP_TESTS_SUPPORT_STREAM_SERVER_H
 
+#include "listening.h"
 #include "server/server.h"
 #include "serving.h"
 
@@ -78,7 +79,7 @@ static inline int listen_with(struct fixture *f, int socket_bytes)
     int listen_fd;
 
     f->addr = loopback();
-    listen_fd = pp_io_listen(&f->addr, NULL, &err);
+    listen_fd = listen_one(&f->addr, NULL, &err);
     assert_true(listen_fd >= 0);
     if (socket_bytes) {
         set_option(listen_fd, SOL_SOCKET, SO_SNDBUF, socket_bytes);

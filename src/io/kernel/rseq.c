@@ -1,5 +1,5 @@
-#include "io/rseq.h"
-
+/* Restartable sequences. */
+#include "io/kernel/kernel.h"
 #include "io/loop.h"
 
 #if __has_include(<sys/rseq.h>) /* glibc 2.35 */
@@ -13,7 +13,7 @@
 
 #define REGISTERED_BYTES_MIN 32 /* however little of it the kernel uses */
 
-void pp_io_rseq_leave(struct pp_io_loop *loop)
+void pp_kernel_thread_enter(struct pp_io_loop *loop)
 {
     const unsigned bytes = __rseq_size > REGISTERED_BYTES_MIN ? __rseq_size : REGISTERED_BYTES_MIN;
     char *thread = __builtin_thread_pointer();
@@ -26,7 +26,7 @@ void pp_io_rseq_leave(struct pp_io_loop *loop)
 
 #else
 
-void pp_io_rseq_leave(struct pp_io_loop *loop)
+void pp_kernel_thread_enter(struct pp_io_loop *loop)
 {
     (void)loop;
 }

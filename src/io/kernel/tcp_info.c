@@ -1,15 +1,14 @@
 /* What the kernel says of a TCP connection. By itself, because the kernel's own header, which has
  * the newer fields, and the C library's exclude each other. */
-#include "io/io.h"
-
 #include "base/clock.h"
+#include "io/kernel/kernel.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
 #include <string.h>
 
 /* An older kernel fills in less of it: the rest stays zero. */
-int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info)
+int pp_kernel_tcp_info(int fd, struct pp_io_tcp_info *info)
 {
     struct tcp_info kernel = { 0 };
     socklen_t len = sizeof kernel;
@@ -34,7 +33,7 @@ int pp_io_tcp_info(int fd, struct pp_io_tcp_info *info)
 #define FLAGS_WORD 2
 #define FLAG_FALLBACK 1u
 
-bool pp_io_speaks_mptcp(int fd)
+bool pp_kernel_speaks_mptcp(int fd)
 {
     uint32_t info[16] = { 0 };
     socklen_t len = sizeof info;

@@ -3,7 +3,7 @@
 #include "base/container.h"
 #include "base/leftover.h"
 #include "base/memory.h"
-#include "io/sockets.h"
+#include "io/kernel/kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +130,7 @@ static int bind_unix(int fd, const struct pp_io_addr *addr)
 static int open_unix(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                      struct pp_error *err)
 {
-    const int fd = pp_io_socket_open(AF_UNIX, options, err);
+    const int fd = pp_kernel_socket_open(AF_UNIX, options, err);
     int ret;
 
     if (fd < 0)
@@ -138,7 +138,7 @@ static int open_unix(const struct pp_io_addr *addr, const struct pp_io_socket_op
     ret = bind_unix(fd, addr);
     if (ret == 0 && !options->dgram && listen(fd, BACKLOG) < 0) {
         ret = -errno;
-        pp_io_unlisten(addr);
+        pp_kernel_unlisten(addr);
     }
     if (ret == 0)
         return fd;
@@ -160,7 +160,7 @@ static int listen_unix(const struct pp_io_addr *addr, const struct pp_io_socket_
         if (fds[i] < 0) {
             const int error = errno;
 
-            pp_io_unlisten(addr);
+            pp_kernel_unlisten(addr);
             close_all(fds, i);
             return listen_error(addr, error, err);
         }
@@ -168,7 +168,7 @@ static int listen_unix(const struct pp_io_addr *addr, const struct pp_io_socket_
     return 0;
 }
 
-void pp_io_unlisten(const struct pp_io_addr *addr)
+void pp_kernel_unlisten(const struct pp_io_addr *addr)
 {
     if (addr->any.sa_family == AF_UNIX && addr->un.sun_path[0])
         pp_leftover_remove(AT_FDCWD, addr->un.sun_path);
@@ -257,11 +257,11 @@ static bool is_wildcard(const struct pp_io_addr *addr)
  * addresses are broadcast. */
 static int tell_destinations(int fd, int family, struct pp_error *err)
 {
-    const int ret = pp_io_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", err);
+    const int ret = pp_kernel_socket_set(fd, IPPROTO_IP, IP_PKTINFO, 1, "IP_PKTINFO", err);
 
     if (ret < 0 || family == AF_INET)
         return ret;
-    return pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO", err);
+    return pp_kernel_socket_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO", err);
 }
 
 /* Whether addr, an address of this machine, is the broadcast address of some network of its: the
@@ -313,17 +313,17 @@ static int prepare(int fd, const struct pp_io_addr *addr, bool dgram, struct pp_
     int ret = 0;
 
     if (!dgram)
-        ret = pp_io_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", err);
+        ret = pp_kernel_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", err);
     else if (is_wildcard(addr))
         ret = tell_destinations(fd, family, err);
     if (ret == 0 && family == AF_INET6)
-        ret = pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY", err);
+        ret = pp_kernel_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0, "IPV6_V6ONLY", err);
     return ret;
 }
 
 static int share(int fd, struct pp_error *err)
 {
-    return pp_io_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT", err);
+    return pp_kernel_socket_set(fd, SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT", err);
 }
 
 static int bind_inet(int fd, struct pp_io_addr *addr, struct pp_error *err)
@@ -339,7 +339,7 @@ static int bind_inet(int fd, struct pp_io_addr *addr, struct pp_error *err)
 static int open_inet(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                      bool first, bool shared, struct pp_error *err)
 {
-    const int fd = pp_io_socket_open(addr->any.sa_family, options, err);
+    const int fd = pp_kernel_socket_open(addr->any.sa_family, options, err);
     int ret;
 
     if (fd < 0)
@@ -407,8 +407,8 @@ static int listen_group(struct pp_io_addr *addr, const struct pp_io_socket_optio
 
 /* The sockets of a program that used io_uring and was killed are closed when the kernel takes down
  * its ring, which is a moment after its end. */
-int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                       const int *cpus, unsigned count, int *fds, struct pp_error *err)
+int pp_kernel_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     const int *cpus, unsigned count, int *fds, struct pp_error *err)
 {
     static const int naps_ms[] = { 5, 20, 75, 200 };
     const struct pp_io_socket_options *wanted = options ? options : &none;
@@ -421,13 +421,4 @@ int pp_io_listen_group(struct pp_io_addr *addr, const struct pp_io_socket_option
         ret = listen_group(addr, wanted, cpus, count, fds, err);
     }
     return ret;
-}
-
-int pp_io_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                 struct pp_error *err)
-{
-    int fd;
-    const int ret = pp_io_listen_group(addr, options, NULL, 1, &fd, err);
-
-    return ret < 0 ? ret : fd;
 }

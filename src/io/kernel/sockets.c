@@ -1,6 +1,5 @@
 /* Sockets as this program wants them. */
-#include "io/sockets.h"
-
+#include "io/kernel/kernel.h"
 #include "io/reuse.h"
 
 #include <errno.h>
@@ -18,8 +17,8 @@ static int set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value) == 0 ? 0 : -errno;
 }
 
-int pp_io_socket_set(int fd, int level, int option, int value, const char *name,
-                     struct pp_error *err)
+int pp_kernel_socket_set(int fd, int level, int option, int value, const char *name,
+                         struct pp_error *err)
 {
     const int ret = set(fd, level, option, value);
 
@@ -76,9 +75,9 @@ static int set_tos(int fd, int family, int tos, struct pp_error *err)
     int ret = 0;
 
     if (family == AF_INET6)
-        ret = pp_io_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "the traffic class", err);
+        ret = pp_kernel_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "the traffic class", err);
     if (ret == 0)
-        ret = pp_io_socket_set(fd, IPPROTO_IP, IP_TOS, tos, "the type of service", err);
+        ret = pp_kernel_socket_set(fd, IPPROTO_IP, IP_TOS, tos, "the type of service", err);
     return ret;
 }
 
@@ -103,7 +102,7 @@ static int set_buffer(int fd, int forced, int plain, uint32_t bytes, struct pp_e
 
     if (bytes == 0 || set(fd, SOL_SOCKET, forced, value) == 0)
         return 0;
-    return pp_io_socket_set(fd, SOL_SOCKET, plain, value, "the buffer size", err);
+    return pp_kernel_socket_set(fd, SOL_SOCKET, plain, value, "the buffer size", err);
 }
 
 /* Accepted connections inherit all these from their listener. */
@@ -113,7 +112,7 @@ static int set_stream_options(int fd, const struct pp_io_socket_options *options
     int ret = 0;
 
     if (!options->nagle)
-        ret = pp_io_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY", err);
+        ret = pp_kernel_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY", err);
     if (ret == 0)
         ret = set_congestion(fd, options->congestion, err);
     return ret;
@@ -141,24 +140,6 @@ static int set_options(int fd, int family, const struct pp_io_socket_options *op
     if (ret == 0)
         ret = set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options->rcvbuf, err);
     return ret;
-}
-
-/* The kernel doubles what is asked for, to have room for its own bookkeeping, and reports that. */
-static uint32_t granted_bytes(int fd, int option)
-{
-    int value = 0;
-    socklen_t len = sizeof value;
-
-    (void)getsockopt(fd, SOL_SOCKET, option, &value, &len);
-    return (uint32_t)value / 2;
-}
-
-void pp_io_socket_granted(int fd, struct pp_io_socket_options *options)
-{
-    if (options->sndbuf > 0)
-        options->sndbuf = granted_bytes(fd, SO_SNDBUF);
-    if (options->rcvbuf > 0)
-        options->rcvbuf = granted_bytes(fd, SO_RCVBUF);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -190,7 +171,8 @@ static int open_error(int family, bool mptcp, int error, struct pp_error *err)
     return pp_error_set(err, PP_ERROR_RUN, -error, "cannot open a socket: %s", strerror(error));
 }
 
-int pp_io_socket_open(int family, const struct pp_io_socket_options *options, struct pp_error *err)
+int pp_kernel_socket_open(int family, const struct pp_io_socket_options *options,
+                          struct pp_error *err)
 {
     static const struct pp_io_socket_options none;
     const struct pp_io_socket_options *wanted = options ? options : &none;
@@ -272,14 +254,14 @@ static int bind_unnamed(int fd, struct pp_error *err)
     return bind(fd, &unnamed.any, unnamed.len) == 0 ? 0 : bind_error(&unnamed, errno, err);
 }
 
-void pp_io_socket_reset_on_close(int fd)
+void pp_kernel_reset_on_close(int fd)
 {
     const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-void pp_io_socket_keepalive(int fd, int idle_s, int unacked_s)
+void pp_kernel_keepalive(int fd, int idle_s, int unacked_s)
 {
     if (set(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s) < 0) /* it is none of TCP */
         return;
@@ -289,10 +271,10 @@ void pp_io_socket_keepalive(int fd, int idle_s, int unacked_s)
     (void)set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 }
 
-int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                 const struct pp_io_addr *source, struct pp_error *err)
+int pp_kernel_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     const struct pp_io_addr *source, struct pp_error *err)
 {
-    const int fd = pp_io_socket_open(addr->any.sa_family, options, err);
+    const int fd = pp_kernel_socket_open(addr->any.sa_family, options, err);
     const bool dgram = options && options->dgram;
     int ret = 0;
 
@@ -306,4 +288,30 @@ int pp_io_socket(const struct pp_io_addr *addr, const struct pp_io_socket_option
         return fd;
     (void)close(fd);
     return ret;
+}
+
+bool pp_kernel_has_ipv6(void)
+{
+    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+static bool is_same_place(const struct pp_io_addr *a, const struct pp_io_addr *b)
+{
+    if (a->any.sa_family == AF_INET)
+        return a->in.sin_port == b->in.sin_port && a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    return a->any.sa_family == AF_INET6 && a->in6.sin6_port == b->in6.sin6_port &&
+           memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof a->in6.sin6_addr) == 0;
+}
+
+bool pp_kernel_is_self_connected(int fd)
+{
+    struct pp_io_addr near = { .len = sizeof near.un };
+    struct pp_io_addr far = { .len = sizeof far.un };
+
+    return getsockname(fd, &near.any, &near.len) == 0 && getpeername(fd, &far.any, &far.len) == 0 &&
+           is_same_place(&near, &far);
 }

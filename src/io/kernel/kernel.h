@@ -1,0 +1,42 @@
+/* The parts of the kernel's world, pp_io_kernel, that have files of theirs. Their contracts stand
+ * at the hooks of struct pp_io_world. */
+#ifndef PP_IO_KERNEL_KERNEL_H
+#define PP_IO_KERNEL_KERNEL_H
+
+#include "io/world.h"
+
+int pp_kernel_socket(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     const struct pp_io_addr *source, struct pp_error *err);
+void pp_kernel_reset_on_close(int fd);
+void pp_kernel_keepalive(int fd, int idle_s, int unacked_s);
+bool pp_kernel_is_self_connected(int fd);
+bool pp_kernel_has_ipv6(void);
+
+int pp_kernel_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                     const int *cpus, unsigned count, int *fds, struct pp_error *err);
+void pp_kernel_unlisten(const struct pp_io_addr *addr);
+
+int pp_kernel_tcp_info(int fd, struct pp_io_tcp_info *info);
+bool pp_kernel_speaks_mptcp(int fd);
+
+int pp_kernel_look_up(const char *host, int family, struct pp_io_addr *addr, const char **why);
+
+/* Takes the calling thread, which is about to run loop, out of restartable sequences (rseq(2)), for
+ * which the C library registers each thread: after each task switch the kernel writes to the memory
+ * of a thread that is registered, which is 2 to 3 % of a round trip on one core. Nothing here uses
+ * them, and sched_getcpu(3) goes on without. Where the thread is not registered, or the kernel
+ * keeps it, nothing changes. */
+void pp_kernel_thread_enter(struct pp_io_loop *loop);
+
+/* ---- what sockets to connect with and sockets to listen on have in common ---- */
+
+/* A socket of the family that has all the options, bound to nothing. The descriptor, or a negative
+ * errno with err set. */
+int pp_kernel_socket_open(int family, const struct pp_io_socket_options *options,
+                          struct pp_error *err);
+
+/* Sets an option of the socket, which an error calls name. 0 or a negative errno with err set. */
+int pp_kernel_socket_set(int fd, int level, int option, int value, const char *name,
+                         struct pp_error *err);
+
+#endif
