@@ -180,9 +180,9 @@ static void test_only_retransmits_of_the_phase_count(void **state)
     prepare(f, 2, 100);
     echo_peers(f, 2);
     connect_only(f);
-    assert_int_equal(f->client->conns[0].retransmits_before, 0);
-    f->client->conns[0].retransmits_before -= 5;
-    f->client->conns[1].retransmits_before -= 3;
+    assert_int_equal(f->client->rests[0].retransmits_before, 0);
+    f->client->rests[0].retransmits_before -= 5;
+    f->client->rests[1].retransmits_before -= 3;
     assert_int_equal(tcp_of(f).retransmits, 8);
     pp_client_prepare(f->client);
     assert_int_equal(tcp_of(f).retransmits, 0);
@@ -199,7 +199,7 @@ static void test_retransmits_of_a_connection_that_broke_are_kept(void **state)
     echo_peers(f, 2);
     connect_only(f);
     for (unsigned i = 0; i < 3; i++)
-        f->client->conns[i].retransmits_before -= 4;
+        f->client->rests[i].retransmits_before -= 4;
     begin_stage(f);
     RUN_UNTIL(f, counts_of(f)->failed_connections == 1);
     pp_client_interrupt(f->client);
