@@ -397,28 +397,28 @@ static int listen_inet(struct pp_io_addr *addr, const struct pp_io_socket_option
 
 /* ---- both -------------------------------------------------------------------------------- */
 
-static int listen_group(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
-                        const int *cpus, unsigned count, int *fds, struct pp_error *err)
-{
-    if (addr->any.sa_family == AF_UNIX)
-        return listen_unix(addr, options, count, fds, err);
-    return listen_inet(addr, options, cpus, count, fds, err);
-}
-
 /* The sockets of a program that used io_uring and was killed are closed when the kernel takes down
  * its ring, which is a moment after its end. */
+static int listen_inet_soon(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
+                            const int *cpus, unsigned count, int *fds, struct pp_error *err)
+{
+    static const int naps_ms[] = { 5, 20, 75, 200 };
+    int ret = listen_inet(addr, options, cpus, count, fds, err);
+
+    for (size_t i = 0; ret == -EADDRINUSE && i < COUNT_OF(naps_ms); i++) {
+        (void)poll(NULL, 0, naps_ms[i]);
+        ret = listen_inet(addr, options, cpus, count, fds, err);
+    }
+    return ret;
+}
+
 int pp_kernel_listen(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                      const int *cpus, unsigned count, int *fds, struct pp_error *err)
 {
-    static const int naps_ms[] = { 5, 20, 75, 200 };
     const struct pp_io_socket_options *wanted = options ? options : &none;
-    int ret;
 
     pp_assert(count > 0);
-    ret = listen_group(addr, wanted, cpus, count, fds, err);
-    for (size_t i = 0; ret == -EADDRINUSE && i < COUNT_OF(naps_ms); i++) {
-        (void)poll(NULL, 0, naps_ms[i]);
-        ret = listen_group(addr, wanted, cpus, count, fds, err);
-    }
-    return ret;
+    if (addr->any.sa_family == AF_UNIX)
+        return listen_unix(addr, wanted, count, fds, err);
+    return listen_inet_soon(addr, wanted, cpus, count, fds, err);
 }
