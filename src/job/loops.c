@@ -73,15 +73,14 @@ static int open_all(struct pp_io_loop **loops, unsigned count, const struct pp_i
     return ret;
 }
 
-int pp_loops_open(struct pp_io_loop **loops, unsigned count, const struct pp_plan *plan,
-                  const char *engine, char refused[PP_REFUSED_BYTES], struct pp_error *err)
+/* On the engine with this name, or with "auto" on the first that works, of all. */
+static int open_best(struct pp_io_loop **loops, unsigned count, struct pp_io_options options,
+                     char refused[PP_REFUSED_BYTES], struct pp_error *err)
 {
-    struct pp_io_options options = options_of(plan, count);
     const char *names[PP_IO_ENGINES_MAX];
     int ret = -ENOSYS;
 
-    options.engine = engine;
-    if (strcmp(engine, "auto") != 0)
+    if (strcmp(options.engine, "auto") != 0)
         return open_all(loops, count, &options, err);
     pp_io_engine_list(options.connections, names);
     for (unsigned i = 0; names[i]; i++) {
@@ -99,15 +98,25 @@ int pp_loops_open(struct pp_io_loop **loops, unsigned count, const struct pp_pla
     return ret;
 }
 
+int pp_loops_open(struct pp_io_loop **loops, unsigned count, const struct pp_plan *plan,
+                  const char *engine, char refused[PP_REFUSED_BYTES], struct pp_error *err)
+{
+    struct pp_io_options options = options_of(plan, count);
+
+    options.engine = engine;
+    return open_best(loops, count, options, refused, err);
+}
+
 int pp_loop_open_waiting(struct pp_io_loop **out, struct pp_error *err)
 {
-    const struct pp_io_options options = { .engine = "epoll",
+    const struct pp_io_options options = { .engine = "auto",
                                            .wait = PP_IO_WAIT_BLOCK,
                                            .connections = 1,
                                            .buffers = 1,
                                            .buffer_bytes = 64 };
+    char refused[PP_REFUSED_BYTES];
 
-    return pp_io_loop_open(out, &options, err);
+    return open_best(out, 1, options, refused, err);
 }
 
 int pp_loop_broken(const struct pp_io_loop *loop, int code, struct pp_error *err)

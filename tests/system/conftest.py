@@ -1,6 +1,7 @@
 """What all system tests share. PINGPONG names the program: an absolute path."""
 
 import contextlib
+import functools
 import os
 import resource
 import shutil
@@ -15,7 +16,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import services  # noqa: E402
-from driver import Program  # noqa: E402
+from driver import ENGINES, Program  # noqa: E402
 from hlog_readers import JavaReader, JsReader  # noqa: E402
 
 HELPERS = Path(__file__).parent / "helpers"
@@ -81,21 +82,22 @@ def two_cpus(cpus):
 
 
 @pytest.fixture(scope="session")
-def has_io_uring(pingpong):
-    return pingpong("-q", "-n", "1", "--engine", "io_uring").status != 4
+def works(pingpong):
+    """Whether the engine of a name can run here."""
+    return functools.cache(lambda name: pingpong("-q", "-n", "1", "--engine", name).status != 4)
 
 
-@pytest.fixture(params=["epoll", "io_uring"])
-def engine(request):
+@pytest.fixture(params=ENGINES)
+def engine(request, works):
     """Each engine in turn."""
-    if request.param == "io_uring" and not request.getfixturevalue("has_io_uring"):
-        pytest.skip("no io_uring here")
+    if not works(request.param):
+        pytest.skip(f"no {request.param} here")
     return request.param
 
 
 @pytest.fixture
-def io_uring(has_io_uring):
-    if not has_io_uring:
+def io_uring(works):
+    if not works("io_uring"):
         pytest.skip("no io_uring here")
 
 

@@ -9,9 +9,12 @@ import signal
 import subprocess
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 
+SOURCES = Path(__file__).resolve().parents[2] / "src/io/engines"
+ENGINES = sorted(path.stem.removeprefix("engine_") for path in SOURCES.glob("engine_*.c"))
 ESTIMATE = "  at an even pace, about"  # a row that is there where a closed loop hides stalls
 PATIENCE_S = 60  # nothing tested takes nearly as long, on a busy machine either; under a
 # sanitizer, 4 times

@@ -202,11 +202,18 @@ def test_io_uring_loses_nothing_when_enter_fails_for_a_moment(
     assert result.identity == (COUNT, COUNT, 0, 0)
 
 
+WAITS_BY = {"epoll": "epoll_wait", "io_uring": "io_uring_enter"}
+
+
+def other_than(engine):
+    return next(name for name in WAITS_BY if name != engine)
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
     pingpong, strace, engine, threads
 ):
-    call = "io_uring_enter" if engine == "io_uring" else "epoll_wait"
+    call = WAITS_BY[engine]
     inject = f"inject={call}:error=EIO:when=300+"  # in the main thread: others are not traced
     prefix = (strace, "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
     args = ("--engine", engine, "--wait", "block", "--warmup", "0", "-T", threads, "-c", threads)
@@ -217,13 +224,9 @@ def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
     assert result.partial == (received, 100_000_000), str(result)
 
 
-CALL_OF = {"epoll": "epoll_wait", "io_uring": "io_uring_enter"}
-OTHER = {"epoll": "io_uring", "io_uring": "epoll"}
-
-
 def breaking(strace, engine, call_number):
     """The command in front of a program that has this engine on one side alone."""
-    call = CALL_OF[engine]
+    call = WAITS_BY[engine]
     inject = f"inject={call}:error=EIO:when={call_number}+"
     return (strace, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
 
@@ -232,7 +235,7 @@ def breaking(strace, engine, call_number):
 def test_when_the_servers_engine_breaks_down_the_run_says_so_with_its_errno(
     pingpong, strace, io_uring, engine, threads
 ):
-    args = ("--engine", OTHER[engine], "--server-engine", engine, "--wait", "block")
+    args = ("--engine", other_than(engine), "--server-engine", engine, "--wait", "block")
     args += ("-w", "0", "-c", 2, "-T", threads, "-S", threads)
     prefix = breaking(strace, engine, 300)
     result = pingpong("-v", "-n", "100M", *args, prefix=prefix)
