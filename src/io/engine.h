@@ -20,6 +20,9 @@ struct pp_io_engine {
     /* What "NAME:no-FEATURE" can switch off; bit i of open's without is features[i]. */
     const char *features[PP_IO_FEATURES_MAX];
 
+    /* Completions may outgrow a queue of the kernel's, which pp_io_stats.overflows counts. */
+    bool can_overflow;
+
     size_t state_size; /* reserved behind the loop: engines have no globals */
 
     /* Readies the state, which is zeroed, and loop->description. A negative errno with err filled

@@ -45,6 +45,22 @@ static_assert(sizeof(struct pp_io_op) == 40,
 /* The loop's own operation: its wake descriptor. */
 #define ARMED_BY_LOOP 1
 
+/* ---- states ---- */
+
+/* An operation goes from idle to armed, perhaps to canceling, to done, and is idle again. */
+static inline void op_set_state(struct pp_io_op *op, enum pp_io_state state)
+{
+    static const uint8_t may_be[] = {
+        [PP_IO_IDLE] = 1 << PP_IO_DONE,
+        [PP_IO_ARMED] = 1 << PP_IO_IDLE,
+        [PP_IO_CANCELING] = 1 << PP_IO_ARMED,
+        [PP_IO_DONE] = 1 << PP_IO_ARMED | 1 << PP_IO_CANCELING,
+    };
+
+    pp_assert(op->state <= PP_IO_DONE && may_be[state] >> op->state & 1);
+    op->state = (uint8_t)state;
+}
+
 /* ---- the done list ---- */
 
 bool pp_io_queue_remove(struct pp_io_queue *queue, struct pp_io_op *op)
@@ -89,8 +105,7 @@ static void complete_out_of_turn(struct pp_io_loop *loop, struct pp_io_op *op)
 
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
-    op->state = PP_IO_DONE;
+    op_set_state(op, PP_IO_DONE);
     op->res = res;
     if (res >= BULK_BYTES || op == loop->in_a_row)
         complete_out_of_turn(loop, op);
@@ -100,8 +115,7 @@ void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 
 static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    pp_assert(op->state == PP_IO_IDLE);
-    op->state = PP_IO_ARMED;
+    op_set_state(op, PP_IO_ARMED);
     loop->armed++;
     if (op->kind == PP_IO_TIMER)
         pp_io_timers_add(&loop->timers, op);
@@ -113,6 +127,12 @@ static void op_arm(struct pp_io_loop *loop, struct pp_io_op *op)
         loop->engine->submit(loop, op);
 }
 
+static void op_rearm(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    pp_assert(op->len > 0 || (op->kind != PP_IO_RECV && op->kind != PP_IO_SEND));
+    op_arm(loop, op);
+}
+
 static bool has_filled_small(const struct pp_io_loop *loop, const struct pp_io_op *op)
 {
     return op->res > 0 && (size_t)op->res == loop->buffers[PP_IO_SMALL].pool.item_bytes;
@@ -121,7 +141,7 @@ static bool has_filled_small(const struct pp_io_loop *loop, const struct pp_io_o
 static inline __attribute__((always_inline)) void op_finish(struct pp_io_loop *loop,
                                                             struct pp_io_op *op)
 {
-    op->state = PP_IO_IDLE;
+    op_set_state(op, PP_IO_IDLE);
     loop->armed--;
     if (op->kind == PP_IO_WAKE)
         atomic_store(&op->woken, false); /* a wake from here on asks for another callback */
@@ -130,7 +150,7 @@ static inline __attribute__((always_inline)) void op_finish(struct pp_io_loop *l
     else if (op->kind == PP_IO_RECV_POOLED && has_filled_small(loop, op))
         op->large = true;
     if (op->cb(op) == PP_IO_REARM)
-        op_arm(loop, op);
+        op_rearm(loop, op);
 }
 
 /* Calls back, and goes on while there is another datagram at once. */
@@ -326,7 +346,7 @@ void pp_io_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
     } else if (leave_queue(loop, op)) {
         pp_io_complete(loop, op, -ECANCELED);
     } else {
-        op->state = PP_IO_CANCELING;
+        op_set_state(op, PP_IO_CANCELING);
         loop->engine->cancel(loop, op);
     }
 }

@@ -70,6 +70,9 @@ void test_threads_join(struct fixture *f);
 /* Fails with name in the message: for tests that go through a table. */
 void test_equal(const char *name, int64_t got, int64_t wanted);
 
+/* Whether act ends a process of its own with SIGABRT: a broken promise of the owner's. */
+bool test_aborts(void (*act)(struct fixture *f), struct fixture *f);
+
 /* ---- sockets ----------------------------------------------------------------------------- */
 
 /* Skips the test where IPv6 is switched off. */

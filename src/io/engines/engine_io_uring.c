@@ -493,6 +493,7 @@ const struct pp_io_engine pp_io_engine_io_uring = {
                   [PP_URING_BUFFER_RING] = "buffer-ring",
                   [PP_URING_DEFER] = "defer",
                   [PP_URING_SKIP] = "skip" },
+    .can_overflow = true,
     .state_size = sizeof(struct pp_uring),
     .open = uring_open,
     .close = uring_close,

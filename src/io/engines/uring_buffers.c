@@ -37,7 +37,7 @@ void pp_uring_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers,
     struct io_uring_buf_ring *ring = pp_uring_of(loop)->buf_rings[buffers - loop->buffers];
     const struct pp_pool *pool = &buffers->pool;
 
-    pp_assert(pp_pool_owns(pool, buf));
+    pp_assert(pp_pool_owns(pool, buf) && buffers->free < pool->capacity);
     buffers->free++;
     if (!ring) {
         pp_pool_give(&buffers->pool, buf);
