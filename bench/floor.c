@@ -225,6 +225,7 @@ static const struct mode modes[] = {
     { "yield", yield_client, yield_server, 1, SIZE_MAX_AT_ONCE, 1 },
     { "answer", yield_client, answer_server, 1, SIZE_MAX_AT_ONCE, 1 },
     { "single", single_client, NULL, UINT32_MAX, SIZE_MAX_AT_ONCE, 1 },
+    { "ring", floor_ring_client, floor_ring_server, UINT32_MAX, PAIR_PING_BYTES, 1 },
     { "stream", floor_stream_client, floor_stream_server, 1, PAIR_SIZE_MAX, UINT32_MAX },
 };
 
@@ -234,7 +235,7 @@ static const struct mode *find_mode(const char *name)
         if (strcmp(modes[i].name, name) == 0)
             return &modes[i];
     }
-    errx(2, "the first argument is block, yield, answer, single or stream");
+    errx(2, "the first argument is block, yield, answer, single, ring or stream");
 }
 
 static void check(const struct mode *mode, const struct pair_options *options)
@@ -245,6 +246,8 @@ static void check(const struct mode *mode, const struct pair_options *options)
         errx(2, "%s has messages of at most %u bytes", mode->name, mode->size_max);
     if (options->depth > mode->depth_max)
         errx(2, "%s has one message under way on each connection", mode->name);
+    if (mode->server == floor_ring_server && options->transport == PAIR_UDP)
+        errx(2, "a ring does not see the end of messages over UDP");
     if (mode->server == floor_stream_server && options->transport == PAIR_UDP)
         errx(2, "messages over UDP are no stream");
     if (mode->server == answer_server && options->transport != PAIR_UDP)

@@ -12,6 +12,10 @@
 void floor_stream_client(struct pair *pair);
 void floor_stream_server(struct pair *pair);
 
+/* Pings on many connections, on a ring. */
+void floor_ring_client(struct pair *pair);
+void floor_ring_server(struct pair *pair);
+
 /* What recv() said when the peer is gone: it closed, or it reset the connection in closing. */
 static inline bool floor_is_end(ssize_t got)
 {
