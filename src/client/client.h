@@ -38,7 +38,6 @@ struct pp_client_options {
     uint32_t connections;
     uint32_t first;           /* number of the first connection, over all clients */
     unsigned share, shares;   /* which of how many clients this is */
-    uint64_t greeting_ns;     /* of the time for connecting, what asking the server took */
     struct pp_hist *rtt;      /* takes the samples: from when a message was sent */
     struct pp_hist *response; /* the same, from when it ought to have been sent; open loop only */
     struct pp_hist *late;     /* how much later it was sent than it ought to be; open loop only */
@@ -68,9 +67,9 @@ struct pp_phase {
 int pp_client_open(struct pp_client **out, const struct pp_client_options *options,
                    struct pp_error *err);
 
-/* Begins to connect. Every failure ends in on_finished, with the error kept for
- * pp_client_error(). */
-void pp_client_connect(struct pp_client *client);
+/* Begins to connect; greeting_ns of the time for that is what asking the server took. Every failure
+ * ends in on_finished, with the error kept for pp_client_error(). */
+void pp_client_connect(struct pp_client *client, uint64_t greeting_ns);
 
 /* Between phases, and before the first: clears what is kept of each connection, and notes what the
  * kernel has counted so far. Takes time, which is why pp_client_start() leaves it out. */

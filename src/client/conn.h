@@ -124,6 +124,7 @@ struct pp_client {
     uint64_t away_until_ns;  /* when it came back to a schedule that it had left alone */
     uint64_t free_since_ns;  /* since when there has been a connection that could carry more */
     uint64_t retransmits;    /* of connections of this phase that have failed */
+    uint64_t greeting_ns;    /* as in pp_client_connect() */
     enum phase_state state;
     struct pp_phase phase;
     uint64_t end_ns;    /* of the phase; UINT64_MAX: by the budget alone */
@@ -309,7 +310,7 @@ static inline bool pp_client_counts_at(const struct pp_client *client, uint64_t 
 static inline uint64_t pp_client_connect_timeout_ns(const struct pp_client *client)
 {
     const uint64_t timeout_ns = client->plan->connect_timeout_ns;
-    const uint64_t greeting_ns = client->options.greeting_ns;
+    const uint64_t greeting_ns = client->greeting_ns;
 
     return timeout_ns > greeting_ns ? timeout_ns - greeting_ns : 0;
 }

@@ -88,10 +88,11 @@ static void connect_next(struct pp_client *client)
         client->connecting++;
 }
 
-void pp_client_connect(struct pp_client *client)
+void pp_client_connect(struct pp_client *client, uint64_t greeting_ns)
 {
     const unsigned at_once = CONNECTING_MAX / client->options.shares;
 
+    client->greeting_ns = greeting_ns;
     if (client->state != PHASE_CONNECT)
         return;
     if (client->plan->crr) {

@@ -165,7 +165,7 @@ static enum pp_io_next on_command(struct pp_io_op *op)
     const unsigned commands = atomic_exchange(&thread->commands, 0);
 
     if (commands & PP_COMMAND_CONNECT)
-        pp_client_connect(thread->client);
+        pp_client_connect(thread->client, thread->greeting_ns);
     if (commands & PP_COMMAND_START)
         start(thread);
     if (commands & PP_COMMAND_SPLIT)

@@ -43,6 +43,7 @@ struct pp_client_thread {
     struct pp_io_loop *loop; /* its own */
     struct pp_client *client;
     struct pp_worker worker;
+    uint64_t greeting_ns;           /* as in pp_client_connect() */
     const struct pp_phase *phase;   /* the one to start next, or that goes on; all threads' */
     struct pp_io_loop *coordinator; /* its loop, and what is woken there */
     struct pp_io_op *event_op;

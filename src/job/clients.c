@@ -130,10 +130,13 @@ static enum pp_io_next on_event(struct pp_io_op *op)
     return clients->released ? PP_IO_DISARM : PP_IO_REARM;
 }
 
-void pp_clients_connect(struct pp_clients *clients)
+void pp_clients_connect(struct pp_clients *clients, uint64_t greeting_ns)
 {
+    for (unsigned i = 0; i < clients->count; i++)
+        clients->threads[i].greeting_ns = greeting_ns;
     clients->awaited |= PP_EVENT_CONNECTED | PP_EVENT_FINISHED; /* it may end here */
     command_all(clients, PP_COMMAND_CONNECT);
+    pp_io_wake(clients->loop, &clients->event_op); /* nobody else would, if all have broken down */
 }
 
 /* What a client takes of the count at once. On a schedule it takes one message when that is due, or
@@ -413,7 +416,6 @@ static int thread_open(struct pp_clients *clients, unsigned i, uint32_t first, s
         .first = first,
         .share = i,
         .shares = clients->count,
-        .greeting_ns = clients->options.greeting_ns,
     };
 
     clients->options.loops[i] = NULL; /* it is the thread's */

@@ -20,7 +20,6 @@ struct pp_clients_options {
     const struct pp_io_addr *source; /* to send from; NULL: any */
     const struct pp_pattern *out;
     const struct pp_pattern *in; /* NULL: answers are not looked at */
-    uint64_t greeting_ns;        /* as in pp_client_options */
     bool splits;                 /* pp_clients_split() will be called */
     void *owner;                 /* for the callbacks */
 
@@ -40,7 +39,7 @@ int pp_clients_open(struct pp_clients **out, const struct pp_clients_options *op
 /* As the functions of the same name in client.h, for all clients. When one of them fails, the
  * others are interrupted. One whose loop breaks down has failed, and come as far as it can: nobody
  * waits for it. */
-void pp_clients_connect(struct pp_clients *clients);
+void pp_clients_connect(struct pp_clients *clients, uint64_t greeting_ns);
 void pp_clients_start(struct pp_clients *clients, uint64_t count, uint64_t time_ns, bool last);
 void pp_clients_interrupt(struct pp_clients *clients);
 void pp_clients_disconnect(struct pp_clients *clients, bool politely);

@@ -1,258 +1,266 @@
 #include "job/control.h"
 
-#include "base/clock.h"
-#include "job/interrupt.h"
-#include "wire/datagram.h"
+#include "base/assert.h"
+#include "base/container.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define PATIENCE_NS (500 * PP_NS_PER_MS)
-
-static_assert(PATIENCE_NS < PP_NS_PER_S, "it is a number of nanoseconds in a timespec");
 
 /* A datagram may be lost on its way. */
 #define TRIES 3
 
-#define MESSAGE_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
-
-/* When to stop waiting: then, or if a signal comes that had not come before. After one, what the
- * server has to say still belongs to the result. */
-struct limit {
-    uint64_t deadline_ns;
-    int signal;
-};
-
-/* So long from now on, and not beyond deadline_ns. */
-static struct limit limit_in(uint64_t patience_ns, uint64_t deadline_ns)
+void pp_control_init(struct pp_control *control, struct pp_io_loop *loop,
+                     void (*on_done)(void *owner), void *owner)
 {
-    const uint64_t end_ns = pp_clock_now_ns() + patience_ns;
-
-    return (struct limit){ .deadline_ns = end_ns < deadline_ns ? end_ns : deadline_ns,
-                           .signal = pp_interrupt_signal() };
+    *control = (struct pp_control){
+        .loop = loop, .on_done = on_done, .owner = owner, .world = pp_io_world_of(loop), .fd = -1
+    };
 }
 
-/* Waits until fd is ready for events. No signal can come between the look at it and the wait. */
-static int wait_for(int fd, short events, const struct limit *limit)
+/* ---- the end of a step ---- */
+
+static enum pp_io_next on_closed(struct pp_io_op *op)
 {
-    struct pollfd poll_fd = { .fd = fd, .events = events };
-    sigset_t all, before;
-    int ret = 0;
+    (void)op;
+    return PP_IO_DISARM;
+}
 
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    while (ret == 0) {
-        const uint64_t now_ns = pp_clock_now_ns();
-        struct timespec left;
-
-        if (pp_interrupt_signal() != limit->signal)
-            ret = -ECANCELED;
-        else if (now_ns >= limit->deadline_ns)
-            ret = -ETIMEDOUT;
-        if (ret < 0)
-            break;
-        left = (struct timespec){ .tv_nsec = (long)(limit->deadline_ns - now_ns) };
-        ret = ppoll(&poll_fd, 1, &left, &before);
-        if (ret < 0)
-            ret = errno == EINTR ? 0 : -errno;
+static enum pp_io_next close_if_quiet(struct pp_control *control)
+{
+    if (control->fd >= 0 && !pp_io_is_armed(&control->send_op) &&
+        !pp_io_is_armed(&control->recv_op)) {
+        pp_io_close(control->loop, &control->recv_op, control->fd, on_closed);
+        control->fd = -1;
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return ret < 0 ? ret : 0;
+    return PP_IO_DISARM;
 }
 
-static int finish_connecting(int fd, uint64_t deadline_ns)
+static void drop(struct pp_control *control)
 {
-    const struct limit limit = limit_in(PATIENCE_NS, deadline_ns);
-    int error = 0;
-    socklen_t len = sizeof error;
-    int ret = wait_for(fd, POLLOUT, &limit);
-
-    if (ret == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        ret = -errno;
-    return ret < 0 ? ret : -error;
+    control->closing = true;
+    pp_io_cancel(control->loop, &control->send_op);
+    pp_io_cancel(control->loop, &control->recv_op);
+    (void)close_if_quiet(control);
 }
 
-int pp_control_open(struct pp_control *control, const struct pp_plan *plan,
-                    const struct pp_io_addr *addr, const struct pp_io_addr *source,
-                    uint64_t deadline_ns)
+static enum pp_io_next finish(struct pp_control *control, int code)
 {
-    int ret = 0;
+    const bool waits = control->waits;
 
-    control->dgram = plan->socket.dgram;
-    control->asked = false;
-    control->number = 0;
-    control->fd = pp_io_kernel.socket(addr, &plan->socket, source, NULL);
-    if (control->fd < 0)
-        return control->fd;
-    if (connect(control->fd, &addr->any, addr->len) < 0)
-        ret = errno == EINPROGRESS ? finish_connecting(control->fd, deadline_ns) : -errno;
-    if (ret < 0)
-        pp_control_close(control);
-    return ret;
+    pp_assert(control->busy);
+    control->code = code;
+    control->busy = control->waits = false;
+    pp_io_cancel(control->loop, &control->timer_op);
+    if (code < 0)
+        drop(control);
+    if (waits)
+        control->on_done(control->owner);
+    return PP_IO_DISARM;
 }
 
-/* Sends all of data, or as much as goes out before the deadline. */
-static int send_all(int fd, const char *data, size_t bytes, const struct limit *limit)
+static enum pp_io_next answered(struct pp_control *control, const char *data)
 {
-    while (bytes > 0) {
-        const ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
-        int ret;
-
-        if (sent >= 0) {
-            data += sent;
-            bytes -= (size_t)sent;
-            continue;
-        }
-        ret = errno == EAGAIN ? wait_for(fd, POLLOUT, limit) : -errno;
-        if (ret < 0 && ret != -EINTR)
-            return ret;
-    }
-    return 0;
+    return finish(control, pp_hello_reply_read(&control->reply, data) < 0 ? -EPROTO : 0);
 }
 
-/* One piece of what comes: how many bytes, 0 at the end of the stream, or a negative errno. */
-static int receive(int fd, char *data, size_t bytes, const struct limit *limit)
-{
-    for (;;) {
-        const int ret = wait_for(fd, POLLIN, limit);
-        ssize_t got;
+/* ---- asking ---- */
 
-        if (ret < 0)
-            return ret;
-        got = recv(fd, data, bytes, MSG_DONTWAIT);
-        if (got >= 0)
-            return (int)got;
-        if (errno != EAGAIN && errno != EINTR)
-            return -errno;
-    }
+static enum pp_io_next on_part(struct pp_io_op *op)
+{
+    struct pp_control *control = container_of(op, struct pp_control, recv_op);
+
+    if (control->closing)
+        return close_if_quiet(control);
+    if (op->res <= 0) /* the end: it has hung up on what it did not understand */
+        return finish(control, op->res == 0 ? -EPROTO : op->res);
+    if (!pp_hello_reply_may_begin(control->in,
+                                  (uint32_t)(op->buf - control->in) + (uint32_t)op->res))
+        return finish(control, -EPROTO); /* an echo, or another service's error */
+    return pp_io_advance(op) ? answered(control, control->in) : PP_IO_REARM;
 }
 
-static int ask_by_stream(struct pp_control *control, char data[PP_HELLO_BYTES],
-                         uint64_t deadline_ns)
+static enum pp_io_next on_sent(struct pp_io_op *op)
 {
-    const struct limit limit = limit_in(PATIENCE_NS, deadline_ns);
-    const int fd = control->fd;
-    int ret = control->asked ? 0 : send_all(fd, data, PP_HELLO_BYTES, &limit);
+    struct pp_control *control = container_of(op, struct pp_control, send_op);
 
-    for (size_t have = 0; ret >= 0 && have < PP_HELLO_BYTES; have += (size_t)ret) {
-        ret = receive(fd, data + have, PP_HELLO_BYTES - have, &limit);
-        if (ret == 0)
-            return -EPROTO; /* it has hung up on what it did not understand */
-        if (ret > 0 && !pp_hello_reply_may_begin(data, (uint32_t)have + (uint32_t)ret))
-            return -EPROTO; /* an echo, or another service's error: nothing more to wait for */
-    }
-    return ret < 0 ? ret : 0;
-}
-
-/* ---- by datagrams ---- */
-
-static int send_numbered(int fd, uint64_t number, const char data[PP_HELLO_BYTES])
-{
-    const struct pp_datagram header = { .kind = PP_DATAGRAM_HELLO,
-                                        .reply_bytes = MESSAGE_BYTES,
-                                        .number = number };
-    char message[MESSAGE_BYTES];
-
-    pp_datagram_write(&header, message);
-    memcpy(message + PP_DATAGRAM_HEADER_BYTES, data, PP_HELLO_BYTES);
-    return send(fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
-}
-
-/* One reply and its number, whichever it answers. */
-static int receive_numbered(int fd, uint64_t *number, char data[PP_HELLO_BYTES],
-                            const struct limit *limit)
-{
-    char message[MESSAGE_BYTES + 1]; /* one that is longer is seen to be */
-    struct pp_datagram header;
-    const int got = receive(fd, message, sizeof message, limit);
-
-    if (got < 0)
-        return got;
-    if (got != MESSAGE_BYTES || !pp_datagram_read(&header, message, (uint32_t)got) ||
-        header.kind != PP_DATAGRAM_HELLO_REPLY)
-        return -EPROTO;
-    memcpy(data, message + PP_DATAGRAM_HEADER_BYTES, PP_HELLO_BYTES);
-    *number = header.number;
-    return 0;
+    if (control->closing)
+        return close_if_quiet(control);
+    if (op->res < 0)
+        return finish(control, op->res);
+    if (!pp_io_advance(op))
+        return PP_IO_REARM;
+    if (!control->dgram)
+        pp_io_recv(control->loop, &control->recv_op, control->fd, control->in, PP_HELLO_BYTES,
+                   on_part);
+    return PP_IO_DISARM;
 }
 
 /* A reply that comes late or twice may still be there when the next question is asked: only those
  * to numbers from first on are for this one. */
-static int ask_once_by_datagram(struct pp_control *control, uint64_t first,
-                                const char hello[PP_HELLO_BYTES], char data[PP_HELLO_BYTES],
-                                uint64_t deadline_ns)
+static enum pp_io_next on_datagram(struct pp_io_op *op)
 {
-    const struct limit limit = limit_in(PATIENCE_NS / TRIES, deadline_ns);
-    uint64_t number = 0;
-    int ret = control->asked ? 0 : send_numbered(control->fd, ++control->number, hello);
+    struct pp_control *control = container_of(op, struct pp_control, recv_op);
+    struct pp_datagram header;
 
-    control->asked = false;
-    while (ret == 0 && (number < first || number > control->number))
-        ret = receive_numbered(control->fd, &number, data, &limit);
-    return ret;
+    if (control->closing)
+        return close_if_quiet(control);
+    if (op->res < 0)
+        return finish(control, op->res);
+    if (op->res != PP_CONTROL_MESSAGE_BYTES ||
+        !pp_datagram_read(&header, control->in, (uint32_t)op->res) ||
+        header.kind != PP_DATAGRAM_HELLO_REPLY)
+        return finish(control, -EPROTO);
+    if (header.number < control->first || header.number > control->number)
+        return PP_IO_REARM;
+    return answered(control, control->in + PP_DATAGRAM_HEADER_BYTES);
 }
 
-static int ask_by_datagram(struct pp_control *control, char data[PP_HELLO_BYTES],
-                           uint64_t deadline_ns)
+/* One that has not gone out yet is as good as another. */
+static void send_datagram(struct pp_control *control)
 {
-    const uint64_t first = control->number + !control->asked;
-    char hello[PP_HELLO_BYTES];
-    int ret = -ETIMEDOUT;
+    struct pp_datagram header = { .kind = PP_DATAGRAM_HELLO,
+                                  .reply_bytes = PP_CONTROL_MESSAGE_BYTES };
 
-    memcpy(hello, data, sizeof hello);
-    for (unsigned i = 0; i < TRIES && ret == -ETIMEDOUT; i++)
-        ret = ask_once_by_datagram(control, first, hello, data, deadline_ns);
-    return ret;
+    if (pp_io_is_armed(&control->send_op))
+        return;
+    header.number = ++control->number;
+    pp_datagram_write(&header, control->out);
+    pp_io_send(control->loop, &control->send_op, control->fd, control->out,
+               PP_CONTROL_MESSAGE_BYTES, on_sent);
+}
+
+static void begin_question(struct pp_control *control)
+{
+    const struct pp_hello hello = { 0 };
+
+    pp_assert(!control->busy);
+    control->busy = true;
+    control->first = control->number + 1;
+    if (control->dgram) {
+        (void)pp_hello_write(&hello, control->out + PP_DATAGRAM_HEADER_BYTES);
+        send_datagram(control);
+        pp_io_recv(control->loop, &control->recv_op, control->fd, control->in, sizeof control->in,
+                   on_datagram);
+    } else {
+        (void)pp_hello_write(&hello, control->out);
+        pp_io_send(control->loop, &control->send_op, control->fd, control->out, PP_HELLO_BYTES,
+                   on_sent);
+    }
+}
+
+/* ---- waiting ---- */
+
+static uint64_t limit_of_try(const struct pp_control *control, uint64_t patience_ns)
+{
+    const uint64_t end_ns = pp_io_now_ns(control->loop) + patience_ns;
+
+    return end_ns < control->deadline_ns ? end_ns : control->deadline_ns;
+}
+
+/* It may come for an earlier wait, or be cancelled for its end, when the next one has begun. */
+static enum pp_io_next on_time(struct pp_io_op *op)
+{
+    struct pp_control *control = container_of(op, struct pp_control, timer_op);
+    uint64_t now_ns;
+
+    if (!control->waits)
+        return PP_IO_DISARM;
+    now_ns = pp_io_now_ns(control->loop);
+    if (now_ns >= control->limit_ns) {
+        if (--control->tries == 0 || now_ns >= control->deadline_ns)
+            return finish(control, -ETIMEDOUT);
+        send_datagram(control);
+        control->limit_ns = limit_of_try(control, PATIENCE_NS / TRIES);
+    }
+    op->deadline_ns = control->limit_ns;
+    return PP_IO_REARM;
+}
+
+static void wait_for(struct pp_control *control, unsigned tries, uint64_t deadline_ns)
+{
+    control->waits = true;
+    control->tries = tries;
+    control->deadline_ns = deadline_ns;
+    control->limit_ns = limit_of_try(control, PATIENCE_NS / tries);
+    if (!pp_io_is_armed(&control->timer_op))
+        pp_io_timer(control->loop, &control->timer_op, control->limit_ns, on_time);
+}
+
+/* ---- the steps ---- */
+
+static enum pp_io_next on_connected(struct pp_io_op *op)
+{
+    struct pp_control *control = container_of(op, struct pp_control, send_op);
+
+    if (control->closing)
+        return close_if_quiet(control);
+    return finish(control, op->res);
+}
+
+bool pp_control_connect(struct pp_control *control, const struct pp_plan *plan,
+                        const struct pp_io_addr *addr, const struct pp_io_addr *source,
+                        uint64_t deadline_ns)
+{
+    pp_assert(control->fd < 0);
+    control->dgram = plan->socket.dgram;
+    control->fd = control->world->socket(addr, &plan->socket, source, NULL);
+    control->code = control->fd;
+    if (control->fd < 0)
+        return false;
+    control->busy = true;
+    pp_io_connect(control->loop, &control->send_op, control->fd, &addr->any, addr->len,
+                  on_connected);
+    wait_for(control, 1, deadline_ns);
+    return true;
+}
+
+static bool is_open(const struct pp_control *control)
+{
+    return control->fd >= 0 && !control->closing;
 }
 
 void pp_control_ask_ahead(struct pp_control *control)
 {
-    const struct pp_hello hello = { 0 };
-    const struct limit at_once = { .signal = pp_interrupt_signal() };
-    char data[PP_HELLO_BYTES];
-    int ret;
-
-    if (control->fd < 0)
+    if (!is_open(control))
         return;
-    (void)pp_hello_write(&hello, data);
-    if (control->dgram)
-        ret = send_numbered(control->fd, ++control->number, data);
-    else
-        ret = send_all(control->fd, data, sizeof data, &at_once);
-    control->asked = ret == 0;
-    if (ret < 0)
-        pp_control_close(control);
+    begin_question(control);
+    control->ahead = true;
 }
 
-int pp_control_ask(struct pp_control *control, struct pp_hello_reply *reply, uint64_t deadline_ns)
+bool pp_control_ask(struct pp_control *control, uint64_t deadline_ns)
 {
-    const struct pp_hello hello = { 0 };
-    char data[PP_HELLO_BYTES];
-    int ret;
+    const bool ahead = control->ahead;
 
-    if (control->fd < 0)
-        return -ENOTCONN;
-    (void)pp_hello_write(&hello, data);
-    if (control->dgram)
-        ret = ask_by_datagram(control, data, deadline_ns);
-    else
-        ret = ask_by_stream(control, data, deadline_ns);
-    control->asked = false;
-    if (ret == 0 && pp_hello_reply_read(reply, data) < 0)
-        ret = -EPROTO;
-    if (ret < 0)
-        pp_control_close(control);
-    return ret;
+    control->ahead = false;
+    if (!is_open(control)) {
+        control->code = -ENOTCONN;
+        return false;
+    }
+    if (!ahead)
+        begin_question(control);
+    if (control->busy)
+        wait_for(control, control->dgram ? TRIES : 1, deadline_ns);
+    return control->busy;
+}
+
+void pp_control_cancel(struct pp_control *control)
+{
+    if (control->waits)
+        (void)finish(control, -ECANCELED);
+}
+
+void pp_control_leave(struct pp_control *control)
+{
+    control->busy = control->waits = false;
+    pp_io_cancel(control->loop, &control->timer_op);
+    drop(control);
 }
 
 void pp_control_close(struct pp_control *control)
 {
-    if (control->fd >= 0)
-        (void)close(control->fd);
+    if (control->fd >= 0) /* the loop broke down */
+        control->world->close(control->fd);
     control->fd = -1;
 }

@@ -31,6 +31,7 @@
 #define LINGER_INTERRUPTED_NS (200 * PP_NS_PER_MS)
 
 enum stage {
+    STAGE_GREET, /* a server elsewhere is asked who it is */
     STAGE_CONNECT,
     STAGE_WARM_UP,
     STAGE_SAMPLE_FIRST, /* waiting for the servers to say what they have cost so far */
@@ -59,6 +60,7 @@ struct run {
     struct pp_io_op interrupt_op;
     struct pp_io_op tick_op;
     struct pp_io_op linger_op;
+    uint64_t begun_ns;   /* the run, with the greeting */
     uint64_t started_ns; /* the measurement */
     unsigned ticks;
     struct pp_silence silence;
@@ -85,22 +87,23 @@ static void sides_fill(struct pp_result_side *side, const struct pp_sample *spen
 
 static void sampled(struct run *run);
 
-static void ask_peer_after(struct run *run)
+/* Whether there is something to wait for. */
+static bool ask_peer(struct run *run)
 {
-    const struct pp_counts counts = pp_clients_counts(run->clients);
+    struct pp_counts counts;
 
-    pp_peer_ask_after(&run->peer, run->result, &counts);
+    if (run->stage == STAGE_SAMPLE_FIRST)
+        return pp_peer_ask_before(&run->peer);
+    counts = pp_clients_counts(run->clients);
+    return pp_peer_ask_after(&run->peer, &counts);
 }
 
 static void sample_servers(struct run *run, enum stage stage)
 {
     run->stage = stage;
     if (!run->servers) {
-        if (stage == STAGE_SAMPLE_FIRST)
-            pp_peer_ask_before(&run->peer, run->result);
-        else
-            ask_peer_after(run);
-        sampled(run);
+        if (!ask_peer(run))
+            sampled(run);
     } else if (pp_servers_ended(run->servers)) {
         sampled(run);
     } else {
@@ -132,6 +135,7 @@ static void leave(struct run *run)
     run->stage = STAGE_LEAVE;
     pp_io_cancel(run->loop, &run->reply_op);
     pp_io_cancel(run->loop, &run->tick_op);
+    pp_peer_leave(&run->peer);
     pp_io_timer(run->loop, &run->linger_op, pp_io_now_ns(run->loop) + linger_ns, run->linger_op.cb);
     pp_clients_disconnect(run->clients, politely);
 }
@@ -168,6 +172,43 @@ static void sampled(struct run *run)
     run->sampling = false;
     if (run->stage != STAGE_MEASURE)
         leave(run);
+}
+
+static void name_engine(struct pp_result_side *side, const char *description)
+{
+    (void)snprintf(side->engine, sizeof side->engine, "%s", description);
+    (void)snprintf(side->engine_name, sizeof side->engine_name, "%.*s",
+                   (int)strcspn(side->engine, ":"), side->engine);
+}
+
+static void connect_clients(struct run *run)
+{
+    struct pp_result *result = run->result;
+
+    run->stage = STAGE_CONNECT;
+    if (result->peer == PP_PEER_PINGPONG)
+        name_engine(&result->server, result->peer_says.engine);
+    pp_clients_connect(run->clients, pp_io_now_ns(run->loop) - run->begun_ns);
+    if (pp_interrupt_signal() && !pp_io_is_armed(&run->interrupt_op)) /* it has been told */
+        pp_clients_interrupt(run->clients);
+}
+
+/* What the server elsewhere was asked is answered, or it never will be. */
+static void on_peer(void *owner)
+{
+    struct run *run = owner;
+
+    if (run->stage == STAGE_GREET)
+        connect_clients(run);
+    else
+        sampled(run);
+}
+
+static void begin(struct run *run, const struct pp_io_addr *source)
+{
+    run->begun_ns = pp_io_now_ns(run->loop);
+    if (run->servers || !pp_peer_meet(&run->peer, source))
+        connect_clients(run);
 }
 
 static void fail(struct run *run, int code, const char *text)
@@ -224,7 +265,7 @@ static void on_draining(void *owner)
         return;
     run->drains = true;
     read_after(run);
-    pp_peer_ask_ahead(&run->peer, run->result);
+    pp_peer_ask_ahead(&run->peer);
     if (run->servers && !pp_servers_ended(run->servers)) {
         run->sampling = true;
         pp_servers_sample(run->servers);
@@ -299,10 +340,13 @@ static enum pp_io_next on_interrupt(struct pp_io_op *op)
 {
     struct run *run = container_of(op, struct run, interrupt_op);
 
-    if (op->res == 0 && run->stage == STAGE_LEAVE)
+    if (op->res < 0)
+        return PP_IO_DISARM;
+    if (run->stage == STAGE_LEAVE)
         pp_clients_disconnect(run->clients, false);
-    else if (op->res == 0 && !run->ended)
+    else if (run->stage > STAGE_GREET && !run->ended)
         pp_clients_interrupt(run->clients);
+    pp_peer_interrupt(&run->peer);
     return PP_IO_DISARM;
 }
 
@@ -389,13 +433,6 @@ static const struct pp_io_addr *source_of(struct run *run, struct pp_error *err,
     return &run->source;
 }
 
-static void name_engine(struct pp_result_side *side, const char *description)
-{
-    (void)snprintf(side->engine, sizeof side->engine, "%s", description);
-    (void)snprintf(side->engine_name, sizeof side->engine_name, "%.*s",
-                   (int)strcspn(side->engine, ":"), side->engine);
-}
-
 static void name_engines(struct run *run)
 {
     struct pp_result *result = run->result;
@@ -403,8 +440,6 @@ static void name_engines(struct run *run)
     name_engine(&result->client, pp_io_loop_describe(run->loops[0]));
     if (run->servers)
         name_engine(&result->server, pp_servers_describe(run->servers));
-    else if (result->peer == PP_PEER_PINGPONG)
-        name_engine(&result->server, result->peer_says.engine);
 }
 
 /* ---- the run ---- */
@@ -423,7 +458,7 @@ static void *coordinate(void *argument)
 
 /* Nothing but messages happens on a client's thread, of which the first is this one: phases,
  * intervals, progress and signals are the coordinator's. */
-static int run_loops(struct run *run, struct pp_error *err)
+static int run_loops(struct run *run, const struct pp_io_addr *source, struct pp_error *err)
 {
     const struct pp_io_world *world = pp_io_world_of(run->loop);
     pthread_t coordinator;
@@ -433,7 +468,7 @@ static int run_loops(struct run *run, struct pp_error *err)
     pp_io_wake_wait(run->loop, &run->interrupt_op, on_interrupt);
     pp_io_timer(run->loop, &run->tick_op, pp_io_now_ns(run->loop) + TICK_NS, on_tick);
     pp_interrupt_attach(run->loop, &run->interrupt_op);
-    pp_clients_connect(run->clients);
+    begin(run, source);
     ret = world->thread_start(&coordinator, coordinate, run);
     if (ret < 0)
         pp_clients_abandon(run->clients, ret);
@@ -532,8 +567,7 @@ static int run_clients(struct run *run, struct pp_error *err)
 {
     int filled, ret = 0;
     const struct pp_io_addr *source = source_of(run, err, &ret);
-    const uint64_t begun_ns = pp_io_now_ns(run->loop);
-    struct pp_clients_options options = {
+    const struct pp_clients_options options = {
         .loop = run->loop,
         .loops = run->loops,
         .plan = run->plan,
@@ -553,16 +587,13 @@ static int run_clients(struct run *run, struct pp_error *err)
     if (ret < 0)
         return ret;
     run->result->peer = PP_PEER_OURS;
-    if (!run->servers)
-        pp_peer_meet(&run->peer, run->result, source);
-    options.greeting_ns = pp_io_now_ns(run->loop) - begun_ns;
     name_engines(run);
     ret = pp_clients_open(&run->clients, &options, err);
     if (ret < 0)
         return ret;
     run->silence =
         (struct pp_silence){ .loop = run->loop, .plan = run->plan, .clients = run->clients };
-    ret = run_loops(run, err);
+    ret = run_loops(run, source, err);
     if (ret < 0)
         return ret;
     if (run->loop_code < 0 && run->stage == STAGE_MEASURE)
@@ -615,6 +646,8 @@ static int open_all(struct run *run, struct pp_error *err)
                             err);
     if (ret == 0)
         ret = pp_loop_open_waiting(&run->loop, err);
+    if (ret == 0)
+        pp_peer_begin(&run->peer, run->loop, run->result, on_peer, run);
     if (ret == 0 && plan->job == PP_JOB_RUN)
         ret = pp_servers_open(&run->servers, plan, (uint32_t)descriptors, by_servers, err);
     name_refused(run, by_clients, by_servers);
@@ -657,7 +690,6 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
 
     result->plan = *plan;
     run.plan = &result->plan;
-    pp_peer_begin(&run.peer);
     pp_hist_reset(&result->rtt);
     pp_hist_reset(&result->response);
     pp_hist_reset(&result->late);
@@ -669,10 +701,11 @@ int pp_run(const struct pp_plan *plan, const struct pp_run_hooks *hooks, struct 
         ret = run.servers ? run_with_servers(&run, err) : run_clients(&run, err);
     if (ret == -EINTR && pp_interrupt_signal())
         ret = end_before_beginning(&run);
-    pp_peer_end(&run.peer);
     pp_intervals_close(&run.intervals);
     pp_memory_free(run.scratch);
     pp_io_loop_close(run.loop); /* before what they may have under way, as these */
+    if (run.loop)
+        pp_peer_end(&run.peer);
     for (unsigned i = 0; i < PP_PLAN_THREADS_MAX; i++)
         pp_io_loop_close(run.loops[i]);
     pp_clients_close(run.clients);

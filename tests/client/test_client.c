@@ -300,7 +300,7 @@ static void test_a_connection_that_breaks_while_it_is_idle_loses_no_round_trip(v
     (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
     (void)peer_start(f, (struct peer){ .wants_none = true, .holds_back = true, .ending = CLOSE });
     counts = counts_of(f);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, counts->sent == 1);
     (void)sem_post(&f->go_on[1]);
     RUN_UNTIL(f, counts->failed_connections == 1);
@@ -326,7 +326,7 @@ static void test_what_a_broken_connection_still_brings_is_not_looked_at(void **s
                                        .last = "PI",
                                        .last_bytes = 2,
                                        .ending = RESET });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1);
     (void)sem_post(&f->go_on[1]);
     while (!atomic_load(&f->peers[1].done)) /* the loop stands still, and then finds all at once */
@@ -350,7 +350,7 @@ static void test_when_the_last_ping_of_all_is_lost_the_measurement_ends(void **s
     echo_peers(f, 1);
     (void)peer_start(f, (struct peer){ .holds_back = true, .ending = CLOSE });
     counts = counts_of(f);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, counts->received == 1);
     assert_int_equal(f->finished, 0);
     (void)sem_post(&f->go_on[1]);
@@ -439,7 +439,7 @@ static void test_an_interrupt_before_the_connections_stand_ends_the_run(void **s
 
     prepare(f, 4, 100);
     echo_peers(f, 4);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     pp_client_interrupt(f->client);
     pp_client_interrupt(f->client);
     run(f);
@@ -506,7 +506,7 @@ static void test_to_disconnect_at_once_may_follow_where_politely_takes_too_long(
         (void)peer_start(f, (struct peer){ .ending = LINGER });
     (void)peer_start(f, (struct peer){ .ending = LINGER, .good = 10, .interrupts = true });
     let_interrupt(f);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->finished == 1);
     for (int i = 0; i < 20; i++) /* politely */
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
@@ -567,7 +567,7 @@ static void test_a_client_whose_loop_never_ran_closes_its_connections(void **sta
     const int before = open_descriptors();
 
     prepare(f, 4, 100);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     pp_io_loop_close(f->loop);
     f->loop = NULL;
     pp_client_close(f->client);

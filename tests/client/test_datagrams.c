@@ -124,7 +124,7 @@ static void run_until_received(struct fixture *f, uint64_t received)
     const uint64_t before_ns = waited_ns();
 
     f->stays = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, pp_client_error(f->client)->code || (unsigned)f->finished == f->stage_count);
     if (counts_of(f)->received >= received || waited_ns() < before_ns + WAITED_TOO_LONG_NS)
         return;
@@ -784,7 +784,7 @@ static void test_what_a_warm_up_lost_is_nothing_to_the_measurement_when_it_comes
     listen_and_open(f);
     (void)peer_start(f, (struct peer){ .play = play_late_for_the_warm_up });
     f->stays = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 2);
     assert_int_equal(f->outcomes[0].counts.lost, 1);
     assert_int_equal(f->outcomes[0].counts.received, 1);
@@ -821,7 +821,7 @@ static void test_an_answer_that_comes_when_all_is_over_leaves_its_message_lost(v
     prepare(f, 1, 2);
     (void)peer_start(f, (struct peer){ .play = play_after_the_end });
     f->stays = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->finished == 1);
     last_ns = counts_of(f)->last_ns;
     (void)sem_post(&f->go_on[0]);

@@ -13,7 +13,7 @@ static void connect_only(struct fixture *f)
 {
     f->holds_back = true;
     f->stays = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->connected == 1);
     pp_client_prepare(f->client);
 }

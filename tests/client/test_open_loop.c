@@ -227,7 +227,7 @@ static void test_no_more_messages_are_under_way_than_the_depth_allows(void **sta
 
     prepare_full(f);
     f->drops = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     pp_client_interrupt(f->client);
     run(f);
@@ -243,7 +243,7 @@ static void test_how_far_behind_its_schedule_a_phase_ended_is_noted(void **state
 
     prepare_full(f);
     f->drops = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     assert_true(counts_of(f)->lag_ns == (FULL_INTERVALS - 4) * INTERVAL_NS);
     pp_client_interrupt(f->client);
@@ -257,7 +257,7 @@ static void test_an_interrupt_notes_how_far_behind_the_schedule_is(void **state)
     prepare_full(f);
     f->drops = true;
     f->stages[0].time_ns = 0;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1);
     while (pp_clock_now_ns() < f->outcomes[0].start_ns + 10 * INTERVAL_NS)
         assert_int_equal(pp_io_loop_poll(f->loop), 0);
@@ -324,7 +324,7 @@ static void test_a_message_that_went_out_late_is_not_owed_at_an_interrupt(void *
 
     prepare_one_late(f, 0);
     echo_peers(f, 1);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->received == 1);
     pp_client_interrupt(f->client);
     run(f);
@@ -372,7 +372,7 @@ static void test_what_was_due_by_the_end_is_sent_and_timed_after_it(void **state
     f->lasts = true;
     prepare_stage(f, (struct stage){ .time_ns = HICCUP_INTERVALS * INTERVAL_NS });
     (void)peer_start(f, (struct peer){ .play = play_hiccup });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     assert_true(counts_of(f)->sent <= HICCUP_INTERVALS - HICCUP_MESSAGES + HICCUP_DEPTH);
     (void)sem_post(&f->go_on[0]);
@@ -469,7 +469,7 @@ static void test_a_message_without_an_answer_has_waited_from_when_it_was_due(voi
     prepare_one_late(f, 400 * INTERVAL_NS);
     (void)peer_start(f, (struct peer){ .play = play_silence });
     f->drops = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     pp_client_interrupt(f->client);
     run(f);
@@ -484,7 +484,7 @@ static void test_a_message_that_is_answered_after_the_end_is_a_sample(void **sta
 
     prepare_one_late(f, 400 * INTERVAL_NS);
     (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == end_ns(f));
     (void)sem_post(&f->go_on[0]);
     run(f);
@@ -501,7 +501,7 @@ static void test_a_message_without_an_answer_has_waited_until_the_interrupt(void
     prepare_one_late(f, 0);
     (void)peer_start(f, (struct peer){ .play = play_silence });
     f->drops = true;
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->sent == 1);
     pp_client_interrupt(f->client);
     run(f);

@@ -72,7 +72,7 @@ static void test_what_a_warm_up_left_under_way_belongs_to_the_measurement(void *
     f->plan.depth = 4;
     prepare_stages(f, 1, (struct stage){ .time_ns = SHORT_NS }, (struct stage){ .count = 100 });
     (void)peer_start(f, (struct peer){ .play = play_late_for_the_warm_up });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 2);
     assert_int_equal(f->outcomes[0].counts.sent, 4);
     assert_int_equal(f->outcomes[0].counts.received, 0);
@@ -92,7 +92,7 @@ static void test_what_is_never_answered_since_the_warm_up_is_in_flight(void **st
     prepare_stages(f, 2, (struct stage){ .time_ns = SHORT_NS }, (struct stage){ .count = 100 });
     (void)peer_start(f, (struct peer){ .holds_back = true });
     echo_peers(f, 1);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 2 && counts_of(f)->received == 99);
     pp_client_interrupt(f->client);
     run(f);
@@ -155,7 +155,7 @@ static void test_an_answer_after_the_end_is_a_sample_and_no_part_of_the_rate(voi
     prepare_timed(f, 3, (struct stage){ .time_ns = SHORT_NS });
     for (int i = 0; i < 3; i++)
         (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PING\n", .last_bytes = 5 });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == f->outcomes[0].start_ns + SHORT_NS);
     assert_int_equal(f->finished, 0); /* it waits for the answers that are under way */
     for (int i = 0; i < 3; i++)
@@ -175,7 +175,7 @@ static void test_a_wrong_answer_after_the_end_is_wrong_all_the_same(void **state
 
     prepare_timed(f, 1, (struct stage){ .time_ns = SHORT_NS });
     (void)peer_start(f, (struct peer){ .holds_back = true, .last = "PONG\n", .last_bytes = 5 });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->begun == 1 && counts_of(f)->last_ns == f->outcomes[0].start_ns + SHORT_NS);
     (void)sem_post(&f->go_on[0]);
     run(f);
@@ -311,7 +311,7 @@ static void test_a_connection_that_breaks_between_two_phases_ends_the_run(void *
     f->stays = true;
     prepare(f, 1, 1);
     (void)peer_start(f, (struct peer){ .play = play_close_when_told, .ending = CLOSE });
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->finished == 1);
     check_whole(f, 1);
     (void)sem_post(&f->go_on[0]);
@@ -330,7 +330,7 @@ static void test_a_phase_that_begins_after_the_end_ends_at_once(void **state)
     f->stays = true;
     prepare(f, 1, 1);
     echo_peers(f, 1);
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, 0);
     RUN_UNTIL(f, f->finished == 1);
     pp_client_interrupt(f->client);
     assert_int_equal(f->finished, 2);

@@ -365,7 +365,7 @@ static void add_stage(struct fixture *f, struct stage stage)
 
 static void run(struct fixture *f)
 {
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     assert_int_equal(pp_io_loop_run(f->loop), 0);
     assert_int_equal(join(f), 0);
     server_stop(f);
@@ -499,7 +499,7 @@ static void test_what_comes_after_a_phase_is_not_among_what_it_has_cost(void **s
 
     f->holds_back = true;
     prepare(f, 2, 2);
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     while (f->connected == 0)
         assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     pp_clients_start(f->clients, 100, 0, true);
@@ -560,7 +560,7 @@ static void test_a_phase_that_begins_after_an_interrupt_ends_at_once(void **stat
 
     f->holds_back = true;
     prepare(f, 2, 4);
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     while (f->connected == 0)
         assert_int_equal(pp_io_loop_run_once(f->loop), 0);
     pp_clients_interrupt(f->clients);
@@ -635,7 +635,7 @@ static void run_until_broken(struct fixture *f)
 {
     prepare(f, 3, 3);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     assert_int_equal(pp_io_loop_run(f->loop), 0);
     assert_true(join(f) < 0);
     assert_int_equal(f->connected, 1);
@@ -670,7 +670,7 @@ static void test_an_engine_that_breaks_down_while_connecting_ends_the_run(void *
 
     prepare(f, 3, 3);
     break_engine(2);
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     assert_int_equal(pp_io_loop_run(f->loop), 0);
     assert_true(join(f) < 0);
     assert_int_equal(f->connected, 0);
@@ -694,7 +694,7 @@ static void check_without_coordinator(struct fixture *f, unsigned threads)
     prepare(f, threads, threads);
     pp_io_timer(f->loop, &f->tick_op, 0, on_tick);
     add_stage(f, (struct stage){ .count = UINT64_C(1000000000000) });
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     ret = pp_io_loop_run(f->loop);
     assert_true(ret < 0);
     while (!f->broke_busy) /* what it has put there is about to be closed */

@@ -309,7 +309,7 @@ static void take_on_a_thread_of_its_own(struct fixture *f)
 
 static void run(struct fixture *f)
 {
-    pp_clients_connect(f->clients);
+    pp_clients_connect(f->clients, 0);
     assert_int_equal(pp_io_loop_run(f->loop), 0);
     assert_int_equal(join(f), 0);
     server_stop(f);

@@ -1,18 +1,17 @@
 /* Asking a server over UDP what it has cost: a reply says what was so when it was written, and may
  * come late, twice, or not at all. */
-#include "job/control.h"
+#include "job/peer.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "job/interrupt.h"
+#include "job/loops.h"
 #include "support.h"
-#include "wire/datagram.h"
 
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 
-#define MESSAGE_BYTES (PP_DATAGRAM_HEADER_BYTES + PP_HELLO_BYTES)
+#define MESSAGE_BYTES PP_CONTROL_MESSAGE_BYTES
 #define QUESTIONS_MAX 16
 
 /* A server on a thread of its own. Of its replies, that to question n (from 1) says n * 100 system
@@ -20,7 +19,13 @@
 struct fixture {
     int fd;
     pthread_t thread;
+    struct pp_io_loop *loop;
     struct pp_control control;
+    struct pp_io_addr addr;
+    bool done;
+    struct pp_result result; /* for those that go through a struct pp_peer_talk */
+    struct pp_peer_talk talk;
+    struct pp_io_op interrupt_op;
     void (*script)(struct fixture *f, unsigned nth);
     struct sockaddr_in from;
     char questions[QUESTIONS_MAX][MESSAGE_BYTES];
@@ -80,9 +85,8 @@ static int setup(void **state)
     struct fixture *f = pp_memory_alloc(1, sizeof *f);
     const struct pp_io_addr any_port = loopback();
 
-    if (!f)
+    if (!f || pp_loop_open_waiting(&f->loop, NULL) < 0)
         return -1;
-    f->control.fd = -1;
     f->fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (bind(f->fd, &any_port.any, any_port.len) < 0)
         return -1;
@@ -96,6 +100,7 @@ static int teardown_here(void **state)
 {
     struct fixture *f = *state;
 
+    pp_io_loop_close(f->loop);
     (void)close(f->fd);
     pp_memory_free(f);
     return hang_guard_stop() ? 0 : -1;
@@ -108,31 +113,66 @@ static int teardown(void **state)
 
     (void)sendto(f->fd, "", 0, 0, &addr.any, addr.len);
     (void)pthread_join(f->thread, NULL);
+    pp_io_loop_close(f->loop);
     pp_control_close(&f->control);
     (void)close(f->fd);
     pp_memory_free(f);
     return hang_guard_stop() ? 0 : -1;
 }
 
-static void open_control(struct fixture *f, void (*script)(struct fixture *f, unsigned nth))
+static void on_done(void *owner)
 {
-    const struct pp_io_addr addr = addr_of(f->fd);
-    struct pp_plan plan;
+    struct fixture *f = owner;
 
-    pp_plan_default(&plan, PP_JOB_CLIENT);
-    plan.socket.dgram = true;
+    f->done = true;
+}
+
+/* Until the step is over that is pending, if any is. */
+static void run_step(struct fixture *f, bool pending)
+{
+    f->done = !pending;
+    while (!f->done)
+        assert_int_equal(pp_io_loop_run_once(f->loop), 0);
+}
+
+static void serve_with(struct fixture *f, struct pp_plan *plan,
+                       void (*script)(struct fixture *f, unsigned nth))
+{
+    f->addr = addr_of(f->fd);
+    pp_plan_default(plan, PP_JOB_CLIENT);
+    plan->socket.dgram = true;
     f->script = script;
     assert_int_equal(pthread_create(&f->thread, NULL, serve, f), 0);
-    assert_int_equal(pp_control_open(&f->control, &plan, &addr, NULL, UINT64_MAX), 0);
+}
+
+static void open_control(struct fixture *f, void (*script)(struct fixture *f, unsigned nth))
+{
+    struct pp_plan plan;
+
+    serve_with(f, &plan, script);
+    pp_control_init(&f->control, f->loop, on_done, f);
+    run_step(f, pp_control_connect(&f->control, &plan, &f->addr, NULL, UINT64_MAX));
+    assert_int_equal(f->control.code, 0);
+}
+
+static int ask_until(struct fixture *f, uint64_t deadline_ns)
+{
+    run_step(f, pp_control_ask(&f->control, deadline_ns));
+    return f->control.code;
+}
+
+/* After an error: nothing keeps the loop from ending. */
+static void run_until_closed(struct fixture *f)
+{
+    assert_int_equal(pp_io_loop_run(f->loop), 0);
+    assert_int_equal(f->control.fd, -1);
 }
 
 /* Which question was answered. */
 static unsigned ask(struct fixture *f)
 {
-    struct pp_hello_reply reply = { 0 };
-
-    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), 0);
-    return (unsigned)reply.syscalls / 100;
+    assert_int_equal(ask_until(f, UINT64_MAX), 0);
+    return (unsigned)f->control.reply.syscalls / 100;
 }
 
 /* ---- the claims ---- */
@@ -184,13 +224,12 @@ static void answer_the_first_alone(struct fixture *f, unsigned nth)
 static void old_replies_alone_are_no_answer_however_many_come(void **state)
 {
     struct fixture *f = *state;
-    struct pp_hello_reply reply = { .syscalls = 7 };
 
     open_control(f, answer_the_first_alone);
     assert_int_equal(ask(f), 1);
-    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ETIMEDOUT);
-    assert_int_equal(reply.syscalls, 7);
-    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -ENOTCONN);
+    assert_int_equal(ask_until(f, UINT64_MAX), -ETIMEDOUT);
+    assert_int_equal(ask_until(f, UINT64_MAX), -ENOTCONN);
+    run_until_closed(f);
 }
 
 static void what_is_asked_ahead_is_answered_as_of_then(void **state)
@@ -233,29 +272,28 @@ static void answer_a_byte_too_short(struct fixture *f, unsigned nth)
 static void a_reply_of_another_length_is_not_pingpongs(void **state)
 {
     struct fixture *f = *state;
-    struct pp_hello_reply reply;
 
     open_control(f, answer_a_byte_too_long);
-    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -EPROTO);
+    assert_int_equal(ask_until(f, UINT64_MAX), -EPROTO);
 }
 
 static void a_reply_that_is_cut_short_is_not_pingpongs(void **state)
 {
     struct fixture *f = *state;
-    struct pp_hello_reply reply;
 
     open_control(f, answer_a_byte_too_short);
-    assert_int_equal(pp_control_ask(&f->control, &reply, UINT64_MAX), -EPROTO);
+    assert_int_equal(ask_until(f, UINT64_MAX), -EPROTO);
 }
 
 /* Its own patience would be long enough for a second question, which would be answered. */
 static void no_question_is_asked_again_once_the_deadline_is_over(void **state)
 {
     struct fixture *f = *state;
-    struct pp_hello_reply reply;
 
     open_control(f, answer_when_asked_again);
-    assert_int_equal(pp_control_ask(&f->control, &reply, pp_clock_now_ns()), -ETIMEDOUT);
+    assert_int_equal(ask_until(f, pp_io_now_ns(f->loop)), -ETIMEDOUT);
+    run_until_closed(f);
+    assert_int_equal(f->control.number, 1);
 }
 
 /* By then the question is out, and the wait for its answer begins or has begun. */
@@ -296,19 +334,42 @@ static void end(bool well)
         _exit(1);
 }
 
+static enum pp_io_next on_interrupt(struct pp_io_op *op)
+{
+    struct fixture *f = container_of(op, struct fixture, interrupt_op);
+
+    pp_peer_interrupt(&f->talk);
+    return PP_IO_DISARM;
+}
+
+/* As a run does. */
+static void begin_talk(struct fixture *f, void (*script)(struct fixture *f, unsigned nth))
+{
+    serve_with(f, &f->result.plan, script);
+    f->result.addr = f->addr;
+    pp_peer_begin(&f->talk, f->loop, &f->result, on_done, f);
+    pp_io_wake_wait(f->loop, &f->interrupt_op, on_interrupt);
+    pp_interrupt_attach(f->loop, &f->interrupt_op);
+    run_step(f, pp_peer_meet(&f->talk, NULL));
+}
+
 static void ask_until_the_signal(struct fixture *f)
 {
-    struct pp_hello_reply reply = { 0 };
-
-    open_control(f, send_a_signal);
-    end(pp_control_ask(&f->control, &reply, UINT64_MAX) == -ECANCELED);
+    begin_talk(f, send_a_signal);
+    end(f->talk.control.code == -ECANCELED && f->result.peer == PP_PEER_UNKNOWN);
 }
 
 static void ask_after_the_signal(struct fixture *f)
 {
+    const struct pp_counts counts = { 0 };
+
+    begin_talk(f, answer_always);
+    end(f->result.peer == PP_PEER_PINGPONG);
     (void)raise(SIGTERM);
-    open_control(f, answer_always);
-    end(ask(f) > 0);
+    run_step(f, pp_peer_ask_before(&f->talk));
+    end(f->talk.control.code == 0);
+    run_step(f, pp_peer_ask_after(&f->talk, &counts));
+    end(f->talk.control.code == 0 && f->result.peer_says.syscalls > f->talk.before.syscalls);
 }
 
 static void a_signal_ends_the_wait_for_an_answer(void **state)

@@ -95,7 +95,7 @@ struct fixture {
     unsigned peer_count;
     unsigned joined;
 
-    uint64_t greeting_ns; /* as an option of the client */
+    uint64_t greeting_ns; /* of the time for connecting */
     bool holds_back;      /* does not start when connected */
     bool stays;           /* does not disconnect when finished */
     bool drops;           /* disconnects at once */
@@ -536,7 +536,6 @@ static inline void open_client(struct fixture *f)
         .in = pattern_in(f),
         .connections = f->plan.connections,
         .shares = 1,
-        .greeting_ns = f->greeting_ns,
         .rtt = &f->rtt,
         .response = f->plan.rate > 0 ? &f->response : NULL,
         .late = &f->late,
@@ -621,7 +620,7 @@ static inline void run(struct fixture *f)
 
 static inline void connect_and_run(struct fixture *f)
 {
-    pp_client_connect(f->client);
+    pp_client_connect(f->client, f->greeting_ns);
     run(f);
 }
 
