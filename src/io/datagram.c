@@ -22,20 +22,19 @@ bool pp_io_datagram_is_telling(struct pp_io_loop *loop, int fd)
 
 ssize_t pp_io_datagram_receive_told(int fd, char *buf, size_t bytes)
 {
-    struct pp_io_addr *sender = (struct pp_io_addr *)(void *)buf;
-    struct pp_io_told *told = (struct pp_io_told *)(void *)buf;
+    struct pp_io_sender *sender = (struct pp_io_sender *)(void *)buf;
     struct iovec data = { .iov_base = buf + PP_IO_SENDER_BYTES,
                           .iov_len = bytes - PP_IO_SENDER_BYTES };
-    struct msghdr msg = { .msg_name = told->name,
-                          .msg_namelen = sizeof told->name,
+    struct msghdr msg = { .msg_name = &sender->any,
+                          .msg_namelen = PP_IO_TOLD_NAME_BYTES,
                           .msg_iov = &data,
                           .msg_iovlen = 1,
-                          .msg_control = told->control,
-                          .msg_controllen = sizeof told->control };
+                          .msg_control = sender->told.control,
+                          .msg_controllen = PP_IO_TOLD_CONTROL_BYTES };
     const ssize_t ret = recvmsg(fd, &msg, MSG_DONTWAIT);
 
     sender->len = msg.msg_namelen;
-    told->control_len = (uint32_t)msg.msg_controllen;
+    sender->control_len = (uint32_t)msg.msg_controllen;
     return ret;
 }
 
@@ -56,7 +55,7 @@ static bool is_one_host6(const struct in6_addr *address)
     return !IN6_IS_ADDR_MULTICAST(address) && !IN6_IS_ADDR_UNSPECIFIED(address);
 }
 
-static bool can_be_written_to(const struct pp_io_addr *sender)
+static bool can_be_written_to(const struct pp_io_sender *sender)
 {
     switch (sender->any.sa_family) {
     case AF_INET:
@@ -82,14 +81,15 @@ static bool was_sent_to_one(const struct cmsghdr *told)
 }
 
 /* All that was told of a datagram, as the macros for control data want it. */
-static struct msghdr all_told(struct pp_io_told *told)
+static struct msghdr all_told(struct pp_io_sender *sender)
 {
-    return (struct msghdr){ .msg_control = told->control, .msg_controllen = told->control_len };
+    return (struct msghdr){ .msg_control = sender->told.control,
+                            .msg_controllen = sender->control_len };
 }
 
 bool pp_io_is_answerable(char *buf)
 {
-    struct msghdr msg = all_told((struct pp_io_told *)(void *)(buf - PP_IO_SENDER_BYTES));
+    struct msghdr msg = all_told(pp_io_sender(buf));
 
     if (!can_be_written_to(pp_io_sender(buf)))
         return false;
@@ -120,12 +120,12 @@ static void turn_round(struct cmsghdr *told)
 
 ssize_t pp_io_datagram_send_back_told(const struct pp_io_op *op)
 {
-    struct pp_io_told *told = (struct pp_io_told *)(void *)(op->buf - PP_IO_SENDER_BYTES);
+    struct pp_io_sender *sender = pp_io_sender(op->buf);
     struct iovec data = { .iov_base = op->buf, .iov_len = op->len };
-    struct msghdr msg = all_told(told);
+    struct msghdr msg = all_told(sender);
 
-    msg.msg_name = told->name;
-    msg.msg_namelen = pp_io_sender(op->buf)->len;
+    msg.msg_name = &sender->any;
+    msg.msg_namelen = sender->len;
     msg.msg_iov = &data;
     msg.msg_iovlen = 1;
     for (struct cmsghdr *each = CMSG_FIRSTHDR(&msg); each; each = CMSG_NXTHDR(&msg, each))

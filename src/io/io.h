@@ -119,14 +119,9 @@ void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf,
 void pp_io_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
 
 /* The next datagram on a socket that is not connected, in a buffer for datagrams: op->buf holds its
- * res bytes (0: an empty one, in a buffer too) and goes back with pp_io_buffer_put();
- * pp_io_sender(op->buf) is where it came from. With res < 0 there is no buffer. The loop must have
- * buffers for datagrams. */
+ * res bytes (0: an empty one, in a buffer too) and goes back with pp_io_buffer_put().
+ * With res < 0 there is no buffer. The loop must have buffers for datagrams. */
 void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb);
-
-/* The sender of pp_io_recv_from()'s datagram. Valid while the buffer is the caller's. */
-#define PP_IO_SENDER_BYTES 128 /* what stands before the datagram in its buffer */
-const struct pp_io_addr *pp_io_sender(const char *buf);
 
 /* Whether buf, one of pp_io_recv_from()'s, may be answered: its sender can be written to (it has a
  * port, or a name), and it was sent to this host alone. An answer to a broadcast or a multicast

@@ -442,11 +442,6 @@ uint32_t pp_io_recv_share(struct pp_io_loop *loop, const struct pp_io_op *op, ui
     return pp_io_buffer_share(pp_io_buffers_of(loop, op), most);
 }
 
-const struct pp_io_addr *pp_io_sender(const char *buf)
-{
-    return (const struct pp_io_addr *)(const void *)(buf - PP_IO_SENDER_BYTES);
-}
-
 /* As many receives as there are buffers try again: not all, or a crowd would come for each one. */
 static void feed_starved(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
 {

@@ -1,6 +1,7 @@
 /* Opening and closing a loop, and what it says of itself: nothing here runs while it measures. */
 #include "base/memory.h"
 #include "base/number.h"
+#include "io/datagram.h"
 #include "io/loop.h"
 
 #include <errno.h>

@@ -8,7 +8,6 @@
 
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -18,12 +17,10 @@ struct pp_io_loop;
 
 /* ---- addresses --------------------------------------------------------------------------- */
 
-/* Its layout is that of io_uring's struct io_uring_recvmsg_out with a name of up to 112 bytes after
- * it, so that a datagram's sender can stand in its buffer as the kernel wrote it. */
 struct pp_io_addr {
     socklen_t len;
     union {
-        alignas(16) struct sockaddr any;
+        struct sockaddr any;
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
         struct sockaddr_un un;

@@ -1,5 +1,6 @@
 /* Datagrams. On a socket that serves many each comes with its sender and can go back to it; an
  * error is of one datagram, and never the end. */
+#include "io/datagram.h"
 #include "listening.h"
 #include "support.h"
 
@@ -257,7 +258,7 @@ static void check_sender(struct fixture *f, int family)
     for (int i = 0; i < 3; i++) {
         const int fd = client_of(&served);
         struct pp_io_addr name = { .len = sizeof(name.un) };
-        const struct pp_io_addr *sender;
+        const struct pp_io_sender *sender;
         struct taker *t;
 
         test_write(fd, "ping", 4);

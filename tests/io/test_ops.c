@@ -1,4 +1,5 @@
 /* What holds for every kind of operation alike. */
+#include "io/datagram.h"
 #include "support.h"
 
 #include <limits.h>
@@ -269,7 +270,7 @@ static void no_callback_runs_inside_another(void **state)
 static void start_on_fd(struct pp_io_loop *loop, struct test_probe *probe, enum pp_io_kind kind,
                         int fd, const struct pp_io_addr *addr)
 {
-    static alignas(struct pp_io_addr) char datagram[PP_IO_SENDER_BYTES + 4];
+    static alignas(struct pp_io_sender) char datagram[PP_IO_SENDER_BYTES + 4];
     struct pp_io_op *op = &probe->op;
 
     switch (kind) {

@@ -62,14 +62,14 @@ struct pp_uring_slot {
 
 static_assert(sizeof(struct pp_uring_slot) == 32, "an idle connection costs a slot: keep it small");
 
-static_assert(sizeof(struct io_uring_recvmsg_out) == PP_IO_SENDER_NAME_OFFSET &&
+static_assert(sizeof(struct io_uring_recvmsg_out) == offsetof(struct pp_io_sender, any) &&
                   offsetof(struct io_uring_recvmsg_out, namelen) ==
-                      offsetof(struct pp_io_addr, len),
+                      offsetof(struct pp_io_sender, len),
               "a sender stands in its buffer as the kernel writes it");
 static_assert(offsetof(struct io_uring_recvmsg_out, controllen) ==
-                      offsetof(struct pp_io_told, control_len) &&
-                  offsetof(struct pp_io_told, control) ==
-                      PP_IO_SENDER_NAME_OFFSET + PP_IO_TOLD_NAME_BYTES,
+                      offsetof(struct pp_io_sender, control_len) &&
+                  offsetof(struct pp_io_sender, told.control) ==
+                      offsetof(struct pp_io_sender, any) + PP_IO_TOLD_NAME_BYTES,
               "and so does what the socket tells");
 
 struct pp_uring_held {

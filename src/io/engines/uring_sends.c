@@ -12,7 +12,7 @@ static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int f
 {
     io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | flags);
     if (op->kind == PP_IO_SEND_BACK) {
-        const struct pp_io_addr *sender = pp_io_sender(op->buf);
+        const struct pp_io_sender *sender = pp_io_sender(op->buf);
 
         io_uring_prep_send_set_addr(sqe, &sender->any, (uint16_t)sender->len);
     }
@@ -68,7 +68,7 @@ static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
 /* IORING_OP_SEND may take an address to send to; one to send from it never takes. */
 static bool is_submittable(const struct pp_uring *st, const struct pp_io_op *op)
 {
-    return op->kind == PP_IO_SEND || (st->sends_to && !pp_io_datagram_is_told(op->buf));
+    return op->kind == PP_IO_SEND || (st->sends_to && pp_io_sender(op->buf)->control_len == 0);
 }
 
 void pp_uring_send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
