@@ -1,6 +1,5 @@
 /* From the command line to the exit status. */
 #include "base/error.h"
-#include "cli/commands.h"
 #include "cli/options.h"
 
 #include <fcntl.h>
@@ -41,39 +40,15 @@ static void hold_standard_streams(void)
     }
 }
 
-static int do_job(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
-{
-    switch (cli->plan.job) {
-    case PP_JOB_RUN:
-        return pp_cli_run(cli, signal_out, err);
-    case PP_JOB_CLIENT:
-        return pp_cli_client(cli, signal_out, err);
-    case PP_JOB_SERVE:
-        return pp_cli_serve(cli, signal_out, err);
-    }
-    return 0;
-}
-
-/* 0, the signal that ended the job early, or a negative errno with err set. */
+/* 0, the signal that ended it early, or a negative errno with err set. */
 static int run(int argc, char **argv, struct pp_error *err)
 {
     struct pp_cli cli;
     int signal_number = 0;
     int ret = pp_cli_parse(&cli, argc, argv, err);
 
-    if (ret < 0)
-        return ret;
-    switch (cli.action) {
-    case PP_CLI_JOB:
-        ret = do_job(&cli, &signal_number, err);
-        break;
-    case PP_CLI_HELP:
-        pp_cli_print_help(stdout, cli.help_jobs);
-        break;
-    case PP_CLI_VERSION:
-        (void)printf("pingpong %s\n", PP_VERSION);
-        break;
-    }
+    if (ret == 0)
+        ret = pp_cli_run(&cli, &signal_number, err);
     return ret < 0 ? ret : signal_number;
 }
 

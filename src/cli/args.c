@@ -21,12 +21,10 @@ static enum fit fit_of(const struct pp_cli_option *option, const char *name, siz
 {
     enum fit best = fit_of_word(option->name, strlen(option->name), name, bytes);
 
-    for (const char *alias = option->aliases; alias && *alias;) {
-        const size_t alias_bytes = strcspn(alias, ",");
-        const enum fit fit = fit_of_word(alias, alias_bytes, name, bytes);
+    for (const char *const *alias = option->aliases; *alias; alias++) {
+        const enum fit fit = fit_of_word(*alias, strlen(*alias), name, bytes);
 
         best = fit > best ? fit : best;
-        alias += alias_bytes + (alias[alias_bytes] == ',');
     }
     return best;
 }
@@ -79,34 +77,19 @@ static void find_name(struct pp_cli_arg *arg, unsigned jobs)
     }
 }
 
-/* Whether text is one of "these|words]". */
-static bool is_word_of(const char *words, const char *text)
-{
-    const size_t bytes = strlen(text);
-
-    while (*words && *words != ']') {
-        const size_t word_bytes = strcspn(words, "|]");
-
-        if (word_bytes == bytes && memcmp(words, text, bytes) == 0)
-            return true;
-        words += word_bytes + (words[word_bytes] == '|');
-    }
-    return false;
-}
-
 /* Whether text is meant to be the value that option may have: what is meant for something else,
  * such as an address, must not be swallowed. */
 static bool is_optional_value(const struct pp_cli_option *option, const char *text)
 {
-    const char *suffix = strchr(option->value, '.');
-    const size_t suffix_bytes = suffix ? strcspn(suffix, "]") : 0;
-    const size_t bytes = strlen(text);
+    const char *suffix = option->format ? option->format->suffix : "";
+    const size_t suffix_bytes = strlen(suffix), bytes = strlen(text);
 
-    if (!suffix)
-        return is_word_of(option->value + 1, text);
-    return strcmp(text, "-") == 0 ||
-           (bytes > suffix_bytes && text[0] != '-' &&
-            memcmp(text + bytes - suffix_bytes, suffix, suffix_bytes) == 0);
+    for (const char *const *word = option->words; word && *word; word++)
+        if (strcmp(*word, text) == 0)
+            return true;
+    return option->format &&
+           (strcmp(text, "-") == 0 || (bytes > suffix_bytes && text[0] != '-' &&
+                                       strcmp(text + bytes - suffix_bytes, suffix) == 0));
 }
 
 static const char *next_value(struct pp_cli_args *args)
@@ -116,7 +99,7 @@ static const char *next_value(struct pp_cli_args *args)
 
 static const char *value_of(struct pp_cli_args *args, const struct pp_cli_option *option)
 {
-    if (pp_cli_value_is_optional(option) &&
+    if (option->optional &&
         (args->at == args->argc || !is_optional_value(option, args->argv[args->at])))
         return NULL;
     return next_value(args);
@@ -135,8 +118,8 @@ static void read_letter(struct pp_cli_args *args, struct pp_cli_arg *arg)
 
     *arg = (struct pp_cli_arg){ .option = option, .letter = letter };
     arg->kind = option ? PP_CLI_ARG_OPTION : PP_CLI_ARG_UNKNOWN;
-    if (option && (!option->value || (pp_cli_value_is_optional(option) && *args->letters &&
-                                      !is_optional_value(option, args->letters))))
+    if (option && (!pp_cli_takes_value(option) || (option->optional && *args->letters &&
+                                                   !is_optional_value(option, args->letters))))
         return;
     if (*args->letters)
         arg->value = args->letters;
@@ -149,13 +132,13 @@ static void read_name(struct pp_cli_args *args, struct pp_cli_arg *arg, const ch
 {
     *arg = (struct pp_cli_arg){ .name = text, .name_bytes = strcspn(text, "=") };
     find_name(arg, args->jobs);
-    if (arg->kind == PP_CLI_ARG_OPTION && strcmp(arg->option->name, "fail-if") == 0)
+    if (arg->kind == PP_CLI_ARG_OPTION && arg->option->repeats)
         args->condition = arg->option;
     if (text[arg->name_bytes])
         arg->value = text + arg->name_bytes + 1;
     else if (!arg->option)
         arg->value = guess_value(args);
-    else if (arg->option->value)
+    else if (pp_cli_takes_value(arg->option))
         arg->value = value_of(args, arg->option);
 }
 

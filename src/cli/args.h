@@ -12,7 +12,7 @@ struct pp_cli_args {
     const char *letters;                   /* what is left of one such as "-qv" */
     bool words_only;                       /* "--" has been seen */
     unsigned words;                        /* so far */
-    const struct pp_cli_option *condition; /* --fail-if, once it has been seen */
+    const struct pp_cli_option *condition; /* one that takes several, once seen */
 };
 
 enum pp_cli_arg_kind {

@@ -3,13 +3,11 @@
 #include "cli/completion.h"
 
 #include "base/container.h"
-#include "cli/table.h"
-#include "cli/value.h"
+#include "cli/describe.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#define CLAUSE_BYTES 256
 #define CLAUSE_MIN 16 /* "with --rate" says too little */
 
 /* ---- what all shells need ---- */
@@ -23,7 +21,7 @@ static void put_quoted(FILE *out, const char *text, const char *special)
             (void)fputs("'\\'", out);
         else if (strchr(special, *text))
             (void)fputc('\\', out);
-        (void)fputc(*text == '\n' ? ' ' : *text, out);
+        (void)fputc(*text, out);
     }
 }
 
@@ -44,24 +42,12 @@ static size_t clause_bytes(const char *help)
     return at;
 }
 
-static void put_summary(FILE *out, const char *help, const char *special)
+static void put_summary(FILE *out, const struct pp_cli_option *option, const char *special)
 {
-    char clause[CLAUSE_BYTES];
+    struct pp_cli_text help = pp_cli_help_text(option);
 
-    (void)snprintf(clause, sizeof clause, "%.*s", (int)clause_bytes(help), help);
-    put_quoted(out, clause, special);
-}
-
-static void put_jobs(FILE *out, unsigned jobs, const char *separator)
-{
-    const char *before = "";
-
-    for (unsigned job = 0; jobs >> job; job++) {
-        if (!(jobs >> job & 1))
-            continue;
-        (void)fprintf(out, "%s%s", before, pp_cli_job_name((enum pp_job)job));
-        before = separator;
-    }
+    help.text[clause_bytes(help.text)] = '\0';
+    put_quoted(out, help.text, special);
 }
 
 /* "-c --connections" */
@@ -72,25 +58,10 @@ static void put_names(FILE *out, const struct pp_cli_option *option)
     (void)fprintf(out, "--%s", option->name);
 }
 
-/* The length of the alias at *at, which moves on to the next one; 0 at the end. */
-static size_t next_alias(const char **at, const char **alias)
-{
-    size_t bytes;
-
-    *alias = *at;
-    if (!*at || !**at)
-        return 0;
-    bytes = strcspn(*at, ",");
-    *at += bytes + ((*at)[bytes] == ',');
-    return bytes;
-}
-
 static void put_aliases(FILE *out, const struct pp_cli_option *option)
 {
-    const char *at = option->aliases, *alias, *before = "";
-
-    for (size_t bytes; (bytes = next_alias(&at, &alias)) > 0; before = " ")
-        (void)fprintf(out, "%s--%.*s", before, (int)bytes, alias);
+    for (const char *const *alias = option->aliases; *alias; alias++)
+        (void)fprintf(out, "%s--%s", alias == option->aliases ? "" : " ", *alias);
 }
 
 /* Whether an earlier row has the name: this one is another meaning of it. */
@@ -108,11 +79,11 @@ static void put_valued(FILE *out)
     for (size_t i = 0; i < pp_cli_option_count; i++) {
         const struct pp_cli_option *option = &pp_cli_options[i];
 
-        if (!option->value || pp_cli_value_of(option).optional || is_repeated(option))
+        if (!pp_cli_takes_value(option) || option->optional || is_repeated(option))
             continue;
         (void)fputs(" ", out);
         put_names(out, option);
-        (void)fputs(option->aliases ? " " : "", out);
+        (void)fputs(option->aliases[0] ? " " : "", out);
         put_aliases(out, option);
     }
 }
@@ -123,6 +94,37 @@ static void put_commands(FILE *out, const char *separator)
         (void)fprintf(out, "%s%s", i > 0 ? separator : "", pp_cli_commands[i].name);
 }
 
+/* How a value is completed. */
+enum kind {
+    NONE,    /* there is none */
+    ANY,     /* not at all */
+    WORDS,   /* one of those that put_words() writes */
+    FILES,   /* a path */
+    ADDRESS, /* a host, perhaps with a port, or unix:/path */
+};
+
+static enum kind kind_of(const struct pp_cli_option *option)
+{
+    const char *words[PP_CLI_WORDS_MAX];
+
+    if (!pp_cli_takes_value(option))
+        return NONE;
+    if (option->type == PP_CLI_FILE || option->type == PP_CLI_ADDRESS)
+        return option->type == PP_CLI_FILE ? FILES : ADDRESS;
+    return pp_cli_words(option, words) ? WORDS : ANY;
+}
+
+static void put_words(FILE *out, const char *before, const struct pp_cli_option *option,
+                      const char *after)
+{
+    const char *words[PP_CLI_WORDS_MAX];
+    const unsigned count = pp_cli_words(option, words);
+
+    for (unsigned i = 0; i < count; i++)
+        (void)fprintf(out, "%s%s", i > 0 ? " " : before, words[i]);
+    (void)fputs(after, out);
+}
+
 /* ---- bash ---- */
 
 static const char bash_code[] =
@@ -131,22 +133,22 @@ static const char bash_code[] =
 
 static void put_bash_value(FILE *out, const struct pp_cli_option *option)
 {
-    const struct pp_cli_value value = pp_cli_value_of(option);
+    const enum kind kind = kind_of(option);
 
-    (void)fputs(value.optional ? "?" : "", out);
-    switch (value.kind) {
-    case PP_CLI_VALUE_NONE:
+    (void)fputs(option->optional ? "?" : "", out);
+    switch (kind) {
+    case NONE:
         return;
-    case PP_CLI_VALUE_ANY:
+    case ANY:
         (void)fputs("any", out);
         return;
-    case PP_CLI_VALUE_WORDS:
-        (void)fprintf(out, "words %s", value.words);
+    case WORDS:
+        put_words(out, "words ", option, "");
         return;
-    case PP_CLI_VALUE_FILE:
+    case FILES:
         (void)fputs("file", out);
         return;
-    case PP_CLI_VALUE_ADDRESS:
+    case ADDRESS:
         (void)fputs("address", out);
         return;
     }
@@ -165,7 +167,7 @@ static void print_bash(FILE *out)
         const struct pp_cli_option *option = &pp_cli_options[i];
 
         (void)fputs(i > 0 ? "\n" : "", out);
-        put_jobs(out, option->jobs, " ");
+        (void)fputs(pp_cli_jobs_text(option->jobs, " ", " ").text, out);
         (void)fputc('|', out);
         put_names(out, option);
         (void)fputc('|', out);
@@ -185,51 +187,49 @@ static const char zsh_code[] =
 /* ":WHAT:how", for _arguments. */
 static void put_zsh_value(FILE *out, const struct pp_cli_option *option)
 {
-    const struct pp_cli_value value = pp_cli_value_of(option);
+    const enum kind kind = kind_of(option);
 
-    if (value.kind == PP_CLI_VALUE_NONE)
+    if (kind == NONE)
         return;
-    (void)fputs(value.optional ? "::" : ":", out);
-    put_quoted(out, value.name, ":\\");
-    switch (value.kind) {
-    case PP_CLI_VALUE_NONE:
-    case PP_CLI_VALUE_ANY:
+    (void)fputs(option->optional ? "::" : ":", out);
+    put_quoted(out, pp_cli_value_text(option).text, ":\\");
+    switch (kind) {
+    case NONE:
+    case ANY:
         (void)fputs(": ", out);
         return;
-    case PP_CLI_VALUE_WORDS:
-        (void)fprintf(out, ":(%s)", value.words);
+    case WORDS:
+        put_words(out, ":(", option, ")");
         return;
-    case PP_CLI_VALUE_FILE:
+    case FILES:
         (void)fputs(":_files", out);
         return;
-    case PP_CLI_VALUE_ADDRESS:
+    case ADDRESS:
         (void)fputs(":_pingpong_addresses", out);
         return;
     }
 }
 
-/* One argument of _arguments. letter is 0 for a name, which then is the bytes at name; hidden is
- * known, but not offered. */
-static void put_zsh_spec(FILE *out, const struct pp_cli_option *option, char letter,
-                         const char *name, size_t bytes, bool hidden)
+/* One argument of _arguments, such as "--connections" or an alias of it: that is known, but not
+ * offered. */
+static void put_zsh_spec(FILE *out, const struct pp_cli_option *option, const char *dashes,
+                         const char *name, bool is_alias)
 {
-    const struct pp_cli_value value = pp_cli_value_of(option);
+    const bool is_letter = !dashes[1];
 
-    (void)fputs(hidden ? " '!" : " '", out);
-    if (option->letter && !hidden) {
+    (void)fputs(is_alias ? " '!" : " '", out);
+    if (option->letter && !is_alias) {
         (void)fputc('(', out);
         put_names(out, option);
         (void)fputc(')', out);
     }
-    if (letter)
-        (void)fprintf(out, "-%c%s", letter, !option->value ? "" : value.optional ? "-" : "+");
-    else
-        (void)fprintf(out, "--%.*s%s", (int)bytes, name,
-                      !option->value   ? ""
-                      : value.optional ? "=-"
-                                       : "=");
+    (void)fprintf(out, "%s%s", dashes, name);
+    if (pp_cli_takes_value(option) && is_letter)
+        (void)fputs(option->optional ? "-" : "+", out);
+    else if (pp_cli_takes_value(option))
+        (void)fputs(option->optional ? "=-" : "=", out);
     (void)fputc('[', out);
-    put_summary(out, option->help, "[]:\\");
+    put_summary(out, option, "[]:\\");
     (void)fputc(']', out);
     put_zsh_value(out, option);
     (void)fputc('\'', out);
@@ -237,16 +237,13 @@ static void put_zsh_spec(FILE *out, const struct pp_cli_option *option, char let
 
 static void put_zsh_option(FILE *out, const struct pp_cli_option *option)
 {
-    const char *at = option->aliases, *alias;
-
-    (void)fprintf(out, "    [[ $1 == (%s", is_repeated(option) ? "" : "|");
-    put_jobs(out, option->jobs, "|");
-    (void)fputs(") ]] && specs+=(", out);
+    (void)fprintf(out, "    [[ $1 == (%s%s) ]] && specs+=(", is_repeated(option) ? "" : "|",
+                  pp_cli_jobs_text(option->jobs, "|", "|").text);
     if (option->letter)
-        put_zsh_spec(out, option, option->letter, NULL, 0, false);
-    put_zsh_spec(out, option, 0, option->name, strlen(option->name), false);
-    for (size_t bytes; (bytes = next_alias(&at, &alias)) > 0;)
-        put_zsh_spec(out, option, 0, alias, bytes, true);
+        put_zsh_spec(out, option, "-", (const char[]){ option->letter, '\0' }, false);
+    put_zsh_spec(out, option, "--", option->name, false);
+    for (const char *const *alias = option->aliases; *alias; alias++)
+        put_zsh_spec(out, option, "--", *alias, true);
     (void)fputs(" )\n", out);
 }
 
@@ -286,21 +283,21 @@ static const char fish_code[] =
  * fits behind "--name=". */
 static void put_fish_value(FILE *out, const struct pp_cli_option *option)
 {
-    const struct pp_cli_value value = pp_cli_value_of(option);
+    const enum kind kind = kind_of(option);
 
-    if (value.kind != PP_CLI_VALUE_NONE && !value.optional)
-        (void)fputs(value.kind == PP_CLI_VALUE_FILE ? " -rF" : " -x", out);
-    switch (value.kind) {
-    case PP_CLI_VALUE_NONE:
-    case PP_CLI_VALUE_ANY:
+    if (kind != NONE && !option->optional)
+        (void)fputs(kind == FILES ? " -rF" : " -x", out);
+    switch (kind) {
+    case NONE:
+    case ANY:
         return;
-    case PP_CLI_VALUE_WORDS:
-        (void)fprintf(out, " -a '%s'", value.words);
+    case WORDS:
+        put_words(out, " -a '", option, "'");
         return;
-    case PP_CLI_VALUE_FILE:
-        (void)fputs(value.optional ? " -a '(__pingpong_paths)'" : "", out);
+    case FILES:
+        (void)fputs(option->optional ? " -a '(__pingpong_paths)'" : "", out);
         return;
-    case PP_CLI_VALUE_ADDRESS:
+    case ADDRESS:
         (void)fputs(" -a '(__pingpong_addresses)'", out);
         return;
     }
@@ -308,27 +305,24 @@ static void put_fish_value(FILE *out, const struct pp_cli_option *option)
 
 static void put_fish_condition(FILE *out, const struct pp_cli_option *option)
 {
-    (void)fprintf(out, "complete -c pingpong -n '__pingpong_for%s ",
-                  is_repeated(option) ? "" : " none");
-    put_jobs(out, option->jobs, " ");
-    (void)fputc('\'', out);
+    (void)fprintf(out, "complete -c pingpong -n '__pingpong_for%s %s'",
+                  is_repeated(option) ? "" : " none",
+                  pp_cli_jobs_text(option->jobs, " ", " ").text);
 }
 
 static void put_fish_option(FILE *out, const struct pp_cli_option *option)
 {
-    const char *at = option->aliases, *alias;
-
     put_fish_condition(out, option);
     if (option->letter)
         (void)fprintf(out, " -s %c", option->letter);
     (void)fprintf(out, " -l %s", option->name);
     put_fish_value(out, option);
     (void)fputs(" -d '", out);
-    put_summary(out, option->help, "\\");
+    put_summary(out, option, "\\");
     (void)fputs("'\n", out);
-    for (size_t bytes; (bytes = next_alias(&at, &alias)) > 0;) {
+    for (const char *const *alias = option->aliases; *alias; alias++) {
         put_fish_condition(out, option);
-        (void)fprintf(out, " -l %.*s", (int)bytes, alias);
+        (void)fprintf(out, " -l %s", *alias);
         put_fish_value(out, option);
         (void)fprintf(out, " -d 'the same as --%s'\n", option->name);
     }

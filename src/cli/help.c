@@ -1,110 +1,87 @@
-#include "cli/options.h"
-#include "cli/table.h"
+#include "cli/describe.h"
 
 #include <string.h>
 
+#define COLUMNS 80
 #define HELP_COLUMN 26
 #define GAP 2 /* at least, between an option and its help */
 #define COMMAND_COLUMN 29
 
-static const struct {
-    const char *title;
-    unsigned jobs; /* that most of its options are for */
-} groups[] = {
-    [PP_CLI_LOAD] = { "The load", PP_CLI_RUN | PP_CLI_CLIENT },
-    [PP_CLI_TRANSPORT] = { "Transport", PP_CLI_ALL },
-    [PP_CLI_FOREIGN] = { "Servers that are no pingpong", PP_CLI_CLIENT },
-    [PP_CLI_HOW] = { "How it runs", PP_CLI_ALL },
-    [PP_CLI_RESULT] = { "The result", PP_CLI_RUN | PP_CLI_CLIENT },
-    [PP_CLI_OUTPUT] = { "Output", PP_CLI_ALL },
-};
-
-const char *pp_cli_group_title(enum pp_cli_group group)
+/* How many columns the next word of text takes, with its bytes set. */
+static int word_columns(const char *text, int *bytes)
 {
-    return groups[group].title;
+    int columns = 0;
+
+    for (*bytes = 0; text[*bytes] && text[*bytes] != ' '; ++*bytes)
+        columns += (text[*bytes] & 0xc0) != 0x80; /* a character of UTF-8 begins */
+    return columns;
 }
 
 /* Prints text from the column on, on every line; used columns of the first one are printed. */
-static void print_indented(FILE *out, const char *text, int column, int used)
+static void print_wrapped(FILE *out, const char *text, int column, int used)
 {
-    if (used + GAP > column) {
+    if (used > 0 && used + GAP > column) {
         (void)fputc('\n', out);
         used = 0;
     }
+    used += fprintf(out, "%*s", column - used, "");
     while (*text) {
-        const size_t bytes = strcspn(text, "\n");
+        int bytes;
+        const int columns = word_columns(text, &bytes);
 
-        (void)fprintf(out, "%*s%.*s\n", column - used, "", (int)bytes, text);
-        text += bytes + (text[bytes] == '\n');
-        used = 0;
+        if (used > column && used + 1 + columns > COLUMNS)
+            used = fprintf(out, "\n%*s", column, "") - 1;
+        used += columns + (used > column);
+        (void)fprintf(out, "%s%.*s", used - columns > column ? " " : "", bytes, text);
+        text += bytes;
+        text += *text == ' ';
     }
-}
-
-static void print_aliases(FILE *out, const char *aliases)
-{
-    (void)fprintf(out, "%*salso ", HELP_COLUMN, "");
-    while (*aliases) {
-        const size_t bytes = strcspn(aliases, ",");
-
-        (void)fprintf(out, "--%.*s%s", (int)bytes, aliases, aliases[bytes] ? ", " : "\n");
-        aliases += bytes + (aliases[bytes] == ',');
-    }
+    (void)fputc('\n', out);
 }
 
 static void print_option(FILE *out, const struct pp_cli_option *option, unsigned jobs)
 {
-    char text[PP_CLI_JOBS_TEXT_BYTES];
+    const struct pp_cli_text value = pp_cli_value_text(option);
+    const char *before = "also --";
     int used = 0;
 
     if (option->letter)
         used = fprintf(out, "  -%c, --%s", option->letter, option->name);
     else
         used = fprintf(out, "      --%s", option->name);
-    if (pp_cli_value_is_optional(option))
-        used += fprintf(out, "[=%s", option->value + 1);
-    else if (option->value)
-        used += fprintf(out, "=%s", option->value);
-    print_indented(out, option->help, HELP_COLUMN, used);
-    if (option->aliases)
-        print_aliases(out, option->aliases);
-    if (jobs == PP_CLI_ALL && option->jobs != groups[option->group].jobs)
+    if (value.used)
+        used += fprintf(out, option->optional ? "[=%s]" : "=%s", value.text);
+    print_wrapped(out, pp_cli_help_text(option).text, HELP_COLUMN, used);
+    for (const char *const *alias = option->aliases; *alias; alias++, before = ", --")
+        (void)fprintf(out, "%*s%s%s%s", alias == option->aliases ? HELP_COLUMN : 0, "", before,
+                      *alias, alias[1] ? "" : "\n");
+    if (jobs == PP_CLI_ALL && option->jobs != pp_cli_group_jobs(option->group))
         (void)fprintf(out, "%*sfor %s alone\n", HELP_COLUMN, "",
-                      pp_cli_jobs_format(option->jobs, text));
+                      pp_cli_jobs_text(option->jobs, ", ", " and ").text);
 }
 
 static void print_title(FILE *out, enum pp_cli_group group, unsigned jobs)
 {
-    char text[PP_CLI_JOBS_TEXT_BYTES];
+    const unsigned of_group = pp_cli_group_jobs(group);
 
-    (void)fprintf(out, "\n%s", groups[group].title);
-    if (jobs == PP_CLI_ALL && groups[group].jobs != PP_CLI_ALL)
-        (void)fprintf(out, " (%s)", pp_cli_jobs_format(groups[group].jobs, text));
+    (void)fprintf(out, "\n%s", pp_cli_group_title(group));
+    if (jobs == PP_CLI_ALL && of_group != PP_CLI_ALL)
+        (void)fprintf(out, " (%s)", pp_cli_jobs_text(of_group, ", ", " and ").text);
     (void)fputs(":\n", out);
 }
 
+/* The rows of a group stand together. */
 static void print_options(FILE *out, unsigned jobs)
 {
-    for (enum pp_cli_group group = 0; group < PP_CLI_GROUPS; group++) {
-        bool titled = false;
+    enum pp_cli_group group = PP_CLI_GROUPS;
 
-        for (size_t i = 0; i < pp_cli_option_count; i++) {
-            if (pp_cli_options[i].group != group || !(pp_cli_options[i].jobs & jobs))
-                continue;
-            if (!titled)
-                print_title(out, group, jobs);
-            titled = true;
-            print_option(out, &pp_cli_options[i], jobs);
-        }
-    }
-}
-
-static void print_commands(FILE *out)
-{
-    for (size_t i = 0; i < pp_cli_command_count; i++) {
-        const struct pp_cli_command *command = &pp_cli_commands[i];
-        const int used = fprintf(out, "  pingpong %s", command->usage);
-
-        print_indented(out, command->help, COMMAND_COLUMN, used);
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        if (!(pp_cli_options[i].jobs & jobs))
+            continue;
+        if (pp_cli_options[i].group != group)
+            print_title(out, pp_cli_options[i].group, jobs);
+        group = pp_cli_options[i].group;
+        print_option(out, &pp_cli_options[i], jobs);
     }
 }
 
@@ -115,7 +92,9 @@ static void print_all(FILE *out)
                 "what each costs. A client sends \"PING\\n\", waits for the echo, checks every\n"
                 "byte, and sends the next.\n\n",
                 out);
-    print_commands(out);
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        print_wrapped(out, pp_cli_commands[i].help, COMMAND_COLUMN,
+                      fprintf(out, "  pingpong %s", pp_cli_commands[i].usage));
     (void)fputs("\nExamples:\n"
                 "  pingpong                             500,000 round trips on this machine\n"
                 "  pingpong serve :3131                 a server for other machines\n"
@@ -131,12 +110,23 @@ static void print_all(FILE *out)
 static void print_one(FILE *out, unsigned jobs)
 {
     for (size_t i = 0; i < pp_cli_command_count; i++) {
-        const struct pp_cli_command *command = &pp_cli_commands[i];
-
-        if (command->action != PP_CLI_JOB || jobs != 1U << command->job)
+        if (pp_cli_commands[i].jobs != jobs)
             continue;
-        (void)fprintf(out, "usage: pingpong %s [OPTION]...\n\n%s\n", command->usage,
-                      command->about);
+        (void)fprintf(out, "usage: pingpong %s [OPTION]...\n\n", pp_cli_commands[i].usage);
+        print_wrapped(out, pp_cli_commands[i].about, 0, 0);
+    }
+}
+
+static void print_statuses(FILE *out, unsigned jobs)
+{
+    (void)fputs("\nExit status:\n", out);
+    for (size_t i = 0; i < pp_cli_status_count; i++) {
+        struct pp_cli_text text = { 0 };
+
+        if (!pp_cli_has_status(i, jobs))
+            continue;
+        pp_cli_text_add(&text, "%s %s", pp_cli_statuses[i].codes, pp_cli_statuses[i].help);
+        print_wrapped(out, text.text, 2, 0);
     }
 }
 
@@ -146,18 +136,13 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
         print_all(out);
     else
         print_one(out, jobs);
-    if (jobs != PP_CLI_RUN)
-        (void)fputs("\nADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path; the port is\n"
-                    "3131 where none is given.\n",
-                    out);
+    if (jobs != PP_CLI_RUN) {
+        (void)fputc('\n', out);
+        print_wrapped(out,
+                      "ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path; the port is "
+                      "3131 where none is given.",
+                      0, 0);
+    }
     print_options(out, jobs);
-    (void)fprintf(out,
-                  "\nExit status:\n"
-                  "  0 ok, 1 the run failed, 2 usage, 3 with --strict an INVALID result, with\n"
-                  "  --strict=suspect a SUSPECT one, too, or one that meets a condition of\n"
-                  "  --fail-if,\n"
-                  "  4 an engine or a feature cannot be had here, 5 a wrong answer,\n"
-                  "  129, 130, 131 or 143 interrupted (%s)\n",
-                  jobs == PP_CLI_SERVE ? "before it listens; later it ends with 0"
-                                       : "what was measured is printed");
+    print_statuses(out, jobs);
 }

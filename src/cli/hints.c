@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/number.h"
+#include "cli/describe.h"
 #include "cli/suggest.h"
 
 #include <ctype.h>
@@ -126,23 +127,25 @@ static int hint_word(const struct pp_cli_option *option, const char *value, stru
 {
     const size_t bytes = strlen(value);
     struct pp_cli_nearest nearest = pp_cli_nearest_begin(value, bytes, pp_cli_nearest_max(bytes));
+    const char *words[PP_CLI_WORDS_MAX];
+    const unsigned count = pp_cli_words(option, words);
 
-    pp_cli_nearest_offer_list(&nearest, option->value, '|');
+    for (unsigned i = 0; i < count; i++)
+        pp_cli_nearest_offer(&nearest, words[i]);
     if (!nearest.name)
         return 0;
     return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                        "--%s takes %s, not \"%.80s\"; did you mean %.*s?", option->name,
-                        option->takes, value, (int)nearest.bytes, nearest.name);
+                        "--%s takes %s, not \"%.80s\"; did you mean %s?", option->name,
+                        pp_cli_takes_text(option).text, value, nearest.name);
 }
 
 int pp_cli_hint_value(const struct pp_cli_option *option, const char *value, struct pp_error *err)
 {
     if (option->letter == 'c')
         return hint_host(value, err);
-    if (strcmp(option->name, "host") == 0)
+    if (option->has_path)
         return pp_cli_hint_address(value, err);
-    return option->value && islower((unsigned char)*option->value) ? hint_word(option, value, err)
-                                                                   : 0;
+    return option->type == PP_CLI_CHOICE && !option->value ? hint_word(option, value, err) : 0;
 }
 
 int pp_cli_hint_job(const struct pp_cli_option *option, enum pp_job job, struct pp_error *err)

@@ -2,8 +2,7 @@
  * a tab indents, "++" ends a line, and \ takes away what the next character means. */
 #include "cli/man.h"
 
-#include "cli/table.h"
-#include "cli/value.h"
+#include "cli/describe.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -42,8 +41,8 @@ static const char *put_option_name(FILE *out, const char *text)
     return text + bytes;
 }
 
-/* Text of the table as a part of a paragraph, or at its start: its line breaks are for --help, and
- * the options that it names are bold. */
+/* Text of the tables as a part of a paragraph, or at its start: the options that it names are
+ * bold. */
 static void put_text(FILE *out, const char *text, bool start)
 {
     if (start && *text && !is_option(text))
@@ -53,7 +52,7 @@ static void put_text(FILE *out, const char *text, bool start)
             text = put_option_name(out, text);
             continue;
         }
-        put_character(out, *text == '\n' ? ' ' : *text);
+        put_character(out, *text);
         text++;
     }
 }
@@ -91,81 +90,53 @@ static void put_usage(FILE *out, const char *text)
 
 /* ---- options ---- */
 
-static void put_value(FILE *out, const struct pp_cli_option *option)
-{
-    const struct pp_cli_value value = pp_cli_value_of(option);
-
-    if (value.kind == PP_CLI_VALUE_NONE)
-        return;
-    (void)fputs(value.optional ? "[=" : "=", out);
-    put_usage(out, value.name);
-    (void)fputs(value.optional ? "]" : "", out);
-}
-
-static void put_aliases(FILE *out, const char *aliases)
-{
-    (void)fputs(" ++\nAlso ", out);
-    while (*aliases) {
-        const size_t bytes = strcspn(aliases, ",");
-
-        (void)fprintf(out, "*--%.*s*%s", (int)bytes, aliases, aliases[bytes] ? ", " : "");
-        aliases += bytes + (aliases[bytes] == ',');
-    }
-}
-
 static void put_option(FILE *out, const struct pp_cli_option *option)
 {
+    const struct pp_cli_text value = pp_cli_value_text(option);
+    const char *before = " ++\nAlso ";
+
     if (option->letter)
         (void)fprintf(out, "*-%c*, ", option->letter);
     (void)fprintf(out, "*--%s*", option->name);
-    put_value(out, option);
+    if (value.used) {
+        (void)fputs(option->optional ? "[=" : "=", out);
+        put_usage(out, value.text);
+        (void)fputs(option->optional ? "]" : "", out);
+    }
     (void)fputs("\n\t", out);
-    put_text(out, option->help, true);
-    if (option->takes) {
+    put_text(out, pp_cli_help_text(option).text, true);
+    if (value.used) {
         (void)fputs(" ++\nTakes ", out);
-        put_text(out, option->takes, false);
+        put_text(out, pp_cli_takes_text(option).text, false);
     }
-    if (option->aliases)
-        put_aliases(out, option->aliases);
+    for (const char *const *alias = option->aliases; *alias; alias++, before = ", ")
+        (void)fprintf(out, "%s*--%s*", before, *alias);
     (void)fputs("\n\n", out);
-}
-
-static void put_group(FILE *out, enum pp_cli_group group, unsigned jobs)
-{
-    bool titled = false;
-
-    for (size_t i = 0; i < pp_cli_option_count; i++) {
-        const struct pp_cli_option *option = &pp_cli_options[i];
-
-        if (option->group != group || !(option->jobs & jobs))
-            continue;
-        if (!titled)
-            (void)fprintf(out, "## %s\n\n", pp_cli_group_title(group));
-        titled = true;
-        put_option(out, option);
-    }
 }
 
 static void put_options(FILE *out, unsigned jobs)
 {
+    enum pp_cli_group group = PP_CLI_GROUPS;
+
     (void)fputs("# OPTIONS\n\n"
                 "What applies where an option is left out stands in parentheses. A value may also "
                 "be the next argument (*--port 7*, *-p 7*, *-p7*), unless it is optional, and a "
                 "name may be shortened as long as it is clear.\n\n",
                 out);
-    for (enum pp_cli_group group = 0; group < PP_CLI_GROUPS; group++)
-        put_group(out, group, jobs);
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        if (!(pp_cli_options[i].jobs & jobs))
+            continue;
+        if (pp_cli_options[i].group != group)
+            (void)fprintf(out, "## %s\n\n", pp_cli_group_title(pp_cli_options[i].group));
+        group = pp_cli_options[i].group;
+        put_option(out, &pp_cli_options[i]);
+    }
 }
 
 /* ---- what several pages have ---- */
 
-struct example {
-    const char *line;
-    const char *what; /* it is for */
-};
-
 /* The parts of scdoc's own are written as such here. */
-static void put_examples(FILE *out, const struct example *examples)
+static void put_examples(FILE *out, const struct pp_cli_example *examples)
 {
     (void)fputs("# EXAMPLES\n\n", out);
     for (; examples->line; examples++) {
@@ -185,21 +156,21 @@ static void put_addresses(FILE *out)
                 out);
 }
 
-static void put_exit_status(FILE *out, bool serves)
+static void put_exit_status(FILE *out, unsigned jobs)
 {
-    (void)fprintf(out,
-                  "# EXIT STATUS\n\n"
-                  "*0*: ok ++\n"
-                  "*1*: the run failed; one line says what was wrong and what to do ++\n"
-                  "*2*: the command line makes no sense ++\n"
-                  "*3*: with *--strict*, an INVALID result, such as a rate that was not held; "
-                  "with *--strict=suspect*, a SUSPECT one, too; or one that meets a condition of "
-                  "*--fail-if* ++\n"
-                  "*4*: an engine or a feature that was asked for cannot be had here ++\n"
-                  "*5*: an answer was wrong ++\n"
-                  "*129*, *130*, *131*, *143*: interrupted%s\n\n",
-                  serves ? " before it listens; after that, a signal ends it with 0"
-                         : "; what was measured is printed");
+    const char *before = "";
+
+    (void)fputs("# EXIT STATUS\n\n", out);
+    for (size_t i = 0; i < pp_cli_status_count; i++) {
+        if (!pp_cli_has_status(i, jobs))
+            continue;
+        (void)fprintf(out, "%s*%s*: ", before, pp_cli_statuses[i].codes);
+        put_text(out, pp_cli_statuses[i].help, false);
+        if (pp_cli_statuses[i].more)
+            put_text(out, pp_cli_statuses[i].more, false);
+        before = " ++\n";
+    }
+    (void)fputs("\n\n", out);
 }
 
 static void put_head(FILE *out, const char *name, const char *what)
@@ -228,42 +199,6 @@ static void put_see_also(FILE *out, const char *name)
 
 /* ---- the page of a command ---- */
 
-static const struct example run_examples[] = {
-    { "pingpong", "500,000 round trips on this machine" },
-    { "pingpong -c 200 -T 2 -S 2",
-      "200 connections over two client and two server threads, each pair on a core of its own" },
-    { "pingpong --engine io_uring --server-engine epoll", "An engine for each side" },
-    { "pingpong -R 20k -t 10s --strict",
-      "An open loop: 20,000 messages a second for ten seconds, and status 3 if that was not held" },
-    { "pingpong -t 10s --fail-if 'p99>200us' 'rate<50k'",
-      "For CI: status 3 if half of a promise is broken, and a line that says which" },
-    { "pingpong -u -H unix:/tmp/pp.sock", "Datagrams over a Unix socket" },
-    { NULL, NULL },
-};
-
-static const struct example client_examples[] = {
-    { "pingpong client 10.0.0.2 -c 100 -t 30s", "100 connections to a server, for 30 seconds" },
-    { "pingpong client 10.0.0.2 -R 50k -m 64,1k",
-      "50,000 requests of 64 B a second, each answered with 1,000 B" },
-    { "pingpong client 10.0.0.2:7 --no-hello", "Any echo server" },
-    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
-      "A service whose request and response are known" },
-    { NULL, NULL },
-};
-
-static const struct example serve_examples[] = {
-    { "pingpong serve :3131", "For other machines, on all addresses" },
-    { "pingpong serve :0 -S 4 --engine epoll", "Four threads, on epoll, on any free port" },
-    { "pingpong serve unix:/run/echo.sock", "On a Unix socket" },
-    { NULL, NULL },
-};
-
-static const struct example *const examples[] = {
-    [PP_JOB_RUN] = run_examples,
-    [PP_JOB_CLIENT] = client_examples,
-    [PP_JOB_SERVE] = serve_examples,
-};
-
 static void put_command_page(FILE *out, const struct pp_cli_command *command, const char *name)
 {
     put_head(out, name, command->help);
@@ -274,15 +209,15 @@ static void put_command_page(FILE *out, const struct pp_cli_command *command, co
     (void)fputs("\n\n", out);
     if (strstr(command->usage, "ADDRESS"))
         put_addresses(out);
-    put_options(out, 1U << command->job);
-    put_exit_status(out, command->job == PP_JOB_SERVE);
-    put_examples(out, examples[command->job]);
+    put_options(out, command->jobs);
+    put_exit_status(out, command->jobs);
+    put_examples(out, command->examples);
     put_see_also(out, name);
 }
 
 /* ---- the page of the program ---- */
 
-static const struct example program_examples[] = {
+static const struct pp_cli_example program_examples[] = {
     { "pingpong", "500,000 round trips on this machine" },
     { "pingpong serve :3131", "A server for other machines" },
     { "pingpong 10.0.0.2", "A client of it, for ten seconds" },
@@ -301,7 +236,7 @@ static void put_commands(FILE *out)
         put_usage(out, command->usage);
         (void)fputs("\n\t", out);
         put_text(out, command->help, true);
-        if (command->action == PP_CLI_JOB)
+        if (command->jobs)
             (void)fprintf(out, ": *pingpong-%s*(1)", command->name);
         (void)fputs("\n\n", out);
     }
@@ -350,7 +285,7 @@ static void put_program_page(FILE *out, const char *name)
     put_description(out);
     put_commands(out);
     put_addresses(out);
-    put_exit_status(out, false);
+    put_exit_status(out, PP_CLI_ALL);
     put_surroundings(out);
     put_examples(out, program_examples);
     put_see_also(out, name);
@@ -362,7 +297,7 @@ static void put_program_page(FILE *out, const char *name)
 static const struct pp_cli_command *command_of(size_t number)
 {
     for (size_t i = 0; i < pp_cli_command_count; i++)
-        if (pp_cli_commands[i].action == PP_CLI_JOB && --number == 0)
+        if (pp_cli_commands[i].jobs && --number == 0)
             return &pp_cli_commands[i];
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* The jobs run and client: the same, with a server of our own or with another one. */
+/* The commands run and client: the same, with a server of our own or with another one. */
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/outputs.h"
@@ -161,7 +161,7 @@ static int measure(struct measurement *measurement, const struct pp_cli *cli, st
     return ret;
 }
 
-int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
+int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct measurement *measurement = pp_memory_alloc(1, sizeof *measurement);
     int ret;
@@ -173,9 +173,4 @@ int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
     *signal_out = measurement->result.signal;
     pp_memory_free(measurement);
     return ret;
-}
-
-int pp_cli_client(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
-{
-    return pp_cli_run(cli, signal_out, err);
 }

@@ -1,5 +1,5 @@
-/* The command line: one table of options serves the parser, the help, the manual pages and the
- * completions. */
+/* The command line: a table of commands and one of options serve the parser, the help, the manual
+ * pages and the completions. */
 #ifndef PP_CLI_OPTIONS_H
 #define PP_CLI_OPTIONS_H
 
@@ -16,19 +16,14 @@
 #define PP_CLI_SERVE (1U << PP_JOB_SERVE)
 #define PP_CLI_ALL (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
 
-enum pp_cli_action {
-    PP_CLI_JOB,    /* what plan.job says */
-    PP_CLI_HELP,   /* about help_jobs */
-    PP_CLI_VERSION /* print it */
-};
-
 /* What was given; the parser's own, kept to settle at the end what depends on several options. */
 struct pp_cli_given {
     const char *address; /* as they were typed; NULL: not given */
-    const char *host;
-    bool port, ipv4, ipv6, count, time, server_engine;
-    bool expect, expect_bytes, expect_until;
+    const char *host, *bind;
+    const char *server_engine;
     const char *output;
+    bool port, ipv4, ipv6, count, time, idle_timeout;
+    bool expect, expect_bytes, expect_until;
 };
 
 /* Text, JSON, ...: where each goes. */
@@ -47,8 +42,8 @@ static inline const char *pp_cli_output_option(const struct pp_report_format *fo
 
 /* 20 KB: pass it by pointer. */
 struct pp_cli {
-    enum pp_cli_action action;
-    unsigned help_jobs; /* a set; PP_CLI_ALL: the help as a whole */
+    const struct pp_cli_command *command; /* what is to be done */
+    unsigned help_jobs;                   /* a set; PP_CLI_ALL: the help as a whole */
     struct pp_plan plan;
     bool quiet;
     bool verbose;
@@ -61,6 +56,10 @@ struct pp_cli {
 /* Fills in cli from the arguments, which must outlive it. 0, or a negative errno with err set: to
  * -EINVAL, unless a file that an option names is at fault. */
 int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err);
+
+/* Does what the command is. 0, or a negative errno with err set. *signal_out is the signal that
+ * ended it early, or 0. */
+int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 
 /* About these jobs alone, or with PP_CLI_ALL about everything. */
 void pp_cli_print_help(FILE *out, unsigned jobs);

@@ -1,6 +1,7 @@
 /* From the arguments to the plan. */
 #include "base/clock.h"
 #include "cli/args.h"
+#include "cli/describe.h"
 #include "cli/hints.h"
 #include "cli/options.h"
 #include "cli/suggest.h"
@@ -16,15 +17,15 @@
 
 #define usage_error(err, ...) pp_error_set(err, PP_ERROR_USAGE, -EINVAL, __VA_ARGS__)
 
-/* Where to read more: "help" or "help serve". */
-static const char *help_of(const struct pp_cli *cli)
+/* Where to read more: "help serve", or "help" for all there is. */
+static struct pp_cli_text help_of(const struct pp_cli *cli)
 {
-    static const char *const words[] = { [PP_CLI_RUN] = "help run",
-                                         [PP_CLI_CLIENT] = "help client",
-                                         [PP_CLI_SERVE] = "help serve",
-                                         [PP_CLI_ALL] = "help" };
+    struct pp_cli_text out = { 0 };
 
-    return words[cli->help_jobs];
+    pp_cli_text_add(&out, "help");
+    if (cli->help_jobs != PP_CLI_ALL)
+        pp_cli_text_add(&out, " %s", pp_cli_jobs_text(cli->help_jobs, "", "").text);
+    return out;
 }
 
 /* ---- words ---- */
@@ -38,7 +39,7 @@ static int check_first_word(const char *word, struct pp_error *err)
     if (strpbrk(word, ".:/"))
         return 0;
     for (size_t i = 0; isalpha((unsigned char)*word) && i < pp_cli_command_count; i++)
-        pp_cli_nearest_offer(&nearest, pp_cli_commands[i].name, strlen(pp_cli_commands[i].name));
+        pp_cli_nearest_offer(&nearest, pp_cli_commands[i].name);
     if (nearest.name)
         return usage_error(err,
                            "there is no command %.80s; did you mean %s? (a host of that name: "
@@ -72,22 +73,22 @@ static const char *first_word(int argc, char **argv, bool *unsure)
     return NULL;
 }
 
-/* The first word decides on the job, wherever it stands. */
-static int find_job(int argc, char **argv, struct pp_cli *cli, enum pp_job *job,
-                    struct pp_error *err)
+/* The first word decides on the command, wherever it stands. */
+static int find_command(int argc, char **argv, struct pp_cli *cli, struct pp_error *err)
 {
     bool unsure;
     const char *word = first_word(argc, argv, &unsure);
-    const struct pp_cli_command *command = word ? pp_cli_command_find(word) : NULL;
 
-    *job = PP_JOB_RUN;
+    cli->command = pp_cli_command_of(PP_JOB_RUN);
     if (!word)
         return 0;
-    *job = command ? command->job : PP_JOB_CLIENT;
-    if (!command)
+    cli->command = pp_cli_command_find(word);
+    if (!cli->command) {
+        cli->command = pp_cli_command_of(PP_JOB_CLIENT);
         return unsure ? 0 : check_first_word(word, err);
-    if (command->action == PP_CLI_JOB)
-        cli->help_jobs = 1U << command->job;
+    }
+    if (cli->command->jobs)
+        cli->help_jobs = cli->command->jobs;
     return 0;
 }
 
@@ -95,20 +96,21 @@ static int find_job(int argc, char **argv, struct pp_cli *cli, enum pp_job *job,
 static int take_topic(struct pp_cli *cli, struct pp_cli_args *args, struct pp_error *err)
 {
     const struct pp_cli_command *command;
+    struct pp_cli_text names = { 0 };
     struct pp_cli_arg arg = { 0 };
 
     while (args->words == 1)
         if (!pp_cli_args_next(args, &arg))
             return 0;
     command = pp_cli_command_find(arg.name);
-    if (!command)
-        return usage_error(err,
-                           "there is no command %.80s; the commands are run, serve, client, help "
-                           "and version",
-                           arg.name);
-    if (command->action == PP_CLI_JOB)
-        cli->help_jobs = 1U << command->job;
-    return 0;
+    if (command && command->jobs)
+        cli->help_jobs = command->jobs;
+    if (command)
+        return 0;
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        pp_cli_text_add(&names, "%s%s", pp_cli_separator(i, pp_cli_command_count, ", ", " and "),
+                        pp_cli_commands[i].name);
+    return usage_error(err, "there is no command %.80s; the commands are %s", arg.name, names.text);
 }
 
 static int take_address(struct pp_cli *cli, const char *text, struct pp_error *err)
@@ -145,8 +147,8 @@ static int take_word(struct pp_cli *cli, struct pp_cli_args *args, const char *w
 
     if (!command)
         return take_address(cli, word, err);
-    cli->action = command->action;
-    return command->action == PP_CLI_HELP ? take_topic(cli, args, err) : 0;
+    cli->command = command;
+    return command->takes_command ? take_topic(cli, args, err) : 0;
 }
 
 /* ---- options that are not taken ---- */
@@ -160,9 +162,9 @@ static int refuse_letter(const struct pp_cli *cli, const struct pp_cli_args *arg
         return ret;
     if (!isgraph((unsigned char)arg->letter))
         return usage_error(err, "there is no option of that letter; pingpong %s lists the options",
-                           help_of(cli));
+                           help_of(cli).text);
     return usage_error(err, "there is no option -%c; pingpong %s lists the options", arg->letter,
-                       help_of(cli));
+                       help_of(cli).text);
 }
 
 /* For each option of the job, its name and its aliases. */
@@ -173,9 +175,9 @@ static struct pp_cli_nearest nearest_option(unsigned jobs, const char *name, siz
     for (size_t i = 0; i < pp_cli_option_count; i++) {
         if (!(pp_cli_options[i].jobs & jobs))
             continue;
-        pp_cli_nearest_offer_list(&nearest, pp_cli_options[i].name, ',');
-        if (pp_cli_options[i].aliases)
-            pp_cli_nearest_offer_list(&nearest, pp_cli_options[i].aliases, ',');
+        pp_cli_nearest_offer(&nearest, pp_cli_options[i].name);
+        for (const char *const *alias = pp_cli_options[i].aliases; *alias; alias++)
+            pp_cli_nearest_offer(&nearest, *alias);
     }
     return nearest;
 }
@@ -190,9 +192,9 @@ static int refuse_name(const struct pp_cli *cli, const struct pp_cli_args *args,
         nearest = nearest_option(PP_CLI_ALL, arg->name, arg->name_bytes);
     if (!nearest.name)
         return usage_error(err, "there is no option --%.*s; pingpong %s lists the options", shown,
-                           arg->name, help_of(cli));
-    return usage_error(err, "there is no option --%.*s; did you mean --%.*s?", shown, arg->name,
-                       (int)nearest.bytes, nearest.name);
+                           arg->name, help_of(cli).text);
+    return usage_error(err, "there is no option --%.*s; did you mean --%s?", shown, arg->name,
+                       nearest.name);
 }
 
 /* The names of all options that begin so: of the job, or where it has none, of any. */
@@ -200,30 +202,28 @@ static int refuse_ambiguous(const struct pp_cli_args *args, const struct pp_cli_
                             struct pp_error *err)
 {
     const unsigned jobs = arg->option->jobs & args->jobs ? args->jobs : PP_CLI_ALL;
-    char names[160] = "";
-    size_t used = 0;
+    struct pp_cli_text names = { 0 };
 
-    for (size_t i = 0; i < pp_cli_option_count && used < sizeof names; i++) {
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
         const struct pp_cli_option *option = &pp_cli_options[i];
 
         if ((option->jobs & jobs) && pp_cli_option_begins(option, arg->name, arg->name_bytes))
-            used += (size_t)snprintf(names + used, sizeof names - used, "%s--%s", used ? ", " : "",
-                                     option->name);
+            pp_cli_text_add(&names, "%s--%s", names.used ? ", " : "", option->name);
     }
-    return usage_error(err, "--%.*s is short for several: %s", (int)arg->name_bytes, arg->name,
-                       names);
+    return usage_error(err, "--%.*s is short for several: %.160s", (int)arg->name_bytes, arg->name,
+                       names.text);
 }
 
 static int refuse_job(const struct pp_cli *cli, const struct pp_cli_option *option,
                       struct pp_error *err)
 {
     const int ret = pp_cli_hint_job(option, cli->plan.job, err);
-    char jobs[PP_CLI_JOBS_TEXT_BYTES];
 
     if (ret < 0)
         return ret;
     return usage_error(err, "--%s is for %s, not for %s", option->name,
-                       pp_cli_jobs_format(option->jobs, jobs), pp_cli_job_name(cli->plan.job));
+                       pp_cli_jobs_text(option->jobs, ", ", " and ").text,
+                       pp_cli_command_of(cli->plan.job)->name);
 }
 
 /* ---- options ---- */
@@ -231,15 +231,15 @@ static int refuse_job(const struct pp_cli *cli, const struct pp_cli_option *opti
 static int take_value(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
                       struct pp_error *err)
 {
-    int ret = option->apply(cli, value, err);
+    int ret = pp_cli_option_apply(cli, option, value, err);
 
     if (ret >= 0)
         return 0;
     ret = pp_cli_hint_value(option, value, err);
     if (ret < 0)
         return ret;
-    return usage_error(err, "--%s takes %s, not \"%.80s\"", option->name, option->takes,
-                       value ? value : "");
+    return usage_error(err, "--%s takes %s, not \"%.80s\"", option->name,
+                       pp_cli_takes_text(option).text, value ? value : "");
 }
 
 static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
@@ -248,9 +248,10 @@ static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct 
 
     if (!(option->jobs & (1U << cli->plan.job)))
         return refuse_job(cli, option, err);
-    if (option->value && !arg->value && !pp_cli_value_is_optional(option))
-        return usage_error(err, "--%s takes %s, and none was given", option->name, option->takes);
-    if (!option->value && arg->value)
+    if (pp_cli_takes_value(option) && !arg->value && !option->optional)
+        return usage_error(err, "--%s takes %s, and none was given", option->name,
+                           pp_cli_takes_text(option).text);
+    if (!pp_cli_takes_value(option) && arg->value)
         return usage_error(err, "this option takes no value: --%s=%.80s", option->name, arg->value);
     return take_value(cli, option, arg->value, err);
 }
@@ -292,13 +293,24 @@ static int check_exclusions(const struct pp_cli *cli, struct pp_error *err)
     return 0;
 }
 
-/* Who says how many does not want to be stopped by a clock, and the other way round. */
-static void settle_amount(struct pp_cli *cli)
+/* What the plan is to be where several options, or one and its absence, decide on it. */
+static void settle_plan(struct pp_cli *cli)
 {
-    if (cli->given.time && !cli->given.count)
-        cli->plan.count = 0;
-    if (cli->given.count && !cli->given.time)
-        cli->plan.time_ns = 0;
+    const struct pp_cli_given *given = &cli->given;
+    struct pp_plan *plan = &cli->plan;
+
+    /* Who says how many does not want to be stopped by a clock, and the other way round. */
+    if (given->time && !given->count)
+        plan->count = 0;
+    if (given->count && !given->time)
+        plan->time_ns = 0;
+    if (given->idle_timeout)
+        plan->server_limits.silent_ns = 0; /* with a limit of one's own there is none besides */
+    plan->server_engine = given->server_engine ? given->server_engine : plan->client_engine;
+    plan->expect_how = given->expect         ? PP_EXPECT_TEXT
+                       : given->expect_bytes ? PP_EXPECT_BYTES
+                       : given->expect_until ? PP_EXPECT_UNTIL
+                                             : PP_EXPECT_ECHO;
 }
 
 static int check_target(const struct pp_cli *cli, struct pp_error *err)
@@ -320,11 +332,14 @@ static int check_target(const struct pp_cli *cli, struct pp_error *err)
 static int settle_target(struct pp_cli *cli, struct pp_error *err)
 {
     const char *text = cli->given.address ? cli->given.address : cli->given.host;
-    struct pp_target *target = &cli->plan.target;
+    struct pp_target *target = &cli->plan.target, *source = &cli->plan.source;
     const uint16_t port = target->port;
 
     if (cli->given.ipv4 || cli->given.ipv6)
         target->family = cli->given.ipv4 ? AF_INET : AF_INET6;
+    if (cli->given.bind && pp_target_parse(source, cli->given.bind) == 0 &&
+        !pp_cli_has_port(cli->given.bind))
+        source->port = 0;
     if (text)
         (void)pp_target_parse(target, text); /* it has been before */
     else if (cli->given.ipv6)
@@ -429,7 +444,7 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
         ret = settle_outputs(cli, err);
     if (ret < 0)
         return ret;
-    settle_amount(cli);
+    settle_plan(cli);
     return pp_plan_check(&cli->plan, err);
 }
 
@@ -437,18 +452,21 @@ int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err
 {
     struct pp_cli_args args;
     struct pp_cli_arg arg;
-    enum pp_job job;
+    enum pp_job job = PP_JOB_RUN;
     int ret;
 
     *cli = (struct pp_cli){ .help_jobs = PP_CLI_ALL };
-    ret = find_job(argc, argv, cli, &job, err);
+    ret = find_command(argc, argv, cli, err);
     if (ret < 0)
         return ret;
+    while (cli->command->jobs && cli->command->jobs != 1U << job)
+        job++;
     pp_plan_default(&cli->plan, job);
     args = pp_cli_args_begin(argc, argv, 1U << job);
+    cli->command = pp_cli_command_of(job);
     while (pp_cli_args_next(&args, &arg)) {
         ret = take(cli, &args, &arg, err);
-        if (ret < 0 || cli->action != PP_CLI_JOB)
+        if (ret < 0 || !cli->command->jobs)
             return ret;
     }
     return settle(cli, err);

@@ -1,4 +1,4 @@
-/* The job serve. */
+/* The command serve. */
 #include "job/serve.h"
 
 #include "cli/commands.h"

@@ -43,27 +43,13 @@ unsigned pp_cli_nearest_max(size_t bytes)
     return bytes < 4 ? 1 : bytes < 8 ? 2 : 3;
 }
 
-void pp_cli_nearest_offer(struct pp_cli_nearest *nearest, const char *name, size_t bytes)
+void pp_cli_nearest_offer(struct pp_cli_nearest *nearest, const char *name)
 {
-    const unsigned distance = pp_cli_distance(nearest->typed, nearest->typed_bytes, name, bytes);
+    const unsigned distance = pp_cli_distance(nearest->typed, nearest->typed_bytes, name,
+                                              strlen(name));
 
     if (distance >= nearest->distance)
         return;
     nearest->distance = distance;
     nearest->name = name;
-    nearest->bytes = bytes;
-}
-
-void pp_cli_nearest_offer_list(struct pp_cli_nearest *nearest, const char *list, char separator)
-{
-    for (;;) {
-        const char *end = strchr(list, separator);
-
-        if (!end) {
-            pp_cli_nearest_offer(nearest, list, strlen(list));
-            return;
-        }
-        pp_cli_nearest_offer(nearest, list, (size_t)(end - list));
-        list = end + 1;
-    }
 }

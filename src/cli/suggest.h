@@ -14,7 +14,6 @@ struct pp_cli_nearest {
     const char *typed;
     size_t typed_bytes;
     unsigned distance; /* from typed to name */
-    size_t bytes;      /* of name */
     const char *name;  /* NULL: none is near enough */
 };
 
@@ -24,9 +23,6 @@ struct pp_cli_nearest pp_cli_nearest_begin(const char *typed, size_t bytes, unsi
 /* How much may be wrong in a word of so many letters. */
 unsigned pp_cli_nearest_max(size_t bytes);
 
-void pp_cli_nearest_offer(struct pp_cli_nearest *nearest, const char *name, size_t bytes);
-
-/* Offers each name of a list such as "fixed|poisson". */
-void pp_cli_nearest_offer_list(struct pp_cli_nearest *nearest, const char *list, char separator);
+void pp_cli_nearest_offer(struct pp_cli_nearest *nearest, const char *name);
 
 #endif

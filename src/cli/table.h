@@ -1,10 +1,18 @@
-/* The tables of commands and options (options.c). Private to src/cli. */
+/* The rows of the command line: its commands (commands.c) and its options (options.c). All that is
+ * said of an option is made from its row (describe.c). Private to src/cli. */
 #ifndef PP_CLI_TABLE_H
 #define PP_CLI_TABLE_H
 
+#include "base/clock.h"
 #include "cli/options.h"
 
 #include <stddef.h>
+
+/* There are no suffixes for these. */
+#define PP_CLI_HOUR_NS (3600 * PP_NS_PER_S)
+#define PP_CLI_YEAR_NS (31536000 * PP_NS_PER_S)
+
+/* ---- options ---- */
 
 enum pp_cli_group {
     PP_CLI_LOAD,
@@ -16,42 +24,121 @@ enum pp_cli_group {
     PP_CLI_GROUPS /* how many there are */
 };
 
-/* As it stands above its options (help.c). */
-const char *pp_cli_group_title(enum pp_cli_group group);
+/* What an option takes, and what its field is. */
+enum pp_cli_type {
+    PP_CLI_FLAG,        /* no value: an integer becomes max */
+    PP_CLI_ACTION,      /* no value: the command of the same name is run instead */
+    PP_CLI_NUMBER,      /* an integer, from min to max */
+    PP_CLI_PORT,        /* the same */
+    PP_CLI_BYTE,        /* the same, in hexadecimal digits, too */
+    PP_CLI_SIZE,        /* the same, in bytes */
+    PP_CLI_TIME,        /* the same, in ns; one of 32 bits holds whole units */
+    PP_CLI_RATE,        /* a double, from low to high: so many a second */
+    PP_CLI_PERCENTILES, /* of plan.quantiles, each from low to high */
+    PP_CLI_CHOICE,      /* an integer: the number of one of the words */
+    PP_CLI_ENGINE,      /* a const char *, as all that follow: an engine's name, or "auto" */
+    PP_CLI_ADDRESS,     /* a name or an address */
+    PP_CLI_FILE,        /* a path: of an output in a format, where the row has one */
+    PP_CLI_TEXT,        /* struct pp_plan_text */
+    PP_CLI_NAME,        /* an array of char */
+    PP_CLI_OTHER        /* what apply() makes of it */
+};
+
+/* A member of struct pp_cli. bytes is 0: there is none. */
+struct pp_cli_field {
+    size_t offset, bytes;
+};
+
+#define PP_CLI_ALIASES_MAX 2
 
 /* A name that means something else for another job has a row for each meaning; whether it takes a
- * value is the same in all of them. */
+ * value is the same in all of them. {} in a text stands for what the text's comment says. */
 struct pp_cli_option {
     char letter; /* 0: none */
     const char *name;
-    const char *aliases; /* "this,that"; NULL: none */
-    const char *value;   /* what the value is called, or "one|of|these"; NULL: takes none.
-                            "[FILE.json]": may have one; the next word is taken for it if it ends so
-                            or is "-". "[one|other]": the same, if it is one of these */
     enum pp_cli_group group;
-    unsigned jobs;     /* that take it: a set */
-    const char *takes; /* completes "--name takes ..." */
-    const char *help;  /* may hold line breaks */
-    /* value is NULL for an option that takes none, or may have one and has not. Negative: the value
-     * is refused, with err set where there is more to say than what the option takes. */
-    int (*apply)(struct pp_cli *cli, const char *value, struct pp_error *err);
+    unsigned jobs;                               /* that take it: a set */
+    const char *aliases[PP_CLI_ALIASES_MAX + 1]; /* then NULL */
+
+    enum pp_cli_type type;
+    struct pp_cli_field field;
+    struct pp_cli_field given; /* a bool that becomes true */
+    union {
+        struct {
+            uint64_t min, max;
+        };
+        struct {
+            double low, high;
+        };
+    };
+    uint64_t unit_ns;              /* of times: of a number alone */
+    const char *const *words;      /* of choices, then NULL */
+    struct pp_cli_field automatic; /* of choices: a bool that "auto" sets, a word of its own */
+    unsigned timed;                /* of choices: the set of those that ":TIME" may follow */
+    bool has_port, has_path;       /* of addresses: may it? */
+    const struct pp_report_format *format;
+
+    /* For what its type does not take care of. value is NULL where one that is optional was left
+     * out. Negative: it is refused, with err set if more is to be said than what it takes. */
+    int (*apply)(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                 struct pp_error *err);
+
+    bool repeats;          /* words with < or > that come after it are values of it, too */
+    bool optional;         /* the value may be left out; the next argument is taken for it if it
+                                  is one of the words, "-", or ends as files of the format do */
+    const char *value;     /* what it is called; NULL: as its type says */
+    const char *takes;     /* completes "--name takes ..."; NULL: as its type says. {}: max */
+    const char *such_as;   /* goes on with ", such as ..."; NULL: nothing. {}: the unit */
+    const char *help;      /* {}: the unit */
+    const char *otherwise; /* what applies without it; NULL: it goes without saying. {}: the
+                                  default of its field, */
+    struct pp_cli_field normal; /* or of this one */
 };
 
 extern const struct pp_cli_option pp_cli_options[];
 extern const size_t pp_cli_option_count;
 
-static inline bool pp_cli_value_is_optional(const struct pp_cli_option *option)
+static inline bool pp_cli_takes_value(const struct pp_cli_option *option)
 {
-    return option->value && option->value[0] == '[';
+    return option->type > PP_CLI_ACTION;
 }
+
+/* Does what the option says. value is NULL if there is none: see apply(). */
+int pp_cli_option_apply(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                        struct pp_error *err);
+
+static inline void *pp_cli_field_of(struct pp_cli *cli, struct pp_cli_field field)
+{
+    return (char *)cli + field.offset;
+}
+
+/* The integer in the field. */
+uint64_t pp_cli_field_get(struct pp_cli *cli, struct pp_cli_field field);
+
+/* Whether an address that pp_target_parse() takes names a port. */
+bool pp_cli_has_port(const char *address);
+
+/* ---- commands ---- */
+
+struct pp_cli_example {
+    const char *line;
+    const char *what; /* it is for */
+};
 
 struct pp_cli_command {
     const char *name;
-    enum pp_cli_action action;
-    enum pp_job job;   /* if the action is PP_CLI_JOB */
     const char *usage; /* the name, and what may follow */
     const char *help;  /* a line or two */
-    const char *about; /* in its own help; NULL: has none */
+
+    bool takes_command; /* such as "help": what follows is the name of one */
+
+    /* 0, or a negative errno with err set. *signal_out is the signal that ended it early, or 0. */
+    int (*run)(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+
+    /* Of one that does a job, and has a help and a page of its own: */
+    unsigned jobs; /* a set with that job; empty: it does none */
+    const char *about;
+    const struct pp_cli_example *examples; /* then one without a line */
 };
 
 extern const struct pp_cli_command pp_cli_commands[];
@@ -59,14 +146,22 @@ extern const size_t pp_cli_command_count;
 
 /* NULL: there is none of that name. */
 const struct pp_cli_command *pp_cli_command_find(const char *name);
-const char *pp_cli_job_name(enum pp_job job);
+const struct pp_cli_command *pp_cli_command_of(enum pp_job job);
 
-#define PP_CLI_JOBS_TEXT_BYTES 32
+/* How a program ends: in the help, and in the manual. */
+struct pp_cli_status {
+    const char *codes, *help;
+    const char *more; /* that the manual says; NULL: nothing */
+    unsigned jobs;    /* that end so: a set */
+};
 
-/* "run and serve". Returns text. */
-const char *pp_cli_jobs_format(unsigned jobs, char text[PP_CLI_JOBS_TEXT_BYTES]);
+extern const struct pp_cli_status pp_cli_statuses[];
+extern const size_t pp_cli_status_count;
 
-/* Whether an address that pp_target_parse() takes names a port. */
-bool pp_cli_has_port(const char *address);
+/* Whether what is about these jobs has that one: about all, what is so for a measurement. */
+static inline bool pp_cli_has_status(size_t number, unsigned jobs)
+{
+    return pp_cli_statuses[number].jobs & (jobs == PP_CLI_ALL ? PP_CLI_RUN : jobs);
+}
 
 #endif

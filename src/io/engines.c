@@ -39,6 +39,13 @@ bool pp_io_engine_exists(const char *name)
     return pp_io_engine_find(name, &without, NULL) != NULL;
 }
 
+const char *pp_io_engine_feature(const char *name, unsigned number)
+{
+    const struct pp_io_engine *engine = engine_of(name);
+
+    return engine && number < PP_IO_FEATURES_MAX ? engine->features[number] : NULL;
+}
+
 static unsigned rank_of(const struct pp_io_engine *engine, bool few)
 {
     return few ? engine->rank.few : engine->rank.many;

@@ -279,6 +279,9 @@ void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX
 /* Whether name (with its feature suffix, if any) names an engine that this program has. */
 bool pp_io_engine_exists(const char *name);
 
+/* The feature with this number that "NAME:no-FEATURE" can switch off; NULL behind the last one. */
+const char *pp_io_engine_feature(const char *name, unsigned number);
+
 /* ---- work that blocks -------------------------------------------------------------------- */
 
 /* A few threads for calls that would block a loop; they take no signals. A job completes on the

@@ -139,15 +139,15 @@ struct pp_plan {
     int server_cpus[PP_PLAN_THREADS_MAX];
 };
 
-/* What the choices are called: on the command line, in results and in a hello. */
+/* What the choices are called: on the command line, in results and in a hello; then NULL. */
 #define PP_PLACEMENTS 4
 #define PP_VERIFIES 3
 #define PP_ARRIVALS 2
 #define PP_WAITS 3
-extern const char *const pp_placement_names[PP_PLACEMENTS];
-extern const char *const pp_verify_names[PP_VERIFIES];
-extern const char *const pp_arrivals_names[PP_ARRIVALS];
-extern const char *const pp_wait_names[PP_WAITS];
+extern const char *const pp_placement_names[PP_PLACEMENTS + 1];
+extern const char *const pp_verify_names[PP_VERIFIES + 1];
+extern const char *const pp_arrivals_names[PP_ARRIVALS + 1];
+extern const char *const pp_wait_names[PP_WAITS + 1];
 
 /* The main job: 500,000 round trips of "PING\n" over one connection to 127.0.0.1:3131. */
 void pp_plan_default(struct pp_plan *plan, enum pp_job job);

@@ -3,7 +3,7 @@
 #define PP_TESTS_CLI_SUPPORT_H
 
 #include "base/container.h"
-#include "cli/options.h"
+#include "cli/describe.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -61,7 +61,7 @@ static inline const struct pp_cli *parsed(const struct line *line)
 
 static inline struct pp_cli defaults(enum pp_job job)
 {
-    struct pp_cli cli = { .help_jobs = PP_CLI_ALL };
+    struct pp_cli cli = { .help_jobs = PP_CLI_ALL, .command = pp_cli_command_of(job) };
 
     pp_plan_default(&cli.plan, job);
     return cli;

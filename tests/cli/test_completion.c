@@ -1,7 +1,5 @@
 #include "cli/completion.h"
 
-#include "cli/table.h"
-#include "cli/value.h"
 #include "support.h"
 
 #include <ctype.h>
@@ -60,7 +58,7 @@ static bool is_for(const char *line, const struct dialect *dialect, unsigned job
         return false;
     (void)snprintf(condition, sizeof condition, "%.*s ", (int)(end - line), line);
     for (unsigned job = 0; PP_CLI_ALL >> job; job++) {
-        const char *name = pp_cli_job_name((enum pp_job)job);
+        const char *name = pp_cli_command_of((enum pp_job)job)->name;
 
         if (has(condition, "", name, strlen(name)) != (jobs >> job & 1))
             return false;
@@ -119,13 +117,9 @@ static void test_every_alias_is_in_every_completion(void **state)
         const char *text = completion(dialects[i].shell);
 
         for (size_t j = 0; j < pp_cli_option_count; j++)
-            for (const char *alias = pp_cli_options[j].aliases; alias && *alias;) {
-                const size_t bytes = strcspn(alias, ",");
-
-                if (!has(text, dialects[i].alias, alias, bytes))
-                    fail_msg("%s: --%.*s is missing", dialects[i].shell, (int)bytes, alias);
-                alias += bytes + (alias[bytes] == ',');
-            }
+            for (const char *const *alias = pp_cli_options[j].aliases; *alias; alias++)
+                if (!has(text, dialects[i].alias, *alias, strlen(*alias)))
+                    fail_msg("%s: --%s is missing", dialects[i].shell, *alias);
     }
 }
 
@@ -136,11 +130,14 @@ static void test_every_list_of_words_is_in_every_completion(void **state)
         const char *text = completion(dialects[i].shell);
 
         for (size_t j = 0; j < pp_cli_option_count; j++) {
-            const struct pp_cli_value value = pp_cli_value_of(&pp_cli_options[j]);
+            const char *words[PP_CLI_WORDS_MAX];
+            const unsigned count = pp_cli_words(&pp_cli_options[j], words);
+            struct pp_cli_text list = { 0 };
 
-            if (value.kind == PP_CLI_VALUE_WORDS && !strstr(text, value.words))
-                fail_msg("%s: --%s lacks %s", dialects[i].shell, pp_cli_options[j].name,
-                         value.words);
+            for (unsigned k = 0; k < count; k++)
+                pp_cli_text_add(&list, "%s%s", k > 0 ? " " : "", words[k]);
+            if (!strstr(text, list.text))
+                fail_msg("%s: --%s lacks %s", dialects[i].shell, pp_cli_options[j].name, list.text);
         }
     }
 }

@@ -8,7 +8,7 @@ static void check_client(const struct line *line, const char *host, uint16_t por
 {
     const struct pp_cli *cli = parsed(line);
 
-    assert_int_equal(cli->action, PP_CLI_JOB);
+    assert_string_equal(cli->command->name, "client");
     assert_int_equal(cli->plan.job, PP_JOB_CLIENT);
     assert_string_equal(cli->plan.target.host, host);
     assert_string_equal(cli->plan.target.path, "");
@@ -27,7 +27,7 @@ static void check_serve(const struct line *line, const char *host, uint16_t port
 {
     const struct pp_cli *cli = parsed(line);
 
-    assert_int_equal(cli->action, PP_CLI_JOB);
+    assert_string_equal(cli->command->name, "serve");
     assert_int_equal(cli->plan.job, PP_JOB_SERVE);
     assert_string_equal(cli->plan.target.host, host);
     assert_int_equal(cli->plan.target.port, port);
@@ -37,7 +37,7 @@ static void check_help(const struct line *line, unsigned jobs)
 {
     const struct pp_cli *cli = parsed(line);
 
-    assert_int_equal(cli->action, PP_CLI_HELP);
+    assert_string_equal(cli->command->name, "help");
     assert_int_equal(cli->help_jobs, jobs);
 }
 
@@ -51,8 +51,8 @@ static void test_each_command_is_a_job(void **state)
     assert_int_equal(parsed(LINE("run", "-n5"))->plan.count, 5);
     assert_int_equal(parsed(LINE("serve"))->plan.job, PP_JOB_SERVE);
     assert_int_equal(parsed(LINE("client", "x"))->plan.job, PP_JOB_CLIENT);
-    assert_int_equal(parsed(LINE("version"))->action, PP_CLI_VERSION);
-    assert_int_equal(parsed(LINE("help"))->action, PP_CLI_HELP);
+    assert_string_equal(parsed(LINE("version"))->command->name, "version");
+    assert_string_equal(parsed(LINE("help"))->command->name, "help");
 }
 
 static void test_options_and_words_stand_in_any_order(void **state)

@@ -14,17 +14,20 @@ static unsigned distance(const char *a, const char *b)
     return pp_cli_distance(a, strlen(a), b, strlen(b));
 }
 
+/* Of names with the separator between them. */
 static const char *nearest(const char *typed, const char *list, char separator, unsigned max)
 {
-    static char name[40];
     struct pp_cli_nearest found = pp_cli_nearest_begin(typed, strlen(typed), max);
+    const char between[] = { separator, '\0' };
+    static char names[160];
+    char *place = NULL;
 
-    pp_cli_nearest_offer_list(&found, list, separator);
-    if (!found.name)
-        return NULL;
-    memcpy(name, found.name, found.bytes);
-    name[found.bytes] = '\0';
-    return name;
+    assert_true(strlen(list) < sizeof names);
+    (void)strcpy(names, list);
+    for (char *name = strtok_r(names, between, &place); name;
+         name = strtok_r(NULL, between, &place))
+        pp_cli_nearest_offer(&found, name);
+    return found.name;
 }
 
 /* ---- distance ---- */

@@ -1,13 +1,13 @@
 """The command line: what it takes, what it refuses, and how it says so."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from driver import display_width
 
 JOBS = ("run", "client", "serve")
-SOURCE = Path(__file__).parents[2] / "src" / "cli" / "options.c"
 
 
 @pytest.fixture(scope="module")
@@ -16,17 +16,20 @@ def help_text(pingpong):
 
 
 @pytest.fixture(scope="module")
-def table():
+def table(pingpong):
     """(letter or None, name, takes a value: True, False or None for "may") of every option that the
-    parser knows."""
-    if not SOURCE.exists():
-        pytest.skip("the sources are not here")
-    text = SOURCE.read_text(encoding="utf-8")
-    body = re.search(r"pp_cli_options\[\] = \{(.*?)\n\};", text, re.DOTALL)[1]
-    rows = re.findall(r"\{ (?:'(\w)'|0), \"([\w-]+)\", (?:NULL|\"[\w,-]+\"), (NULL|\"\[?)", body)
-    assert len(rows) == body.count(" set_") and len(rows) >= 40
-    takes = {"NULL": False, '"': True, '"[': None}
-    return [(letter or None, name, takes[value]) for letter, name, value in rows]
+    parser knows, in the order of its table."""
+    program = Path(pingpong.path).parent / "pingpong_docs"
+    if not program.exists():
+        pytest.skip("no pingpong_docs beside the program")
+    text = subprocess.run(
+        [program, "completion", "bash"], capture_output=True, text=True, check=True
+    ).stdout
+    rows = re.findall(r"^(?:__pingpong_options=')?[a-z ]+\|(?:-(\w) )?--([\w-]+)\|[^|]*\|(.?)",
+                      text, re.MULTILINE)
+    assert len(rows) >= 40
+    takes = {"": False, "'": False, "?": None}
+    return [(letter or None, name, takes.get(how, True)) for letter, name, how in rows]
 
 
 @pytest.fixture(scope="module")

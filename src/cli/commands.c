@@ -1,0 +1,114 @@
+#include "cli/commands.h"
+
+#include "base/container.h"
+
+#include <string.h>
+
+#define MEASURE (PP_CLI_RUN | PP_CLI_CLIENT)
+
+static int print_help(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
+{
+    (void)signal_out;
+    (void)err;
+    pp_cli_print_help(stdout, cli->help_jobs);
+    return 0;
+}
+
+static int print_version(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
+{
+    (void)cli;
+    (void)signal_out;
+    (void)err;
+    (void)printf("pingpong %s\n", PP_VERSION);
+    return 0;
+}
+
+static const struct pp_cli_example run_examples[] = {
+    { "pingpong", "500,000 round trips on this machine" },
+    { "pingpong -c 200 -T 2 -S 2",
+      "200 connections over two client and two server threads, each pair on a core of its own" },
+    { "pingpong --engine io_uring --server-engine epoll", "An engine for each side" },
+    { "pingpong -R 20k -t 10s --strict",
+      "An open loop: 20,000 messages a second for ten seconds, and status 3 if that was not held" },
+    { "pingpong -t 10s --fail-if 'p99>200us' 'rate<50k'",
+      "For CI: status 3 if half of a promise is broken, and a line that says which" },
+    { "pingpong -u -H unix:/tmp/pp.sock", "Datagrams over a Unix socket" },
+    { NULL, NULL },
+};
+
+static const struct pp_cli_example client_examples[] = {
+    { "pingpong client 10.0.0.2 -c 100 -t 30s", "100 connections to a server, for 30 seconds" },
+    { "pingpong client 10.0.0.2 -R 50k -m 64,1k",
+      "50,000 requests of 64 B a second, each answered with 1,000 B" },
+    { "pingpong client 10.0.0.2:7 --no-hello", "Any echo server" },
+    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
+      "A service whose request and response are known" },
+    { NULL, NULL },
+};
+
+static const struct pp_cli_example serve_examples[] = {
+    { "pingpong serve :3131", "For other machines, on all addresses" },
+    { "pingpong serve :0 -S 4 --engine epoll", "Four threads, on epoll, on any free port" },
+    { "pingpong serve unix:/run/echo.sock", "On a Unix socket" },
+    { NULL, NULL },
+};
+
+const struct pp_cli_command pp_cli_commands[] = {
+    { "run", "[run]", "server and client in one process", false, pp_cli_measure, PP_CLI_RUN,
+      "Starts an echo server in this process and measures against it: 500,000 round trips, unless "
+      "--count or --time says otherwise.",
+      run_examples },
+    { "serve", "serve [ADDRESS]", "an echo server, until a signal", false, pp_cli_serve,
+      PP_CLI_SERVE,
+      "Serves whoever connects, until a signal ends it. Without an ADDRESS it listens on "
+      "127.0.0.1:3131, where only this machine reaches it; :3131 is all addresses.",
+      serve_examples },
+    { "client", "[client] ADDRESS", "a client of a server elsewhere", false, pp_cli_measure,
+      PP_CLI_CLIENT,
+      "Measures against a server that runs already, for 10 seconds, unless --count or --time says "
+      "otherwise.",
+      client_examples },
+    { "help", "help [COMMAND]", "all options, or a command's", true, print_help, 0, NULL, NULL },
+    { "version", "version", "the version", false, print_version, 0, NULL, NULL },
+};
+
+const size_t pp_cli_command_count = COUNT_OF(pp_cli_commands);
+
+const struct pp_cli_command *pp_cli_command_find(const char *name)
+{
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        if (strcmp(name, pp_cli_commands[i].name) == 0)
+            return &pp_cli_commands[i];
+    return NULL;
+}
+
+const struct pp_cli_command *pp_cli_command_of(enum pp_job job)
+{
+    for (size_t i = 0; i < pp_cli_command_count; i++)
+        if (pp_cli_commands[i].jobs == 1U << job)
+            return &pp_cli_commands[i];
+    return NULL;
+}
+
+int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
+{
+    *signal_out = 0;
+    return cli->command->run(cli, signal_out, err);
+}
+
+const struct pp_cli_status pp_cli_statuses[] = {
+    { "0", "ok", NULL, PP_CLI_ALL },
+    { "1", "the run failed", "; one line says what was wrong and what to do", PP_CLI_ALL },
+    { "2", "usage", ": the command line makes no sense", PP_CLI_ALL },
+    { "3",
+      "with --strict an INVALID result, with --strict=suspect a SUSPECT one, too, or one that "
+      "meets a condition of --fail-if",
+      NULL, MEASURE },
+    { "4", "an engine or a feature cannot be had here", NULL, PP_CLI_ALL },
+    { "5", "a wrong answer", NULL, MEASURE },
+    { "129, 130, 131 or 143", "interrupted (what was measured is printed)", NULL, MEASURE },
+    { "129, 130, 131 or 143", "interrupted before it listens; later a signal ends it with 0", NULL,
+      PP_CLI_SERVE },
+};
+
+const size_t pp_cli_status_count = COUNT_OF(pp_cli_statuses);

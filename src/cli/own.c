@@ -1,0 +1,216 @@
+#include "cli/own.h"
+
+#include "base/number.h"
+#include "report/figures.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define CPU_MAX 1023
+
+/* ---- the load ---- */
+
+int pp_cli_apply_size(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                      struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const size_t bytes = strcspn(value, ",");
+    char request[PATH_MAX];
+    int ret;
+
+    (void)option;
+    if (bytes >= sizeof request)
+        return -EINVAL;
+    memcpy(request, value, bytes);
+    request[bytes] = '\0';
+    ret = pp_sizes_parse(&plan->request, request, err);
+    if (ret == 0 && value[bytes])
+        ret = pp_sizes_parse(&plan->response, value + bytes + 1, err);
+    else if (ret == 0)
+        plan->response = plan->request;
+    if (ret < 0)
+        return ret;
+    plan->answers = !pp_sizes_equal(&plan->request, &plan->response);
+    return 0;
+}
+
+/* What is no number alone has the unit of a time. */
+int pp_cli_apply_warmup(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                        struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    int ret;
+
+    (void)err;
+    plan->warmup_count = 0;
+    plan->warmup_ns = 0;
+    ret = pp_number_parse_count(value, 0, option->max, &plan->warmup_count);
+    if (ret == -EINVAL)
+        ret = pp_number_parse_duration(value, 1, 0, PP_CLI_YEAR_NS, &plan->warmup_ns);
+    return ret;
+}
+
+int pp_cli_apply_strict(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                        struct pp_error *err)
+{
+    const bool suspect = value && strcmp(value, option->words[1]) == 0;
+
+    (void)err;
+    if (value && !suspect && strcmp(value, option->words[0]) != 0)
+        return -EINVAL;
+    cli->plan.strict = suspect ? PP_SUSPECT : PP_INVALID;
+    return 0;
+}
+
+/* ---- how it runs ---- */
+
+/* "spin" or "spin:50": a word, and a time if it may have one. */
+int pp_cli_apply_wait(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                      struct pp_error *err)
+{
+    static const uint64_t without[PP_WAITS] = {
+        [PP_IO_WAIT_SPIN] = PP_IO_SPIN_FOREVER,
+        [PP_IO_WAIT_YIELD] = PP_CLI_YIELD_US * PP_NS_PER_US,
+    };
+    const size_t bytes = strcspn(value, ":");
+    struct pp_plan *plan = &cli->plan;
+    unsigned wait = 0;
+
+    (void)err;
+    plan->wait_auto = strcmp(value, "auto") == 0;
+    while (wait < PP_WAITS &&
+           (strlen(option->words[wait]) != bytes || memcmp(option->words[wait], value, bytes) != 0))
+        wait++;
+    if (plan->wait_auto)
+        wait = PP_IO_WAIT_BLOCK;
+    else if (wait == PP_WAITS || (value[bytes] && !(option->timed >> wait & 1)))
+        return -EINVAL;
+    plan->wait = (enum pp_io_wait)wait;
+    plan->spin_ns = without[wait];
+    if (!value[bytes])
+        return 0;
+    return pp_number_parse_duration(value + bytes + 1, option->unit_ns, option->min, option->max,
+                                    &plan->spin_ns);
+}
+
+/* Digits, as far as they go: what follows them, or NULL where there are none or too many. */
+static const char *parse_cpu(const char *text, int *cpu)
+{
+    int value = 0;
+
+    if (!isdigit((unsigned char)*text))
+        return NULL;
+    for (; isdigit((unsigned char)*text); text++) {
+        value = value * 10 + (*text - '0');
+        if (value > CPU_MAX)
+            return NULL;
+    }
+    *cpu = value;
+    return text;
+}
+
+/* Appends first to last. */
+static bool add_cpus(struct pp_cpus *cpus, int first, int last)
+{
+    if (last < first)
+        return false;
+    for (int cpu = first; cpu <= last; cpu++) {
+        if (cpus->count == PP_PLAN_THREADS_MAX)
+            return false;
+        cpus->cpus[cpus->count++] = cpu;
+    }
+    return true;
+}
+
+/* "0,2-3" up to end, one of the characters that may end it. */
+static int parse_cpus(struct pp_cpus *cpus, const char *text, const char **end)
+{
+    cpus->count = 0;
+    for (;; text++) {
+        int first, last;
+
+        text = parse_cpu(text, &first);
+        if (!text)
+            return -EINVAL;
+        last = first;
+        if (*text == '-')
+            text = parse_cpu(text + 1, &last);
+        if (!text || !add_cpus(cpus, first, last))
+            return -EINVAL;
+        if (*text != ',')
+            break;
+    }
+    *end = text;
+    return 0;
+}
+
+/* "0,1", one CPU each. */
+static int parse_cpu_pair(struct pp_plan *plan, const char *value)
+{
+    plan->client_cpus_given.count = plan->server_cpus_given.count = 1;
+    value = parse_cpu(value, &plan->client_cpus_given.cpus[0]);
+    if (value && *value == ',')
+        value = parse_cpu(value + 1, &plan->server_cpus_given.cpus[0]);
+    else
+        value = NULL;
+    return value && !*value ? 0 : -EINVAL;
+}
+
+int pp_cli_apply_cpus_of_both(struct pp_cli *cli, const struct pp_cli_option *option,
+                              const char *value, struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const char *end;
+
+    (void)option;
+    (void)err;
+    if (!strchr(value, '/'))
+        return parse_cpu_pair(plan, value);
+    if (parse_cpus(&plan->client_cpus_given, value, &end) < 0 || *end != '/' ||
+        parse_cpus(&plan->server_cpus_given, end + 1, &end) < 0 || *end)
+        return -EINVAL;
+    return 0;
+}
+
+int pp_cli_apply_cpus(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                      struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    const char *end;
+    const int ret = parse_cpus(plan->job == PP_JOB_SERVE ? &plan->server_cpus_given
+                                                         : &plan->client_cpus_given,
+                               value, &end);
+
+    (void)option;
+    (void)err;
+    return ret == 0 && *end ? -EINVAL : ret;
+}
+
+/* ---- the result ---- */
+
+/* One or several, with commas or spaces between them. */
+int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                         struct pp_error *err)
+{
+    struct pp_plan *plan = &cli->plan;
+    int ret = *value ? 0 : -EINVAL;
+
+    (void)option;
+    while (ret == 0 && *value) {
+        const size_t bytes = strcspn(value, ", ");
+        struct pp_gate *gate = &plan->gates[plan->gate_count];
+
+        if (bytes > 0 && plan->gate_count == PP_GATES_MAX)
+            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                                "--fail-if takes 16 conditions at most");
+        if (bytes > 0)
+            ret = pp_gate_parse(gate, value, bytes, err);
+        if (bytes > 0 && ret == 0)
+            ret = pp_figure_check(gate->figure, err);
+        plan->gate_count += bytes > 0 && ret == 0;
+        value += bytes + (value[bytes] != '\0');
+    }
+    return ret;
+}
