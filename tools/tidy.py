@@ -60,7 +60,7 @@ WORLD_CALLS = """
 ON_LOOPS = {"client", "server", "job"}  # rooms that have no other clock than pp_io_now_ns()
 WORLD_EXCEPTIONS = [
     ("src/base/clock.h", "clock_gettime", "it is the kernel's clock"),
-    ("src/cli/outfile.c", "close poll", "files, and a pipe that is waited for"),
+    ("src/base/outfile.c", "close poll", "files, and a pipe that is waited for"),
     ("src/cli/outputs.c", "close", "files"),
     ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
     ("src/main.c", "close", "the standard streams"),

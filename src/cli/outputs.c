@@ -1,5 +1,7 @@
 #include "cli/outputs.h"
 
+#include "job/interrupt.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,7 +38,7 @@ static int open_file(struct pp_output *output, struct pp_error *err)
         output->report.out = stdout;
         return 0;
     }
-    fd = pp_outfile_open(&output->file, output->path);
+    fd = pp_outfile_open(&output->file, output->path, pp_interrupt_signal);
     if (fd < 0)
         return cannot_write(output, -fd, err);
     output->report.out = fdopen(fd, "w");

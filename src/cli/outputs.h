@@ -4,8 +4,8 @@
 #define PP_CLI_OUTPUTS_H
 
 #include "base/error.h"
+#include "base/outfile.h"
 #include "cli/options.h"
-#include "cli/outfile.h"
 #include "cli/screen.h"
 #include "report/report.h"
 

@@ -1,8 +1,8 @@
 /* A file that takes its name when it is whole; until then what had that name before stays as it
  * was. No mode, owner or link of a stranger's is taken over. What cannot be replaced, a pipe or a
  * device, is written to as it is. */
-#ifndef PP_CLI_OUTFILE_H
-#define PP_CLI_OUTFILE_H
+#ifndef PP_BASE_OUTFILE_H
+#define PP_BASE_OUTFILE_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -15,9 +15,9 @@ struct pp_outfile {
     const char *why; /* it was refused, in words and with advice; NULL: errno says it */
 };
 
-/* The descriptor to write to, or a negative errno. Waits until a pipe has a reader: -EINTR if a
- * signal comes meanwhile. To be closed, after errors as well. */
-int pp_outfile_open(struct pp_outfile *file, const char *path);
+/* The descriptor to write to, or a negative errno. Waits until a pipe has a reader: -EINTR if it is
+ * told to stop meanwhile, by anything but 0. To be closed, after errors as well. */
+int pp_outfile_open(struct pp_outfile *file, const char *path, int (*is_stopped)(void));
 
 /* Whether both will have the same name. */
 bool pp_outfile_are_same(const struct pp_outfile *a, const struct pp_outfile *b);

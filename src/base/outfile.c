@@ -1,8 +1,7 @@
-#include "cli/outfile.h"
+#include "base/outfile.h"
 
 #include "base/clock.h"
 #include "base/leftover.h"
-#include "job/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -167,12 +166,12 @@ static int open_at_once(const struct place *place, int flags)
     return fd;
 }
 
-static int open_pipe(const struct place *place, int flags)
+static int open_pipe(const struct place *place, int flags, int (*is_stopped)(void))
 {
     int fd = open_at_once(place, flags);
 
     while (fd == -ENXIO && S_ISFIFO(place->status.st_mode)) {
-        if (pp_interrupt_signal())
+        if (is_stopped())
             return -EINTR;
         (void)poll(NULL, 0, PIPE_TRY_MS);
         fd = open_at_once(place, flags);
@@ -182,7 +181,7 @@ static int open_pipe(const struct place *place, int flags)
 
 /* Somebody else could read from a pipe of theirs what was meant for a file, as fs.protected_fifos
  * has it. And a file that has come in place of it meanwhile would be written over. */
-static int open_in_place(const struct place *place, const char **why)
+static int open_in_place(const struct place *place, const char **why, int (*is_stopped)(void))
 {
     struct stat status;
     int fd;
@@ -192,7 +191,7 @@ static int open_in_place(const struct place *place, const char **why)
         *why = strange;
         return -EACCES;
     }
-    fd = open_pipe(place, place->via_proc ? 0 : O_NOFOLLOW);
+    fd = open_pipe(place, place->via_proc ? 0 : O_NOFOLLOW, is_stopped);
     if (fd < 0)
         return fd;
     if (fstat(fd, &status) == 0 && status.st_dev == place->status.st_dev &&
@@ -309,7 +308,7 @@ static int open_new(struct pp_outfile *file, const struct place *place, const ch
 
 /* ---- the whole ---- */
 
-int pp_outfile_open(struct pp_outfile *file, const char *path)
+int pp_outfile_open(struct pp_outfile *file, const char *path, int (*is_stopped)(void))
 {
     struct place place = { .folder = AT_FDCWD };
     int ret;
@@ -319,7 +318,7 @@ int pp_outfile_open(struct pp_outfile *file, const char *path)
     if (ret == 0 && (!place.exists || S_ISREG(place.status.st_mode)))
         ret = open_new(file, &place, &file->why);
     else if (ret == 0)
-        ret = open_in_place(&place, &file->why);
+        ret = open_in_place(&place, &file->why, is_stopped);
     if (file->folder < 0 && place.folder >= 0)
         (void)close(place.folder);
     return ret;
