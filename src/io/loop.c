@@ -5,10 +5,10 @@
 #include "base/assert.h"
 #include "base/container.h"
 #include "io/datagram.h"
+#include "io/engine.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 
 static_assert(offsetof(struct pp_io_loop, head) == 0,
               "it is found without knowing a loop's inside");
@@ -248,6 +248,7 @@ void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,
 {
     op->addr = addr;
     op->len = addr_len;
+    op->res = 0;
     op_start(loop, op, PP_IO_CONNECT, fd, cb);
 }
 
@@ -295,6 +296,8 @@ void pp_io_shutdown(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_
 
 void pp_io_close(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io_cb *cb)
 {
+    if (fd >= 0 && (uint32_t)fd < loop->fds_max)
+        loop->types[fd] = PP_IO_UNKNOWN;
     op_start(loop, op, PP_IO_CLOSE, fd, cb);
 }
 
@@ -329,8 +332,8 @@ static void wake_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 /* Whether op was waiting for a buffer or another try, and is taken out of that queue. */
 static bool leave_queue(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    if (pp_io_takes_buffer(op))
-        return pp_io_queue_remove(&pp_io_buffers_of(loop, op)->starved, op);
+    if (pp_io_takes_buffer(op) && pp_io_queue_remove(&pp_io_buffers_of(loop, op)->starved, op))
+        return true;
     return pp_io_queue_remove(&loop->postponed, op);
 }
 
@@ -405,6 +408,7 @@ void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
 
+    pp_assert(op->state == PP_IO_ARMED && pp_io_takes_buffer(op));
     pp_io_count(&loop->counters.starved);
     buffers->has_starved = true;
     pp_io_queue_push(&buffers->starved, op);
@@ -469,34 +473,9 @@ bool pp_io_loop_has_starved(struct pp_io_loop *loop)
 
 /* ---- trying again ---- */
 
-bool pp_io_is_stream(struct pp_io_loop *loop, int fd)
-{
-    int type;
-    socklen_t len = sizeof type;
-
-    pp_io_count_syscall(loop);
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type == SOCK_STREAM;
-}
-
-static bool is_writable(struct pp_io_loop *loop, int fd)
-{
-    struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
-
-    pp_io_count_syscall(loop);
-    return poll(&poll_fd, 1, 0) > 0;
-}
-
-/* A socket that could send, and did not, was refused by the receiver's. */
-bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op)
-{
-    if (op->kind == PP_IO_CONNECT)
-        return op->addr->sa_family == AF_UNIX;
-    return op->kind == PP_IO_SEND_BACK && pp_io_sender(op->buf)->any.sa_family == AF_UNIX &&
-           is_writable(loop, op->fd);
-}
-
 void pp_io_postpone(struct pp_io_loop *loop, struct pp_io_op *op)
 {
+    pp_assert(op->state == PP_IO_ARMED);
     if (!loop->postponed.head)
         loop->retry_ns = pp_io_now_ns(loop) + RETRY_NS;
     pp_io_queue_push(&loop->postponed, op);

@@ -1,15 +1,24 @@
-/* The inside of the loop, for the engines and the other files of src/io. */
+/* The inside of the loop. What of it concerns engines is told in engine.h. Private to src/io. */
 #ifndef PP_IO_LOOP_H
 #define PP_IO_LOOP_H
 
 #include "base/pool.h"
-#include "io/engine.h"
 #include "io/io.h"
 #include "io/queue.h"
 #include "io/timers.h"
 #include "io/wait.h"
 
 #include <stdalign.h>
+
+struct pp_io_engine;
+
+/* What kind of socket a descriptor is, once somebody wanted to know. */
+enum pp_io_type {
+    PP_IO_UNKNOWN,
+    PP_IO_STREAM,
+    PP_IO_SILENT, /* datagrams */
+    PP_IO_TELLING /* datagrams that come with the address that they were sent to */
+};
 
 enum pp_io_class { PP_IO_SMALL, PP_IO_LARGE, PP_IO_DATAGRAM, PP_IO_CLASSES };
 
@@ -45,7 +54,8 @@ struct pp_io_loop {
     uint32_t armed; /* operations whose callback is still to come, wake_op included */
     struct pp_io_waiter waiter;
     struct pp_io_counters counters;
-    uint32_t fds_max; /* an engine's tables by descriptor are this long */
+    uint32_t fds_max; /* tables by descriptor are this long */
+    uint8_t *types;   /* by descriptor: enum pp_io_type */
     struct pp_io_buffers buffers[PP_IO_CLASSES];
     _Atomic(struct pp_io_op *) woken; /* a stack, pushed by any thread */
     int wake_fd;
@@ -100,9 +110,6 @@ static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
     return &loop->buffers[pp_io_class_of(loop, op)];
 }
 
-/* op has completed with res: its callback will run. */
-void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
-
 /* From now on pp_io_wake() ends the loop's waits: wake_fd is open. */
 void pp_io_watch_wakes(struct pp_io_loop *loop);
 
@@ -110,18 +117,5 @@ void pp_io_watch_wakes(struct pp_io_loop *loop);
  * free, and at least one. */
 #define PP_IO_BUFFER_SHARES 16
 uint32_t pp_io_buffer_share(const struct pp_io_buffers *buffers, uint32_t most);
-
-/* There is no buffer for op: it is submitted again when one comes back. */
-void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op);
-
-/* Whether fd is a stream; asks the kernel. */
-bool pp_io_is_stream(struct pp_io_loop *loop, int fd);
-
-/* Whether no event says when op, to which the kernel has said EAGAIN, may succeed: another's Unix
- * socket has no room for a connection, or for a datagram. */
-bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op);
-
-/* op is submitted again a little later. */
-void pp_io_postpone(struct pp_io_loop *loop, struct pp_io_op *op);
 
 #endif

@@ -1,8 +1,7 @@
 /* Opening and closing a loop, and what it says of itself: nothing here runs while it measures. */
 #include "base/memory.h"
 #include "base/number.h"
-#include "io/datagram.h"
-#include "io/loop.h"
+#include "io/engine.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,6 +28,16 @@ static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t 
     return 0;
 }
 
+static int tables_init(struct pp_io_loop *loop, struct pp_error *err)
+{
+    loop->fds_max = fds_limit();
+    loop->types = pp_memory_alloc(loop->fds_max, sizeof *loop->types);
+    if (!loop->types)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
+                            loop->fds_max);
+    return 0;
+}
+
 static int all_buffers_init(struct pp_io_loop *loop, const struct pp_io_options *options,
                             struct pp_error *err)
 {
@@ -44,8 +53,9 @@ static int all_buffers_init(struct pp_io_loop *loop, const struct pp_io_options 
     return ret;
 }
 
-static void buffers_fini(struct pp_io_loop *loop)
+static void memory_fini(struct pp_io_loop *loop)
 {
+    pp_memory_free(loop->types);
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
         pp_pool_fini(&loop->buffers[i].pool);
 }
@@ -55,16 +65,17 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
 {
     int ret;
 
-    loop->fds_max = fds_limit();
     pp_io_waiter_init(&loop->waiter, options->wait, options->spin_ns);
-    ret = all_buffers_init(loop, options, err);
+    ret = tables_init(loop, err);
+    if (ret == 0)
+        ret = all_buffers_init(loop, options, err);
     if (ret < 0)
-        goto fail_buffers;
+        goto fail_memory;
     loop->wake_fd = loop->head.world->wake_open();
     if (loop->wake_fd < 0) {
         ret = pp_error_set(err, PP_ERROR_RUN, loop->wake_fd, "cannot open an eventfd: %s",
                            strerror(-loop->wake_fd));
-        goto fail_buffers;
+        goto fail_memory;
     }
     ret = loop->engine->open(loop, options, without, err);
     if (ret < 0)
@@ -74,8 +85,8 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
 
 fail_engine:
     loop->head.world->close(loop->wake_fd);
-fail_buffers:
-    buffers_fini(loop);
+fail_memory:
+    memory_fini(loop);
     return ret;
 }
 
@@ -119,7 +130,7 @@ void pp_io_loop_close(struct pp_io_loop *loop)
     close_accepted(loop);
     loop->engine->close(loop);
     loop->head.world->close(loop->wake_fd);
-    buffers_fini(loop);
+    memory_fini(loop);
     pp_memory_free(loop);
 }
 

@@ -1,6 +1,6 @@
 #include "io/wait.h"
 
-#include "io/loop.h"
+#include "io/engine.h"
 
 #include <sched.h>
 

@@ -10,10 +10,10 @@
  * epoll set costs each arriving message about 2 %. */
 #include "base/assert.h"
 #include "base/memory.h"
-#include "io/datagram.h"
-#include "io/loop.h"
+#include "io/engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -41,13 +41,10 @@
 
 enum fd_flag {
     FD_REGISTERED = 1,
-    FD_READABLE = 2, /* may have something to read; without it, the next edge tells */
-    FD_FULL = 4,     /* a send or connect has to wait for the next edge */
-    FD_HUNG_UP = 8,  /* the end of the stream, or an error, is yet to be read: no more edges */
-    FD_STREAM = 16,  /* what kind of socket it is; neither until somebody wanted to know */
-    FD_DATAGRAM = 32,
-    FD_TELLING = 64,    /* a datagram comes with the address that it was sent to */
-    FD_TELLS_ROOM = 128 /* registered for sending, too */
+    FD_READABLE = 2,   /* may have something to read; without it, the next edge tells */
+    FD_FULL = 4,       /* a send or connect has to wait for the next edge */
+    FD_HUNG_UP = 8,    /* the end of the stream, or an error, is yet to be read: no more edges */
+    FD_TELLS_ROOM = 16 /* registered for sending, too */
 };
 
 /* Kept apart from each other so that an idle connection costs 9 bytes here. */
@@ -72,184 +69,70 @@ static struct epoll_state *state_of(struct pp_io_loop *loop)
     return (struct epoll_state *)(void *)loop->engine_state;
 }
 
-static bool is_receive(const struct pp_io_op *op)
-{
-    return op->kind == PP_IO_RECV || op->kind == PP_IO_RECV_POOLED || op->kind == PP_IO_RECV_FROM;
-}
-
-/* Whether op waits for room, or for its connection. */
-static bool is_send(const struct pp_io_op *op)
-{
-    return op->kind == PP_IO_CONNECT || op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK;
-}
-
-/* ---- the system calls ---- */
-
-static int32_t result_of(struct pp_io_loop *loop, ssize_t ret)
-{
-    pp_io_count_syscall(loop);
-    return ret < 0 ? -errno : (int32_t)ret;
-}
-
-static uint8_t ask_kind(struct pp_io_loop *loop, int fd)
-{
-    if (pp_io_is_stream(loop, fd))
-        return FD_STREAM;
-    return pp_io_datagram_is_telling(loop, fd) ? FD_DATAGRAM | FD_TELLING : FD_DATAGRAM;
-}
-
-/* What kind of socket fd is; the kernel is asked once. */
-static uint8_t kind_of(struct pp_io_loop *loop, int fd)
-{
-    uint8_t *flags = &state_of(loop)->flags[fd];
-
-    if (!(*flags & (FD_STREAM | FD_DATAGRAM)))
-        *flags |= ask_kind(loop, fd);
-    return *flags & (FD_STREAM | FD_DATAGRAM | FD_TELLING);
-}
-
 static bool is_stream(struct pp_io_loop *loop, int fd)
 {
-    return kind_of(loop, fd) & FD_STREAM;
+    return pp_io_type_of(loop, fd) == PP_IO_STREAM;
 }
 
-/* Whether a receive of len bytes that gave res has left nothing behind. A short datagram does not
- * say so: the next one may stand behind it. */
-static bool has_run_dry(struct pp_io_loop *loop, int fd, int32_t res, uint32_t len)
+/* ---- trying ---- */
+
+/* Whether a receive that gave res has left nothing behind. A short datagram does not say so: the
+ * next one may stand behind it. */
+static bool has_run_dry(struct pp_io_loop *loop, const struct pp_io_op *op, int32_t res)
 {
-    if (res == (int32_t)len || state_of(loop)->flags[fd] & FD_HUNG_UP)
+    const size_t wanted = op->kind == PP_IO_RECV ? op->len
+                                                 : pp_io_buffers_of(loop, op)->pool.item_bytes;
+
+    if (res == (int32_t)wanted || state_of(loop)->flags[op->fd] & FD_HUNG_UP)
         return false;
-    return res == -EAGAIN || is_stream(loop, fd);
+    return res == -EAGAIN || (res >= 0 && is_stream(loop, op->fd));
 }
 
-static int32_t try_recv_into(struct pp_io_loop *loop, int fd, char *buf, uint32_t len)
+/* What op's coming to res says of its descriptor. That a datagram has to wait says nothing: another
+ * one's receiver may have room. */
+static void note_try(struct pp_io_loop *loop, const struct pp_io_op *op, int32_t res)
 {
-    int32_t res;
+    uint8_t *flags = &state_of(loop)->flags[op->fd];
 
-    do
-        res = result_of(loop, recv(fd, buf, len, MSG_DONTWAIT));
-    while (res == -EINTR);
-    if (has_run_dry(loop, fd, res, len))
-        state_of(loop)->flags[fd] &= (uint8_t)~FD_READABLE;
-    return res;
-}
-
-static int32_t try_recv_datagram(struct pp_io_loop *loop, int fd, char *buf, uint32_t len)
-{
-    const bool is_telling = kind_of(loop, fd) & FD_TELLING;
-    int32_t res;
-
-    do
-        res = result_of(loop, pp_io_datagram_receive(fd, is_telling, buf, len));
-    while (res == -EINTR);
-    if (res == -EAGAIN)
-        state_of(loop)->flags[fd] &= (uint8_t)~FD_READABLE;
-    return res;
-}
-
-/* Receives into a buffer of the loop's. An empty datagram is something, an empty stream is not. */
-static int32_t try_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
-    const uint32_t bytes = (uint32_t)buffers->pool.item_bytes;
-    const bool from = op->kind == PP_IO_RECV_FROM;
-    char *buf = pp_pool_take(&buffers->pool);
-    int32_t res;
-
-    if (!buf)
-        return -ENOBUFS;
-    res = from ? try_recv_datagram(loop, op->fd, buf, bytes)
-               : try_recv_into(loop, op->fd, buf, bytes);
-    if (res < 0 || (res == 0 && !from)) {
-        pp_pool_give(&buffers->pool, buf);
-        return res;
-    }
-    op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
-    buffers->free--;
-    return res;
-}
-
-static ssize_t send_now(const struct pp_io_op *op)
-{
-    if (op->kind == PP_IO_SEND_BACK)
-        return pp_io_datagram_send_back(op);
-    return send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static int32_t try_send(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    int32_t res;
-
-    do
-        res = result_of(loop, send_now(op));
-    while (res == -EINTR);
-    if (res == -EAGAIN && op->kind == PP_IO_SEND) /* another datagram's receiver may have room */
-        state_of(loop)->flags[op->fd] |= FD_FULL;
-    return res;
-}
-
-static int32_t try_accept(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    int32_t res;
-
-    do
-        res = result_of(loop, accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    while (res == -EINTR || res == -ECONNABORTED);
-    if (res == -EAGAIN)
-        state_of(loop)->flags[op->fd] &= (uint8_t)~FD_READABLE;
-    return res;
-}
-
-/* Called once to begin, with res other than -EINPROGRESS, and again when the socket is writable. */
-static int32_t try_connect(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    int error = 0;
-    socklen_t len = sizeof error;
-    int32_t res;
-
-    if (op->res == -EINPROGRESS) {
-        res = result_of(loop, getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len));
-        return res < 0 ? res : -error;
-    }
-    res = result_of(loop, connect(op->fd, op->addr, op->len));
-    if (res == -EAGAIN && op->addr->sa_family != AF_UNIX)
-        return -EADDRNOTAVAIL; /* UDP's word for it: no port is free, and no event tells */
-    if (res != -EINPROGRESS && res != -EINTR)
-        return res;
-    op->res = -EINPROGRESS;
-    state_of(loop)->flags[op->fd] |= FD_FULL;
-    return -EAGAIN;
-}
-
-/* The operation's result, or -EAGAIN when it has to wait for an edge, or -ENOBUFS for a buffer. */
-static int32_t op_try(struct pp_io_loop *loop, struct pp_io_op *op)
-{
     switch ((enum pp_io_kind)op->kind) {
-    case PP_IO_ACCEPT:
-        return try_accept(loop, op);
-    case PP_IO_CONNECT:
-        return try_connect(loop, op);
     case PP_IO_RECV:
-        return try_recv_into(loop, op->fd, op->buf, op->len);
     case PP_IO_RECV_POOLED:
     case PP_IO_RECV_FROM:
-        return try_recv_pooled(loop, op);
+        if (has_run_dry(loop, op, res))
+            *flags &= (uint8_t)~FD_READABLE;
+        return;
+    case PP_IO_ACCEPT:
+        if (res == -EAGAIN)
+            *flags &= (uint8_t)~FD_READABLE;
+        return;
+    case PP_IO_CONNECT:
+        if (res == -EAGAIN && op->res == -EINPROGRESS)
+            *flags |= FD_FULL;
+        return;
     case PP_IO_SEND:
-    case PP_IO_SEND_BACK:
-        return try_send(loop, op);
-    case PP_IO_SHUTDOWN:
-        return result_of(loop, shutdown(op->fd, SHUT_WR));
-    case PP_IO_CLOSE:
-        return result_of(loop, close(op->fd));
+        if (res == -EAGAIN)
+            *flags |= FD_FULL;
+        return;
     case PP_IO_WATCH:
-        state_of(loop)->flags[op->fd] &= (uint8_t)~FD_READABLE;
-        return 0;
+        *flags &= (uint8_t)~FD_READABLE;
+        return;
+    case PP_IO_SEND_BACK:
+    case PP_IO_SHUTDOWN:
+    case PP_IO_CLOSE:
     case PP_IO_TIMER:
     case PP_IO_WAKE:
-        break;
+        return;
     }
-    pp_assert(!"an operation that the loop keeps to itself");
-    return -EINVAL;
+}
+
+/* The operation's result, or -EAGAIN when it has to wait for an edge, or -ENOBUFS for a buffer. An
+ * edge is all that a watch waits for. */
+static int32_t op_try(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    const int32_t res = op->kind == PP_IO_WATCH ? 0 : pp_io_try(loop, op);
+
+    note_try(loop, op, res);
+    return res;
 }
 
 /* Whether a try could succeed, as far as the edges so far tell. */
@@ -328,7 +211,7 @@ static void wait_end(struct epoll_state *st, struct pp_io_op *op)
     while (*at != op)
         at = &(*at)->next;
     *at = op->next;
-    if (is_receive(op))
+    if (pp_io_is_receive(op))
         unheat(st, op);
 }
 
@@ -351,26 +234,13 @@ static void wait_begin(struct pp_io_loop *loop, struct pp_io_op *op)
 
     op->next = st->waiting[op->fd];
     st->waiting[op->fd] = op;
-    if (is_receive(op) && heat(loop, op))
+    if (pp_io_is_receive(op) && heat(loop, op))
         return;
-    ret = fd_register(loop, op->fd, is_send(op));
+    ret = fd_register(loop, op->fd, pp_io_waits_for(op) == POLLOUT);
     if (ret == 0)
         return;
     wait_end(st, op);
     pp_io_complete(loop, op, ret);
-}
-
-/* Completes op, which does not wait (any more), or puts it where it is retried. */
-static void settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
-{
-    if (res == -EAGAIN && pp_io_is_unannounced(loop, op))
-        pp_io_postpone(loop, op);
-    else if (res == -EAGAIN)
-        wait_begin(loop, op);
-    else if (res == -ENOBUFS && pp_io_takes_buffer(op))
-        pp_io_starve(loop, op);
-    else
-        pp_io_complete(loop, op, res);
 }
 
 /* Tries an operation that waits. */
@@ -381,7 +251,8 @@ static void retry(struct pp_io_loop *loop, struct pp_io_op *op)
     if (res == -EAGAIN && op->kind != PP_IO_SEND_BACK)
         return;
     wait_end(state_of(loop), op);
-    settle(loop, op, res);
+    if (!pp_io_settle(loop, op, res))
+        wait_begin(loop, op);
 }
 
 static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
@@ -417,8 +288,6 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     struct epoll_state *st = state_of(loop);
     int32_t res;
 
-    if (op->kind == PP_IO_CONNECT)
-        op->res = 0;
     if (op->kind == PP_IO_CLOSE) {
         pp_assert(!st->waiting[op->fd]);
         st->flags[op->fd] = 0; /* closing takes the descriptor out of the epoll set */
@@ -428,9 +297,10 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
         return;
     }
     res = op_try(loop, op);
-    if (is_receive(op) && res >= 0 && st->flags[op->fd] & FD_DATAGRAM)
+    if (pp_io_is_receive(op) && res >= 0 && loop->types[op->fd] > PP_IO_STREAM)
         note_burst(st);
-    settle(loop, op, res);
+    if (!pp_io_settle(loop, op, res))
+        wait_begin(loop, op);
 }
 
 static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)

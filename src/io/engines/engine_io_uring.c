@@ -33,10 +33,20 @@
 
 /* ---- submitting ---- */
 
-/* Without a buffer ring, a buffer is taken when bytes have come, so wait for them first. */
-static void recv_pooled_submit(struct pp_io_loop *loop, struct pp_io_op *op)
+/* Without a buffer ring, a buffer is taken when bytes have come, so these are waited for first. */
+static bool is_multishot(struct pp_io_loop *loop, const struct pp_io_op *op)
 {
-    if (pp_uring_of(loop)->buf_rings[pp_io_class_of(loop, op)])
+    const struct pp_uring *st = pp_uring_of(loop);
+
+    if (op->kind == PP_IO_ACCEPT)
+        return st->has[PP_URING_MULTISHOT];
+    return pp_io_takes_buffer(op) && st->buf_rings[pp_io_class_of(loop, op)];
+}
+
+/* Asks for the next of what comes by itself. */
+static void ask(struct pp_io_loop *loop, struct pp_io_op *op)
+{
+    if (is_multishot(loop, op))
         pp_uring_multishot_ask(loop, op);
     else
         pp_uring_poll_first(loop, op);
@@ -57,41 +67,11 @@ static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_uring_tag(sqe, op, PP_URING_TAG_OP);
 }
 
-static void accept_submit(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    if (pp_uring_of(loop)->has[PP_URING_MULTISHOT])
-        pp_uring_multishot_ask(loop, op);
-    else
-        pp_uring_poll_first(loop, op);
-}
-
-/* EAGAIN: a Unix listener's queue is full; or, to another address, no port is free, which TCP calls
- * EADDRNOTAVAIL. */
-static void connect_submit(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    pp_io_count_syscall(loop);
-    if (connect(op->fd, op->addr, op->len) == 0)
-        pp_io_complete(loop, op, 0);
-    else if (errno == EINPROGRESS || errno == EINTR)
-        pp_uring_poll_first(loop, op);
-    else if (errno == EAGAIN && pp_io_is_unannounced(loop, op))
-        pp_io_postpone(loop, op);
-    else
-        pp_io_complete(loop, op, errno == EAGAIN ? -EADDRNOTAVAIL : -errno);
-}
-
 static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     switch ((enum pp_io_kind)op->kind) {
-    case PP_IO_ACCEPT:
-        accept_submit(loop, op);
-        return;
     case PP_IO_CONNECT:
-        connect_submit(loop, op);
-        return;
-    case PP_IO_RECV_POOLED:
-    case PP_IO_RECV_FROM:
-        recv_pooled_submit(loop, op);
+        pp_uring_settle(loop, op, pp_io_try(loop, op));
         return;
     case PP_IO_SEND:
     case PP_IO_SEND_BACK:
@@ -103,9 +83,12 @@ static void op_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     case PP_IO_SHUTDOWN:
         pp_io_queue_push(&pp_uring_of(loop)->ends, op);
         return;
+    case PP_IO_ACCEPT:
     case PP_IO_RECV:
+    case PP_IO_RECV_POOLED:
+    case PP_IO_RECV_FROM:
     case PP_IO_WATCH:
-        pp_uring_poll_first(loop, op);
+        ask(loop, op);
         return;
     case PP_IO_TIMER:
     case PP_IO_WAKE:
@@ -120,8 +103,7 @@ static void shut_down_all(struct pp_io_loop *loop)
     struct pp_io_op *op;
 
     while ((op = pp_io_queue_pop(&pp_uring_of(loop)->ends))) {
-        pp_io_count_syscall(loop);
-        pp_io_complete(loop, op, shutdown(op->fd, SHUT_WR) < 0 ? -errno : 0);
+        pp_io_complete(loop, op, pp_io_try(loop, op));
     }
 }
 
@@ -166,111 +148,29 @@ static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
         return;
     }
     pp_uring_cancel_data(loop, (uint64_t)(uintptr_t)op | PP_URING_TAG_POLLED);
-    if (pp_uring_is_send(op))
+    if (pp_io_is_send(op))
         pp_uring_cancel_data(loop, (uint64_t)(uintptr_t)op | PP_URING_TAG_EDGE);
 }
 
 /* ---- completions ---- */
 
-/* The kernel calls a connect done that an ICMP error has come for; the socket knows better. */
-static void connect_result(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    int error = 0;
-    socklen_t len = sizeof error;
-
-    pp_io_count_syscall(loop);
-    if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-        error = errno;
-    pp_io_complete(loop, op, -error);
-}
-
-static void on_op(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
-{
-    if (res == -EAGAIN && pp_uring_is_send(op))
-        pp_uring_try_later(loop, op);
-    else
-        pp_io_complete(loop, op, res);
-}
-
-/* Completes op with what a system call returned, or waits again. */
-static void finish_now(struct pp_io_loop *loop, struct pp_io_op *op, ssize_t ret)
-{
-    if (ret < 0 && (errno == EAGAIN || errno == EINTR))
-        pp_uring_poll_first(loop, op);
-    else
-        pp_io_complete(loop, op, ret < 0 ? -errno : (int32_t)ret);
-}
-
-static void recv_now(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    pp_io_count_syscall(loop);
-    finish_now(loop, op, recv(op->fd, op->buf, op->len, MSG_DONTWAIT));
-}
-
-static void accept_now(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    int fd;
-
-    do {
-        pp_io_count_syscall(loop);
-        fd = accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    } while (fd < 0 && errno == ECONNABORTED);
-    if (fd >= 0)
-        pp_io_number_taken();
-    finish_now(loop, op, fd);
-}
-
-/* Bytes have come and there is no buffer ring to receive them by. */
-static void recv_pooled_now(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    struct pp_io_buffers *buffers = pp_io_buffers_of(loop, op);
-    const size_t bytes = buffers->pool.item_bytes;
-    const bool from = op->kind == PP_IO_RECV_FROM;
-    const bool is_telling = from && pp_uring_type_of(loop, op->fd) == PP_URING_TELLING;
-    char *buf = pp_pool_take(&buffers->pool);
-    ssize_t ret;
-
-    if (!buf) {
-        pp_io_starve(loop, op);
-        return;
-    }
-    pp_io_count_syscall(loop);
-    ret = from ? pp_io_datagram_receive(op->fd, is_telling, buf, bytes)
-               : recv(op->fd, buf, bytes, MSG_DONTWAIT);
-    buffers->free--;
-    if (ret > 0 || (ret == 0 && from))
-        op->buf = from ? buf + PP_IO_SENDER_BYTES : buf;
-    else
-        pp_uring_buffer_put(loop, buffers, buf);
-    finish_now(loop, op, ret);
-}
-
-/* op, which was not cancelled, may succeed. */
+/* op, which was not canceled, may succeed. */
 static void retry(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
 {
     switch ((enum pp_io_kind)op->kind) {
-    case PP_IO_CONNECT:
-        connect_result(loop, op);
-        return;
     case PP_IO_SEND:
     case PP_IO_SEND_BACK:
         pp_uring_on_send_polled(loop, op, events);
         return;
-    case PP_IO_RECV:
-        recv_now(loop, op);
-        return;
+    case PP_IO_ACCEPT:
     case PP_IO_RECV_POOLED:
     case PP_IO_RECV_FROM:
-        if (pp_uring_of(loop)->buf_rings[pp_io_class_of(loop, op)])
+    case PP_IO_CONNECT:
+    case PP_IO_RECV:
+        if (is_multishot(loop, op))
             pp_uring_multishot_ask(loop, op);
         else
-            recv_pooled_now(loop, op);
-        return;
-    case PP_IO_ACCEPT:
-        if (pp_uring_of(loop)->has[PP_URING_MULTISHOT])
-            pp_uring_multishot_ask(loop, op);
-        else
-            accept_now(loop, op);
+            pp_uring_settle(loop, op, pp_io_try(loop, op));
         return;
     case PP_IO_WATCH:
         pp_io_complete(loop, op, 0);
@@ -302,7 +202,7 @@ static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 
     switch (tag) {
     case PP_URING_TAG_OP:
-        on_op(loop, op, cqe->res);
+        pp_uring_settle(loop, op, cqe->res);
         return;
     case PP_URING_TAG_EDGE:
         pp_uring_on_edge(loop, op, cqe);

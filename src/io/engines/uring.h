@@ -2,8 +2,7 @@
 #ifndef PP_IO_ENGINES_URING_H
 #define PP_IO_ENGINES_URING_H
 
-#include "io/datagram.h"
-#include "io/loop.h"
+#include "io/engine.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -35,14 +34,6 @@ static_assert(PP_URING_TAG_IGNORE <= PP_URING_TAG_MASK, "a tag has three bits");
 
 enum pp_uring_life { PP_URING_NONE, PP_URING_LIVE, PP_URING_ENDING };
 
-/* What kind of socket it is, once somebody wanted to know. */
-enum pp_uring_type {
-    PP_URING_UNKNOWN,
-    PP_URING_STREAM,
-    PP_URING_DATAGRAM,
-    PP_URING_TELLING /* a datagram comes with the address that it was sent to */
-};
-
 /* What is known of one descriptor. A held result is a buffer, or an accepted connection; held and
  * held_last are its number plus one, so that a zeroed table is an empty one. Buffers are numbered
  * through, one class after the other. */
@@ -57,7 +48,6 @@ struct pp_uring_slot {
     bool ended;         /* end_res is the stream's end, still to be delivered */
     int16_t end_res;
     uint8_t class; /* enum pp_io_class: the buffers that the multishot request fills */
-    uint8_t type;  /* enum pp_uring_type */
 };
 
 static_assert(sizeof(struct pp_uring_slot) == 32, "an idle connection costs a slot: keep it small");
@@ -105,11 +95,6 @@ static inline struct pp_uring *pp_uring_of(struct pp_io_loop *loop)
     return (struct pp_uring *)(void *)loop->engine_state;
 }
 
-static inline bool pp_uring_is_send(const struct pp_io_op *op)
-{
-    return op->kind == PP_IO_SEND || op->kind == PP_IO_SEND_BACK;
-}
-
 /* ---- uring_ring.c: the ring, and requests to it -------------------------------------------- */
 
 /* The best set-up that the kernel takes, with st->has telling what it is. A negative errno. */
@@ -155,8 +140,8 @@ void pp_uring_cancel_data(struct pp_io_loop *loop, uint64_t user_data);
 /* Tries op again when its descriptor is ready. */
 void pp_uring_poll_first(struct pp_io_loop *loop, struct pp_io_op *op);
 
-/* Tries op again, to which the kernel has said EAGAIN, when it may succeed. */
-void pp_uring_try_later(struct pp_io_loop *loop, struct pp_io_op *op);
+/* What becomes of op, which came to res by a system call, or by a request that did not wait. */
+void pp_uring_settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
 
 /* ---- uring_buffers.c: receive buffers, the kernel's where it takes them --------------------- */
 
@@ -181,9 +166,6 @@ void pp_uring_on_multishot(struct pp_io_loop *loop, const struct io_uring_cqe *c
 
 /* Gives up what is held for a descriptor that is about to be closed. */
 void pp_uring_drop_held(struct pp_io_loop *loop, struct pp_uring_slot *slot);
-
-/* The kernel is asked once. */
-enum pp_uring_type pp_uring_type_of(struct pp_io_loop *loop, int fd);
 
 /* ---- uring_sends.c -------------------------------------------------------------------------- */
 

@@ -65,24 +65,6 @@ void pp_uring_drop_held(struct pp_io_loop *loop, struct pp_uring_slot *slot)
     }
 }
 
-/* ---- kinds of sockets ---- */
-
-static enum pp_uring_type ask_type(struct pp_io_loop *loop, int fd)
-{
-    if (pp_io_is_stream(loop, fd))
-        return PP_URING_STREAM;
-    return pp_io_datagram_is_telling(loop, fd) ? PP_URING_TELLING : PP_URING_DATAGRAM;
-}
-
-enum pp_uring_type pp_uring_type_of(struct pp_io_loop *loop, int fd)
-{
-    struct pp_uring_slot *slot = &pp_uring_of(loop)->slots[fd];
-
-    if (slot->type == PP_URING_UNKNOWN)
-        slot->type = (uint8_t)ask_type(loop, fd);
-    return (enum pp_uring_type)slot->type;
-}
-
 /* ---- multishot requests ---- */
 
 /* Of a multishot request: descriptor, class of its buffers, generation and tag. */
@@ -120,7 +102,7 @@ static struct msghdr *recvmsg_wants(struct pp_io_loop *loop, int fd)
 {
     struct pp_uring *st = pp_uring_of(loop);
 
-    return pp_uring_type_of(loop, fd) == PP_URING_TELLING ? &st->told : &st->sender_only;
+    return pp_io_type_of(loop, fd) == PP_IO_TELLING ? &st->told : &st->sender_only;
 }
 
 /* For slot->op. */

@@ -3,7 +3,6 @@
 #include "base/number.h"
 #include "io/engines/uring.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -70,20 +69,15 @@ void pp_uring_cancel_data(struct pp_io_loop *loop, uint64_t user_data)
 
 void pp_uring_poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    const bool writes = pp_uring_is_send(op) || op->kind == PP_IO_CONNECT;
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
-    io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
+    io_uring_prep_poll_add(sqe, op->fd, (unsigned)pp_io_waits_for(op));
     pp_uring_tag(sqe, op, PP_URING_TAG_POLLED);
 }
 
-void pp_uring_try_later(struct pp_io_loop *loop, struct pp_io_op *op)
+void pp_uring_settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
-    if (op->state == PP_IO_CANCELING)
-        pp_io_complete(loop, op, -ECANCELED);
-    else if (pp_io_is_unannounced(loop, op))
-        pp_io_postpone(loop, op);
-    else
+    if (!pp_io_settle(loop, op, res))
         pp_uring_poll_first(loop, op);
 }
 

@@ -39,32 +39,6 @@ static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_queue_push(&pp_uring_of(loop)->sends, op);
 }
 
-/* With a system call of its own: its result, or -EAGAIN if it has to wait. */
-static int32_t send_try(struct pp_io_loop *loop, const struct pp_io_op *op)
-{
-    ssize_t ret;
-
-    do {
-        pp_io_count_syscall(loop);
-        if (op->kind == PP_IO_SEND_BACK)
-            ret = pp_io_datagram_send_back(op);
-        else
-            ret = send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (ret < 0 && errno == EINTR);
-    return ret < 0 ? -errno : (int32_t)ret;
-}
-
-/* False if it has to wait. */
-static bool send_now(struct pp_io_loop *loop, struct pp_io_op *op)
-{
-    const int32_t res = send_try(loop, op);
-
-    if (res == -EAGAIN)
-        return false;
-    pp_io_complete(loop, op, res);
-    return true;
-}
-
 /* IORING_OP_SEND may take an address to send to; one to send from it never takes. */
 static bool is_submittable(const struct pp_uring *st, const struct pp_io_op *op)
 {
@@ -78,8 +52,7 @@ void pp_uring_send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     const bool plain = st->plain_sends && st->batch <= PLAIN_SENDS_MAX;
 
     if (plain || !submittable) {
-        if (!send_now(loop, op))
-            pp_uring_try_later(loop, op);
+        pp_uring_settle(loop, op, pp_io_try(loop, op));
     } else if (st->has[PP_URING_SKIP]) {
         send_submit_skip(loop, op);
     } else {
@@ -106,10 +79,7 @@ void pp_uring_settle_sends(struct pp_io_loop *loop)
     struct pp_io_op *op;
 
     while ((op = pp_io_queue_pop(&pp_uring_of(loop)->sends))) {
-        if (op->res == -EAGAIN)
-            pp_uring_try_later(loop, op);
-        else
-            pp_io_complete(loop, op, op->res == 0 ? (int32_t)op->len : op->res);
+        pp_uring_settle(loop, op, op->res == 0 ? (int32_t)op->len : op->res);
     }
 }
 
@@ -138,7 +108,7 @@ static void edges_begin(struct pp_io_loop *loop, struct pp_io_op *op)
 static void edges_ended(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
     if (op->res != -EAGAIN)
-        pp_io_complete(loop, op, op->res);
+        pp_uring_settle(loop, op, op->res);
     else if (op->state == PP_IO_CANCELING)
         pp_io_complete(loop, op, -ECANCELED);
     else if (res >= 0) /* the completion queue has overflown meanwhile */
@@ -155,7 +125,7 @@ void pp_uring_on_edge(struct pp_io_loop *loop, struct pp_io_op *op, const struct
     const bool goes_on = cqe->flags & IORING_CQE_F_MORE;
 
     if (op->res == -EAGAIN && op->state == PP_IO_ARMED && cqe->res >= 0) {
-        op->res = send_try(loop, op);
+        op->res = pp_io_try(loop, op);
         if (op->res != -EAGAIN && goes_on)
             pp_uring_cancel_data(loop, (uint64_t)(uintptr_t)op | PP_URING_TAG_EDGE);
     }
@@ -167,10 +137,10 @@ void pp_uring_on_edge(struct pp_io_loop *loop, struct pp_io_op *op, const struct
  * it all the same, what is short is not the socket's: no event will tell. */
 void pp_uring_on_send_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
 {
-    if (send_now(loop, op))
-        return;
-    if (events & POLLOUT || pp_io_is_unannounced(loop, op))
+    const int32_t res = pp_io_try(loop, op);
+
+    if (res == -EAGAIN && events & POLLOUT)
         pp_io_postpone(loop, op);
-    else
+    else if (!pp_io_settle(loop, op, res))
         edges_begin(loop, op);
 }
