@@ -132,6 +132,9 @@ struct pp_client_part pp_client_part(const struct pp_client *client);
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_client_error(const struct pp_client *client);
 
+/* Asserts what always holds of owner, a client, between two callbacks: for pp_io_loop_check(). */
+void pp_client_check(void *owner);
+
 /* After the loop has ended. May be NULL. */
 void pp_client_close(struct pp_client *client);
 

@@ -159,6 +159,7 @@ struct pp_client {
     struct pp_error error;
     char came[PP_CLIENT_CAME_BYTES]; /* the first bytes that ever came */
     uint32_t came_bytes;
+    uint32_t checks; /* pp_client_check() was called so often */
     alignas(64) struct conn conns[];
 };
 

@@ -252,6 +252,10 @@ int pp_io_loop_run_once(struct pp_io_loop *loop);
 /* The same without waiting. */
 int pp_io_loop_poll(struct pp_io_loop *loop);
 
+/* Calls check after each callback from now on: whoever has state on the loop looks whether it still
+ * holds together. NULL: no longer. Debug builds and tests do so. */
+void pp_io_loop_check(struct pp_io_loop *loop, void (*check)(void *owner), void *owner);
+
 /* May be called from any thread while the loop is open. */
 struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop);
 

@@ -151,6 +151,14 @@ static inline __attribute__((always_inline)) void op_finish(struct pp_io_loop *l
         op->large = true;
     if (op->cb(op) == PP_IO_REARM)
         op_rearm(loop, op);
+    if (__builtin_expect(loop->check != NULL, 0))
+        loop->check(loop->check_owner);
+}
+
+void pp_io_loop_check(struct pp_io_loop *loop, void (*check)(void *owner), void *owner)
+{
+    loop->check = check;
+    loop->check_owner = owner;
 }
 
 /* Calls back, and goes on while there is another datagram at once. */

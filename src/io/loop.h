@@ -60,6 +60,8 @@ struct pp_io_loop {
     _Atomic(struct pp_io_op *) woken; /* a stack, pushed by any thread */
     int wake_fd;
     struct pp_io_op wake_op;
+    void (*check)(void *owner); /* NULL: none */
+    void *check_owner;
     char description[160];
     alignas(64) char engine_state[];
 };

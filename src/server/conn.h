@@ -85,7 +85,8 @@ static_assert(TALKS_MAX < 1 << 18, "a talk's number has 18 bits");
 
 enum server_state {
     SERVER_ACCEPTING,
-    SERVER_DRAINING /* stopped: what was taken in is still answered */
+    SERVER_DRAINING, /* stopped: what was taken in is still answered */
+    SERVER_CLOSED    /* and all connections are */
 };
 
 /* Written by the server's thread, read by any. */
@@ -113,6 +114,7 @@ struct pp_server {
     struct pp_pool talkings;
     struct talking *oldest, *newest; /* whose hello is not whole */
     struct pp_pool pool;             /* over conns */
+    uint32_t checks;                 /* pp_server_check() was called so often */
     struct conn conns[];
 };
 
@@ -194,6 +196,11 @@ static inline struct echo *pp_served_last_echo(const struct conn *conn)
         return NULL;
     return pp_pool_at(&pp_server_of(conn)->echoes, conn->tail - 1);
 }
+
+/* ---- server.c ---- */
+
+/* It has stopped, and its last connection may just have been closed. */
+void pp_server_close_if_empty(struct pp_server *server);
 
 /* ---- echo.c ---- */
 

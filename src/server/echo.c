@@ -71,8 +71,7 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
     op->tag = CONN_FREE;
     pp_server_count(&server->counters.closed);
     pp_pool_give(&server->pool, conn);
-    if (server->state == SERVER_DRAINING && server->pool.in_use == 0)
-        pp_io_cancel(server->loop, &server->watch_op);
+    pp_server_close_if_empty(server);
     return PP_IO_DISARM;
 }
 

@@ -12,6 +12,7 @@ static void on_connection(void *owner, int fd)
     struct pp_server *server = owner;
     struct conn *conn = pp_pool_take(&server->pool);
 
+    pp_assert(server->state == SERVER_ACCEPTING);
     if (!conn) { /* more descriptors than the limit said there could be */
         server->world->close(fd);
         return;
@@ -36,6 +37,14 @@ static void on_turned_away(void *owner)
 }
 
 /* ---- stopping ---- */
+
+void pp_server_close_if_empty(struct pp_server *server)
+{
+    if (server->state != SERVER_DRAINING || server->pool.in_use > 0)
+        return;
+    server->state = SERVER_CLOSED;
+    pp_io_cancel(server->loop, &server->watch_op);
+}
 
 /* Closes what has fallen silent, and at last everything. */
 static void drain(struct pp_server *server, bool to_the_end)
@@ -90,8 +99,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
     server->stopped_ns = pp_io_now_ns(server->loop);
     pp_acceptor_stop(&server->acceptor);
     break_dormant(server);
-    if (server->pool.in_use == 0)
-        pp_io_cancel(server->loop, &server->watch_op);
+    pp_server_close_if_empty(server);
     return PP_IO_DISARM;
 }
 
@@ -101,7 +109,7 @@ static enum pp_io_next on_watch(struct pp_io_op *op)
     struct pp_server *server = container_of(op, struct pp_server, watch_op);
     const uint64_t now_ns = pp_io_now_ns(server->loop);
 
-    if (op->res < 0)
+    if (op->res < 0 || server->state == SERVER_CLOSED)
         return PP_IO_DISARM;
     if (server->state == SERVER_DRAINING)
         return drain_on(server, now_ns);
@@ -176,6 +184,9 @@ int pp_server_open(struct pp_server **out, const struct pp_server_options *optio
     }
     pp_pool_init_over(&server->pool, server->conns, connections, sizeof server->conns[0]);
     server_start(server, options);
+#ifdef PP_CHECKS
+    pp_io_loop_check(options->loop, pp_server_check, server);
+#endif
     *out = server;
     return 0;
 }

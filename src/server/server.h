@@ -46,6 +46,9 @@ void pp_server_stop(struct pp_server *server);
 /* So far, from any thread. */
 struct pp_server_counts pp_server_counts(const struct pp_server *server);
 
+/* Asserts what always holds of owner, a server, between two callbacks: for pp_io_loop_check(). */
+void pp_server_check(void *owner);
+
 /* After the loop has ended. May be NULL. */
 void pp_server_close(struct pp_server *server);
 

@@ -198,9 +198,9 @@ static void test_retransmits_of_a_connection_that_broke_are_kept(void **state)
     (void)peer_start(f, (struct peer){ .good = 5, .ending = CLOSE });
     echo_peers(f, 2);
     connect_only(f);
+    begin_stage(f);
     for (unsigned i = 0; i < 3; i++)
         f->client->rests[i].retransmits_before -= 4;
-    begin_stage(f);
     RUN_UNTIL(f, counts_of(f)->failed_connections == 1);
     pp_client_interrupt(f->client);
     assert_int_equal(tcp_of(f).connections, 2);

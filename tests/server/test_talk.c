@@ -861,6 +861,7 @@ static void serve_many(struct fixture *f)
     options.listen_fd = unnamed_socket(SOCK_STREAM, &f->addr);
     assert_int_equal(listen(options.listen_fd, 100), 0);
     assert_int_equal(pp_server_open(&f->server, &options, &err), 0);
+    pp_io_loop_check(f->loop, pp_server_check, f->server);
 }
 
 /* As many clients as may talk have begun a hello and do not go on. */

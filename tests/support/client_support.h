@@ -334,6 +334,7 @@ static inline void begin_stage(struct fixture *f)
     f->outcomes[f->begun++].start_ns = phase.start_ns;
     f->budget.portion = stage->count ? stage->count : 1024;
     atomic_store(&f->budget.left, stage->count ? stage->count : UINT64_MAX);
+    pp_client_prepare(f->client);
     pp_client_start(f->client, &phase);
 }
 
@@ -550,6 +551,7 @@ static inline void open_client(struct fixture *f)
     pp_hist_reset(&f->response);
     pp_hist_reset(&f->late);
     assert_int_equal(pp_client_open(&f->client, &options, &err), 0);
+    pp_io_loop_check(f->loop, pp_client_check, f->client);
     pp_io_wake_wait(f->loop, &f->next_op, on_next);
 }
 

@@ -103,6 +103,7 @@ static inline void serve(struct fixture *f, uint32_t connections, uint32_t buffe
     options.loop = f->loop;
     options.listen_fd = listen_with(f, socket_bytes);
     assert_int_equal(pp_server_open(&f->server, &options, &err), 0);
+    pp_io_loop_check(f->loop, pp_server_check, f->server);
 }
 
 static inline void start_thread(struct fixture *f)
