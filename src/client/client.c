@@ -45,6 +45,7 @@ static void note_unanswered(struct pp_client *client, const struct trip *trip, u
 {
     const uint64_t waited_ns = now_ns > trip->intended_ns ? now_ns - trip->intended_ns : 0;
 
+    pp_assert(trip->state == TRIP_UNDER_WAY);
     if (measures && waited_ns > client->counts.unanswered_ns)
         client->counts.unanswered_ns = waited_ns;
 }
@@ -78,6 +79,8 @@ static void phase_over(struct pp_client *client, enum phase_state state)
 {
     const uint64_t now_ns = pp_client_now_ns(client);
 
+    pp_assert(client->state != PHASE_FINISHED);
+    pp_assert(state == PHASE_READY || state == PHASE_FINISHED);
     if (client->state == PHASE_ACTIVE)
         note_lag(client, now_ns);
     if (pp_client_is_active(client)) {
@@ -132,6 +135,7 @@ bool pp_client_refill_quota(struct pp_client *client)
     uint64_t left = atomic_load_explicit(&budget->left, memory_order_relaxed);
     uint64_t portion;
 
+    pp_assert(client->quota == 0 && budget->portion > 0);
     do {
         portion = left < budget->portion ? left : budget->portion;
     } while (portion > 0 && !atomic_compare_exchange_weak(&budget->left, &left, left - portion));
@@ -145,6 +149,8 @@ struct trip *pp_trip_begin(struct conn *c, uint64_t now_ns, uint64_t intended_ns
     struct pp_client *client = c->client;
     struct trip *trip = pp_conn_trip(c, c->number++);
 
+    pp_assert(pp_client_is_active(client) && !c->failed);
+    pp_assert(c->under_way < client->plan->depth);
     trip->sent_ns = now_ns;
     trip->intended_ns = intended_ns;
     trip->state = TRIP_UNDER_WAY;
@@ -162,6 +168,7 @@ static void record(struct conn *c, const struct trip *trip, uint64_t now_ns)
     const bool open_loop = client->options.response != NULL;
     const uint64_t response_ns = open_loop ? now_ns - trip->intended_ns : rtt_ns;
 
+    pp_assert(now_ns >= trip->sent_ns && trip->sent_ns >= trip->intended_ns);
     pp_hist_record(client->options.rtt, rtt_ns);
     if (open_loop)
         pp_hist_record(client->options.response, response_ns);
@@ -182,6 +189,7 @@ void pp_trip_end(struct conn *c, const struct trip *trip, uint64_t now_ns)
 
     if (!trip->sent_ns)
         return;
+    pp_assert(client->under_way > 0);
     client->under_way--;
     if (!pp_client_is_active(client)) {
         client->too_late++;
@@ -213,6 +221,7 @@ static void send_next(struct conn *c, uint32_t count, uint64_t now_ns)
 {
     const struct pp_transport *transport = c->client->transport;
 
+    pp_assert(c->under_way + count <= c->client->plan->depth);
     while (count-- > 0 && pp_client_take_quota(c->client))
         transport->send(c, now_ns, now_ns);
     transport->flush(c);
@@ -222,6 +231,7 @@ void pp_conn_freed(struct conn *c, uint32_t count, uint64_t now_ns)
 {
     struct pp_client *client = c->client;
 
+    pp_assert(count > 0);
     if (pp_client_may_send(client, now_ns) && !c->failed) {
         if (client->plan->rate > 0) {
             if (!client->free_first)
@@ -284,6 +294,7 @@ static bool is_to_catch_up(const struct pp_client *client)
  * send only now what was due. */
 static void begin_drain(struct pp_client *client)
 {
+    pp_assert(client->state == PHASE_ACTIVE && client->end_ns != UINT64_MAX);
     note_lag(client, client->end_ns);
     client->state = PHASE_DRAIN;
     client->counts.last_ns = client->end_ns;
@@ -426,6 +437,7 @@ uint64_t pp_client_in_flight(const struct pp_client *client)
 void pp_client_record_into(struct pp_client *client, struct pp_hist *rtt, struct pp_hist *response,
                            struct pp_hist *late)
 {
+    pp_assert(rtt && (!client->options.response || (response && late)));
     client->options.rtt = rtt;
     if (!client->options.response)
         return;

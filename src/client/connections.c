@@ -1,6 +1,7 @@
 /* How connections come and go: connecting, leaving, failing. */
 #include "client/conn.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 
@@ -32,6 +33,7 @@ static enum pp_io_next on_late(struct pp_io_op *op)
 
 static void all_connected(struct pp_client *client)
 {
+    pp_assert(client->state == PHASE_CONNECT);
     client->state = PHASE_READY;
     pp_io_cancel(client->options.loop, &client->end_op);
     client->options.on_connected(client->options.owner);
@@ -41,6 +43,7 @@ void pp_conn_ready(struct conn *c)
 {
     struct pp_client *client = c->client;
 
+    pp_assert(client->connected < client->options.connections);
     client->connected++;
     if (client->connected == client->options.connections)
         all_connected(client);
@@ -69,6 +72,7 @@ bool pp_conn_connect(struct conn *c, pp_io_cb *cb)
     struct pp_client *client = c->client;
     const struct pp_client_options *options = &client->options;
 
+    pp_assert(c->fd < 0 && !pp_io_is_armed(&c->recv_op));
     c->fd = client->world->socket(options->addr, &client->plan->socket, options->source,
                                   &client->error);
     if (c->fd < 0) {
@@ -109,6 +113,7 @@ void pp_client_connect(struct pp_client *client, uint64_t greeting_ns)
 
 static void connection_over(struct pp_client *client)
 {
+    pp_assert(client->open > 0);
     client->open--;
     if (client->open == 0 && client->disconnecting)
         client->options.on_disconnected(client->options.owner);
@@ -119,6 +124,7 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
     struct conn *c = container_of(op, struct conn, recv_op);
     struct pp_client *client = c->client;
 
+    pp_assert(c->fd < 0 && !pp_io_is_armed(&c->send_op));
     connection_over(client);
     if (!client->plan->crr || client->disconnecting || c->failed)
         return PP_IO_DISARM;
@@ -166,6 +172,7 @@ static enum pp_io_next on_shut_down(struct pp_io_op *op)
 
 void pp_conn_shut_down(struct conn *c)
 {
+    pp_assert(c->fd >= 0 && !pp_io_is_armed(&c->send_op));
     pp_io_shutdown(c->client->options.loop, &c->send_op, c->fd, on_shut_down);
 }
 
@@ -185,6 +192,7 @@ void pp_client_disconnect(struct pp_client *client, bool politely)
 {
     const bool stream = !client->plan->socket.dgram;
 
+    pp_assert(!pp_client_is_active(client));
     client->disconnecting = true;
     if (client->open == 0)
         client->options.on_disconnected(client->options.owner);
@@ -289,6 +297,7 @@ static void give_up_trips(struct conn *c)
         client->under_way--;
         client->counts.errors++;
     }
+    pp_assert(c->under_way == 0);
 }
 
 /* Nothing more is to come over c: the server may hang up. */
@@ -305,6 +314,7 @@ void pp_conn_fail(struct conn *c, int code)
 {
     struct pp_client *client = c->client;
 
+    pp_assert(code < 0);
     if (client->state == PHASE_FINISHED || c->leaving || c->failed)
         return;
     if (has_done_its_part(c)) {

@@ -1,5 +1,6 @@
 /* Connect, request, response, close: a round trip is a connection of its own. Its time counts from
  * the beginning of connecting to the last byte of the response. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "client/stream.h"
@@ -69,6 +70,7 @@ static void crr_greet(struct conn *c)
 
 static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 {
+    pp_assert(c->fd < 0 && c->under_way == 0);
     c->unsent = 0;
     pp_conn_rest(c)->connecting_ns = now_ns;
     pp_stream_send(c, now_ns, intended_ns);

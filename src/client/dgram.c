@@ -3,6 +3,7 @@
  * and the next one is sent in its place; should its answer come after all, however late, it counts,
  * and is called late. While nothing comes at all, more and more time passes before one message is
  * given up: a server that stands still is not sent much more than the depth. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/format.h"
@@ -35,6 +36,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
     struct conn *c = out->conn;
     struct conn_dgram *dgram = pp_conn_dgram(c);
 
+    pp_assert(dgram->flying > 0);
     out->next = dgram->free_outgoing;
     dgram->free_outgoing = out;
     dgram->flying--;
@@ -88,6 +90,7 @@ static void dgram_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
 
 static void dgram_flush(struct conn *c)
 {
+    pp_assert(c->unsent == 0);
     (void)c;
 }
 
@@ -125,6 +128,7 @@ static void lose_oldest(struct conn *c)
 {
     struct trip *trip = pp_conn_trip(c, c->oldest);
 
+    pp_assert(c->oldest < c->number && trip->state == TRIP_UNDER_WAY);
     trip->state = TRIP_OVERDUE;
     c->under_way--;
     if (trip->sent_ns) {
@@ -257,6 +261,8 @@ static void take_answer(struct conn *c, struct trip *trip, uint64_t number, uint
     const bool late = trip->state == TRIP_OVERDUE;
     uint32_t freed = late ? 0 : 1;
 
+    pp_assert(late || trip->state == TRIP_UNDER_WAY);
+    pp_assert(number < c->number && number >= dgram->base);
     trip->state = TRIP_DONE;
     dgram->backoff = 0;
     if (late && !pp_client_is_active(client)) /* it stays lost */

@@ -2,6 +2,8 @@
  * what the kernel says of them. */
 #include "client/conn.h"
 
+#include "base/assert.h"
+
 #include <string.h>
 
 /* Connections that a round trip uses up are gone before anybody could ask. */
@@ -23,6 +25,7 @@ static bool ask(const struct conn *c, struct pp_io_tcp_info *info)
 
 void pp_client_prepare(struct pp_client *client)
 {
+    pp_assert(!pp_client_is_active(client));
     client->retransmits = 0;
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];
@@ -127,6 +130,7 @@ void pp_client_keep_came(struct pp_client *client, const char *data, uint32_t by
     const uint32_t room = PP_CLIENT_CAME_BYTES - client->came_bytes;
     const uint32_t part = bytes < room ? bytes : room;
 
+    pp_assert(client->came_bytes < PP_CLIENT_CAME_BYTES);
     memcpy(client->came + client->came_bytes, data, part);
     client->came_bytes += part;
 }

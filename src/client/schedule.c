@@ -1,6 +1,7 @@
 /* When messages are sent: by the schedule of an open loop, or after a time to think. */
 #include "client/conn.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 
@@ -34,6 +35,7 @@ static struct conn *pop_free(struct pp_client *client)
     struct conn *c = client->free_first;
 
     if (c) {
+        pp_assert(c->queued && c->client == client);
         client->free_first = c->next_free;
         c->queued = false;
     }
@@ -47,6 +49,7 @@ static void note_late(struct pp_client *client, uint64_t due_ns, uint64_t now_ns
     const uint64_t could_ns = client->free_since_ns > due_ns ? client->free_since_ns : due_ns;
     uint64_t delayed_ns = now_ns - could_ns;
 
+    pp_assert(now_ns >= due_ns && now_ns >= could_ns);
     client->counts.lag_ns = now_ns - due_ns;
     client->counts.behind_ns += now_ns - due_ns;
     pp_hist_record(client->options.late, now_ns - due_ns);
@@ -64,6 +67,7 @@ void pp_schedule_keep(struct pp_client *client, uint64_t now_ns)
 {
     struct pp_pace *pace = &client->pace;
 
+    pp_assert(client->plan->rate > 0);
     while (pace->next_ns <= now_ns && pace->next_ns < client->end_ns && client->free_first &&
            pp_client_may_send(client, now_ns)) {
         struct conn *c = pop_free(client);
@@ -89,6 +93,8 @@ void pp_schedule_think(struct conn *c, uint32_t count, uint64_t now_ns)
 {
     struct pp_client *client = c->client;
 
+    pp_assert(client->plan->think_ns > 0);
+    pp_assert(client->thoughts_count + count <= client->thoughts_max);
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t at = (client->thoughts_first + client->thoughts_count++) %
                             client->thoughts_max;

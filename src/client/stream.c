@@ -2,6 +2,7 @@
  * with another, and counted off in order. Nothing on the wire says where a message ends. */
 #include "client/stream.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/format.h"
@@ -47,6 +48,7 @@ void pp_stream_flush(struct conn *c)
         c->send_op.lazy = false;
         return;
     }
+    pp_assert(c->fd >= 0 && !c->leaving);
     c->unsent -= piece;
     pp_io_send(c->client->options.loop, &c->send_op, c->fd, out->bytes + c->out_at, piece, on_sent);
     c->send_op.lazy = c->unsent == 0; /* the answer is news enough */
@@ -55,6 +57,7 @@ void pp_stream_flush(struct conn *c)
 
 static void await(struct conn *c, const struct trip *trip)
 {
+    pp_assert(c->under_way > 0 && trip->answer_bytes > 0);
     c->left = c->client->plan->expect_how == PP_EXPECT_UNTIL ? 0 : trip->answer_bytes;
 }
 
@@ -130,6 +133,7 @@ static uint32_t take_part(struct conn *c, const char *data, uint32_t len, bool *
     const struct pp_plan *plan = c->client->plan;
     uint32_t part;
 
+    pp_assert(len > 0 && c->under_way > 0);
     if (plan->expect_how == PP_EXPECT_UNTIL) {
         part = pp_pattern_find(plan->expect.text, plan->expect.bytes, &c->left, data, len);
         *ended = part > 0;
@@ -148,6 +152,7 @@ static bool is_right(struct conn *c, const char *data, uint32_t len)
 
     if (!in)
         return true;
+    pp_assert(c->in_at < in->period);
     good = pp_pattern_match(in, c->in_at, data, len);
     if (good < len) {
         wrong_answer(c, data, good, len);
@@ -263,6 +268,7 @@ static enum pp_io_next on_greeted(struct pp_io_op *op)
         pp_conn_close_if_quiet(c);
         return PP_IO_DISARM;
     }
+    pp_assert(c->greeted && c->left < PP_HELLO_BYTES);
     part = (uint32_t)op->res < PP_HELLO_BYTES - c->left ? (uint32_t)op->res
                                                         : PP_HELLO_BYTES - c->left;
     memcpy(pp_conn_hello(c) + c->left, op->buf, part);

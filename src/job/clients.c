@@ -261,6 +261,24 @@ int pp_clients_join(struct pp_clients *clients)
     return first;
 }
 
+void pp_clients_check(const struct pp_clients *clients)
+{
+    const unsigned events = PP_EVENT_CONNECTED | PP_EVENT_DRAINING | PP_EVENT_FINISHED |
+                            PP_EVENT_DISCONNECTED | PP_EVENT_SPLIT;
+
+    pp_assert(clients->begun >= 1 && (clients->awaited & ~events) == 0);
+    pp_assert(clients->options.splits || !pp_clients_splitting(clients));
+    for (unsigned i = 0; i < clients->count; i++) {
+        const struct pp_client_thread *thread = &clients->threads[i];
+
+        pp_assert((thread->known & ~(events | PP_EVENT_BROKEN)) == 0);
+        pp_assert(atomic_load(&thread->ended) <= clients->begun);
+        pp_assert(!is_broken(thread) || clients->error.code != 0);
+        pp_assert(!(thread->known & PP_EVENT_DISCONNECTED) || is_broken(thread) ||
+                  clients->awaited & PP_EVENT_DISCONNECTED || clients->released);
+    }
+}
+
 /* ---- results ---- */
 
 struct pp_counts pp_clients_counts(const struct pp_clients *clients)

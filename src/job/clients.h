@@ -108,6 +108,9 @@ struct pp_client_part pp_clients_part(const struct pp_clients *clients);
 /* What went wrong first; code 0: nothing. */
 const struct pp_error *pp_clients_error(const struct pp_clients *clients);
 
+/* Asserts what always holds between two callbacks on the coordinator's loop. */
+void pp_clients_check(const struct pp_clients *clients);
+
 /* After the coordinator's loop has run empty or, if it broke down, after it was closed: what it had
  * under way is in here. May be NULL. */
 void pp_clients_close(struct pp_clients *clients);

@@ -1,5 +1,6 @@
 #include "job/run.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/memory.h"
@@ -77,6 +78,28 @@ struct run {
     bool sampling;     /* or is being read: the servers' threads are asked */
 };
 
+/* Stages follow each other; some may be left out. */
+static void enter(struct run *run, enum stage stage)
+{
+    pp_assert(stage > run->stage && stage <= STAGE_LEAVE);
+    run->stage = stage;
+}
+
+/* What always holds between two callbacks. */
+static void check(void *owner)
+{
+    const struct run *run = owner;
+
+    pp_assert(run->stage <= STAGE_LEAVE);
+    pp_assert(run->result->measured || run->stage != STAGE_MEASURE);
+    pp_assert(!run->result->measured || (run->started_ns > 0 && run->stage >= STAGE_MEASURE));
+    pp_assert(!run->ended || (run->result->measured && run->stage > STAGE_MEASURE));
+    pp_assert(!run->drains || run->result->measured);
+    pp_assert(!run->sampling || (run->servers && run->drains));
+    pp_assert(!run->silent || run->error.code != 0);
+    pp_clients_check(run->clients);
+}
+
 /* ---- the server's costs ---- */
 
 static void sides_fill(struct pp_result_side *side, const struct pp_sample *spent)
@@ -100,7 +123,7 @@ static bool ask_peer(struct run *run)
 
 static void sample_servers(struct run *run, enum stage stage)
 {
-    run->stage = stage;
+    enter(run, stage);
     if (!run->servers) {
         if (!ask_peer(run))
             sampled(run);
@@ -132,7 +155,7 @@ static void leave(struct run *run)
                           pp_clients_received(run->clients) > 0;
     const uint64_t linger_ns = pp_interrupt_signal() ? LINGER_INTERRUPTED_NS : LINGER_NS;
 
-    run->stage = STAGE_LEAVE;
+    enter(run, STAGE_LEAVE);
     pp_io_cancel(run->loop, &run->reply_op);
     pp_io_cancel(run->loop, &run->tick_op);
     pp_peer_leave(&run->peer);
@@ -149,7 +172,7 @@ static void measure(struct run *run)
     pp_slices_begin(&run->slices);
     run->result->measured = true;
     run->result->wall_start_ns = pp_clock_wall_ns();
-    run->stage = STAGE_MEASURE;
+    enter(run, STAGE_MEASURE);
     run->started_ns = pp_io_now_ns(run->loop);
     run->silence.quiet_ns = 0;
     pp_intervals_begin(&run->intervals, run->clients, run->started_ns);
@@ -226,7 +249,7 @@ static void on_connected(void *owner)
         return;
     run->hooks->on_begin(run->hooks->context, run->result);
     if (plan->warmup_count || plan->warmup_ns) {
-        run->stage = STAGE_WARM_UP;
+        enter(run, STAGE_WARM_UP);
         pp_clients_start(run->clients, plan->warmup_count, plan->warmup_ns, false);
     } else {
         sample_servers(run, STAGE_SAMPLE_FIRST);
@@ -278,7 +301,7 @@ static void end_sampling(struct run *run)
         sample_servers(run, STAGE_SAMPLE_LAST);
         return;
     }
-    run->stage = STAGE_SAMPLE_LAST;
+    enter(run, STAGE_SAMPLE_LAST);
     if (!run->sampling)
         leave(run);
 }
@@ -464,6 +487,8 @@ static int run_loops(struct run *run, const struct pp_io_addr *source, struct pp
     pthread_t coordinator;
     int ret;
 
+    if (PP_CHECKS)
+        pp_io_loop_check(run->loop, check, run);
     run->linger_op.cb = on_lingered;
     pp_io_wake_wait(run->loop, &run->interrupt_op, on_interrupt);
     pp_io_timer(run->loop, &run->tick_op, pp_io_now_ns(run->loop) + TICK_NS, on_tick);

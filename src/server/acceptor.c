@@ -1,5 +1,6 @@
 #include "server/acceptor.h"
 
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/container.h"
 
@@ -23,6 +24,7 @@ static enum pp_io_next on_listener_closed(struct pp_io_op *op)
 
 static enum pp_io_next close_listener(struct pp_acceptor *acceptor)
 {
+    pp_assert(acceptor->stopping && acceptor->listen_fd >= 0);
     pp_io_close(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_listener_closed);
     acceptor->listen_fd = -1;
     return PP_IO_DISARM;
@@ -52,6 +54,7 @@ static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
 {
     const uint64_t now_ns = pp_io_now_ns(acceptor->loop);
 
+    pp_assert(code < 0 && !acceptor->stopping);
     if (acceptor->full_since_ns == 0)
         acceptor->full_since_ns = now_ns;
     acceptor->on_full(acceptor->owner, code);
@@ -63,6 +66,7 @@ static enum pp_io_next pause_accepting(struct pp_acceptor *acceptor, int code)
  * other; if not, it is reset, and the next one in the queue is taken at once. */
 static void take_for_reserve(struct pp_acceptor *acceptor, int fd)
 {
+    pp_assert(acceptor->reserve_fd < 0 && fd >= 0);
     acceptor->reserve_fd = reserve_open(acceptor);
     if (acceptor->reserve_fd >= 0) {
         acceptor->full_since_ns = 0;
@@ -83,6 +87,7 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
             acceptor->world->close(op->res);
         return close_listener(acceptor);
     }
+    pp_assert(acceptor->listen_fd >= 0);
     if (op->res < 0)
         return pause_accepting(acceptor, op->res);
     if (acceptor->reserve_fd < 0) {
@@ -106,6 +111,7 @@ void pp_acceptor_start(struct pp_acceptor *acceptor)
 
 void pp_acceptor_stop(struct pp_acceptor *acceptor)
 {
+    pp_assert(!acceptor->stopping);
     acceptor->stopping = true;
     pp_io_cancel(acceptor->loop, &acceptor->op);
 }

@@ -64,6 +64,7 @@ static enum pp_io_next on_replied(struct pp_io_op *op)
     struct reply *reply = container_of(op, struct reply, op);
     struct pp_dgram_server *server = reply->server;
 
+    pp_assert(pp_pool_owns(&server->replies, reply) && reply->buf);
     if (op->res >= 0) {
         count(&server->answered);
         add(&server->bytes, (uint64_t)op->res);
@@ -122,6 +123,7 @@ static void answer(struct pp_dgram_server *server, char *buf, uint32_t len)
         pp_io_buffer_put(server->options.loop, buf);
         return;
     }
+    pp_assert(reply_bytes <= len && !server->stopping); /* nobody is flooded by way of this */
     *reply = (struct reply){ .server = server, .buf = buf };
     pp_io_send_back(server->options.loop, &reply->op, server->fd, buf, reply_bytes, on_replied);
     reply->op.lazy = true;
@@ -133,6 +135,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
 {
     struct pp_dgram_server *server = container_of(op, struct pp_dgram_server, recv_op);
 
+    pp_assert(server->fd >= 0);
     if (op->res >= 0 && server->stopping)
         pp_io_buffer_put(server->options.loop, op->buf);
     else if (op->res >= 0)
@@ -149,6 +152,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
 {
     struct pp_dgram_server *server = container_of(op, struct pp_dgram_server, stop_op);
 
+    pp_assert(!server->stopping && server->fd >= 0);
     server->stopping = true;
     pp_io_cancel(server->options.loop, &server->recv_op);
     for (uint32_t i = 0; i < server->replies.used_once; i++) {

@@ -12,6 +12,7 @@ static bool echo_append(struct conn *conn, struct echo *echo)
 {
     struct echo *last = pp_served_last_echo(conn);
 
+    pp_assert(conn->unsent < UNSENT_MAX && conn->op.tag == CONN_ECHOES);
     echo->next = last ? last->next : echo;
     if (last)
         last->next = echo;
@@ -27,6 +28,7 @@ static void echo_drop_first(struct conn *conn)
     struct echo *last = pp_served_last_echo(conn);
     struct echo *first = last->next;
 
+    pp_assert(conn->unsent > 0 && !pp_io_is_armed(&first->op));
     last->next = first->next;
     conn->unsent--;
     if (first == last)
@@ -56,6 +58,7 @@ static void send_first(struct conn *conn)
 {
     struct echo *first = pp_served_last_echo(conn)->next;
 
+    pp_assert(first->op.len > 0 && !(conn->flags & CONN_BROKEN));
     pp_io_send(pp_server_of(conn)->loop, &first->op, conn->op.fd, first->op.buf, first->op.len,
                on_sent);
     pp_served_set_lazy(conn);
@@ -68,6 +71,7 @@ static enum pp_io_next on_closed(struct pp_io_op *op)
     struct conn *conn = container_of(op, struct conn, op);
     struct pp_server *server = pp_server_of(conn);
 
+    pp_assert(op->tag == CONN_CLOSING && conn->tail == 0);
     op->tag = CONN_FREE;
     pp_server_count(&server->counters.closed);
     pp_pool_give(&server->pool, conn);
@@ -144,6 +148,7 @@ void pp_served_resume(struct conn *conn)
 {
     if ((conn->flags & (CONN_PAUSED | CONN_BROKEN)) != CONN_PAUSED || should_pause(conn))
         return;
+    pp_assert(!pp_io_is_armed(&conn->op) && pp_served_is_live(conn));
     pp_served_clear(conn, CONN_PAUSED);
     pp_io_recv_pooled(pp_server_of(conn)->loop, &conn->op, conn->op.fd, pp_served_on_received);
 }
@@ -155,6 +160,7 @@ static enum pp_io_next on_sent(struct pp_io_op *op)
     struct echo *echo = container_of(op, struct echo, op);
     struct conn *conn = echo->conn;
 
+    pp_assert(pp_served_last_echo(conn)->next == echo);
     if (op->res < 0) {
         pp_served_break(conn);
         pp_served_close_if_over(conn);
@@ -207,6 +213,7 @@ static void meet(struct conn *conn, const char *data, uint32_t len)
 
 static void take(struct conn *conn, char *buf, uint32_t len)
 {
+    pp_assert(buf && len > 0);
     meet(conn, buf, len);
     if (conn->flags & CONN_BROKEN)
         pp_io_buffer_put(pp_server_of(conn)->loop, buf);

@@ -65,6 +65,7 @@ void pp_server_live(struct pp_server *server, uint64_t now_ns)
     const uint64_t passed_ns = now_ns - server->watched_ns;
     const uint64_t most_ns = 2 * pp_server_watch_ns(server);
 
+    pp_assert(now_ns >= server->watched_ns && server->tick_ns > 0);
     server->lived_ns += passed_ns < most_ns ? passed_ns : most_ns;
     server->watched_ns = now_ns;
     server->tick = (uint32_t)(server->lived_ns / server->tick_ns);
@@ -74,6 +75,7 @@ void pp_server_check_idle(struct pp_server *server)
 {
     const uint64_t limit_ns = pp_server_shortest_limit_ns(&server->options.limits);
 
+    pp_assert(server->checked_ns <= server->lived_ns);
     if (limit_ns == 0 || server->lived_ns - server->checked_ns < limit_ns / 8)
         return;
     server->checked_ns = server->lived_ns;
@@ -151,6 +153,7 @@ void pp_server_stop_probing(struct pp_server *server)
  * enough. While descriptors are short, who was silent for a whole round is. */
 static void round_begin(struct pp_server *server)
 {
+    pp_assert(server->round_ns <= server->lived_ns);
     if (server->lived_ns - server->round_ns <= server->options.limits.spare_ns)
         return;
     server->round_ns = server->lived_ns;

@@ -67,6 +67,7 @@ static enum pp_io_next drain_on(struct pp_server *server, uint64_t now_ns)
 {
     const bool to_the_end = now_ns - server->stopped_ns >= server->options.limits.drain_ns;
 
+    pp_assert(now_ns >= server->stopped_ns);
     drain(server, to_the_end);
     if (to_the_end || server->pool.in_use == 0)
         return PP_IO_DISARM;
@@ -95,6 +96,7 @@ static enum pp_io_next on_stop(struct pp_io_op *op)
 {
     struct pp_server *server = container_of(op, struct pp_server, stop_op);
 
+    pp_assert(server->state == SERVER_ACCEPTING);
     server->state = SERVER_DRAINING;
     server->stopped_ns = pp_io_now_ns(server->loop);
     pp_acceptor_stop(&server->acceptor);
@@ -184,9 +186,8 @@ int pp_server_open(struct pp_server **out, const struct pp_server_options *optio
     }
     pp_pool_init_over(&server->pool, server->conns, connections, sizeof server->conns[0]);
     server_start(server, options);
-#ifdef PP_CHECKS
-    pp_io_loop_check(options->loop, pp_server_check, server);
-#endif
+    if (PP_CHECKS)
+        pp_io_loop_check(options->loop, pp_server_check, server);
     *out = server;
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "server/talk.h"
 
+#include "base/assert.h"
 #include "base/container.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ static void flush(struct pp_talk *talk)
     const uint32_t piece = talk->unsent < PP_PATTERN_PIECE ? (uint32_t)talk->unsent
                                                            : PP_PATTERN_PIECE;
 
+    pp_assert(talk->answers || talk->unsent == 0);
     if (piece == 0 || talk->broken || pp_io_is_armed(&talk->op))
         return;
     talk->unsent -= piece;
@@ -50,6 +52,7 @@ static bool take_hello(struct pp_talk *talk)
 {
     struct pp_hello_reply reply = { 0 };
 
+    pp_assert(talk->have == PP_HELLO_BYTES && !talk->broken);
     if (pp_hello_read(&talk->hello, talk->data) < 0)
         return false;
     agree(talk);
@@ -66,6 +69,7 @@ static uint32_t take_hello_part(struct pp_talk *talk, const char *data, uint32_t
     const uint32_t missing = PP_HELLO_BYTES - talk->have;
     const uint32_t part = len < missing ? len : missing;
 
+    pp_assert(data && talk->have < PP_HELLO_BYTES);
     if (pp_io_is_armed(&talk->op)) /* who asks again before the answer has gone out */
         return 0;
     memcpy(talk->data + talk->have, data, part);
@@ -77,6 +81,7 @@ static uint32_t take_request_part(struct pp_talk *talk, uint32_t len)
 {
     const uint32_t part = len < talk->request_left ? len : talk->request_left;
 
+    pp_assert(talk->request_left > 0);
     talk->request_left -= part;
     if (talk->request_left == 0) {
         talk->unsent += pp_sizes_next(&talk->hello.response, &talk->response_sizes);
@@ -97,6 +102,7 @@ int64_t pp_talk_take(struct pp_talk *talk, const char *data, uint32_t len)
             return -EPROTO;
         used += part;
     }
+    pp_assert(used <= len);
     flush(talk);
     return used;
 }
@@ -115,6 +121,7 @@ void pp_talk_break(struct pp_talk *talk)
 
 void pp_talk_begin(struct pp_talk *talk, const struct pp_server_options *options, int fd)
 {
+    pp_assert(options->loop);
     talk->op = (struct pp_io_op){ 0 };
     talk->options = options;
     talk->fd = fd;

@@ -5,6 +5,7 @@
 
 static void half_greeted_add(struct pp_server *server, struct talking *talking)
 {
+    pp_assert(pp_pool_owns(&server->talkings, talking));
     talking->older = server->newest;
     talking->newer = NULL;
     if (server->newest)
@@ -16,6 +17,7 @@ static void half_greeted_add(struct pp_server *server, struct talking *talking)
 
 static void half_greeted_remove(struct pp_server *server, struct talking *talking)
 {
+    pp_assert(server->oldest && server->newest);
     if (talking->older)
         talking->older->newer = talking->newer;
     else
@@ -31,6 +33,7 @@ void pp_served_end_talk(struct conn *conn, enum conn_stage next)
     struct pp_server *server = pp_server_of(conn);
     struct talking *talking = pp_served_talking(conn);
 
+    pp_assert(talking && !pp_io_is_armed(&talking->talk.op) && !pp_io_is_armed(&talking->go_on_op));
     if (pp_talk_is_half_greeted(&talking->talk))
         half_greeted_remove(server, talking);
     pp_pool_give(&server->talkings, talking);
@@ -80,6 +83,7 @@ static void talk_take(struct conn *conn, const char *data)
         pp_served_break(conn);
         return;
     }
+    pp_assert(used <= talking->rest);
     talking->rest -= (uint32_t)used;
     pp_served_resume(conn);
     go_on_soon(conn);
@@ -110,6 +114,7 @@ void pp_server_drop_half_greeted(struct pp_server *server)
 {
     struct conn *conn = server->oldest->conn;
 
+    pp_assert(pp_talk_is_half_greeted(&server->oldest->talk));
     pp_served_end_talk(conn, CONN_ASKED);
     pp_served_break(conn);
 }
@@ -140,6 +145,7 @@ bool pp_served_begin_talk(struct conn *conn)
 
 void pp_served_talk(struct conn *conn, char *buf, uint32_t len)
 {
+    pp_assert(conn->op.tag == CONN_TALKS && pp_served_talking(conn)->rest == 0);
     pp_served_talking(conn)->rest = len;
     talk_take(conn, buf);
     pp_io_buffer_put(pp_server_of(conn)->loop, buf);
