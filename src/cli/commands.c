@@ -1,4 +1,4 @@
-#include "cli/commands.h"
+#include "cli/table.h"
 
 #include "base/container.h"
 
@@ -22,6 +22,17 @@ static int print_version(const struct pp_cli *cli, int *signal_out, struct pp_er
     (void)printf("pingpong %s\n", PP_VERSION);
     return 0;
 }
+
+const struct pp_cli_example pp_cli_examples[] = {
+    { "pingpong", "500,000 round trips on this machine" },
+    { "pingpong serve :3131", "a server for other machines" },
+    { "pingpong 10.0.0.2 -c 100 -t 30s", "100 connections to it for 30 seconds" },
+    { "pingpong client 10.0.0.2 -R 50k -m 64,1k",
+      "50,000 requests of 64 B a second, each answered with 1,000 B" },
+    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
+      "another program's server" },
+    { NULL, NULL },
+};
 
 static const struct pp_cli_example run_examples[] = {
     { "pingpong", "500,000 round trips on this machine" },

@@ -98,7 +98,7 @@ static void put_commands(FILE *out, const char *separator)
 enum kind {
     NONE,    /* there is none */
     ANY,     /* not at all */
-    WORDS,   /* one of those that put_words() writes */
+    WORDS,   /* one of a few */
     FILES,   /* a path */
     ADDRESS, /* a host, perhaps with a port, or unix:/path */
 };
@@ -114,15 +114,18 @@ static enum kind kind_of(const struct pp_cli_option *option)
     return pp_cli_words(option, words) ? WORDS : ANY;
 }
 
-static void put_words(FILE *out, const char *before, const struct pp_cli_option *option,
-                      const char *after)
+/* How a shell completes the value, by its kind; what it says of words ends with end. */
+static void put_kind(FILE *out, const struct pp_cli_option *option,
+                     const char *const how[ADDRESS + 1], const char *end)
 {
     const char *words[PP_CLI_WORDS_MAX];
     const unsigned count = pp_cli_words(option, words);
+    const enum kind kind = kind_of(option);
 
+    (void)fputs(how[kind], out);
     for (unsigned i = 0; i < count; i++)
-        (void)fprintf(out, "%s%s", i > 0 ? " " : before, words[i]);
-    (void)fputs(after, out);
+        (void)fprintf(out, "%s%s", i > 0 ? " " : "", words[i]);
+    (void)fputs(kind == WORDS ? end : "", out);
 }
 
 /* ---- bash ---- */
@@ -131,31 +134,12 @@ static const char bash_code[] =
 #include "completion_bash.inc"
     ;
 
-static void put_bash_value(FILE *out, const struct pp_cli_option *option)
-{
-    const enum kind kind = kind_of(option);
-
-    (void)fputs(option->optional ? "?" : "", out);
-    switch (kind) {
-    case NONE:
-        return;
-    case ANY:
-        (void)fputs("any", out);
-        return;
-    case WORDS:
-        put_words(out, "words ", option, "");
-        return;
-    case FILES:
-        (void)fputs("file", out);
-        return;
-    case ADDRESS:
-        (void)fputs("address", out);
-        return;
-    }
-}
-
 static void print_bash(FILE *out)
 {
+    static const char *const how[] = {
+        [NONE] = "", [ANY] = "any", [WORDS] = "words ", [FILES] = "file", [ADDRESS] = "address"
+    };
+
     (void)fputs("# Completions of pingpong for bash, made from its tables.\n\n"
                 "__pingpong_commands='",
                 out);
@@ -173,7 +157,8 @@ static void print_bash(FILE *out)
         (void)fputc('|', out);
         put_aliases(out, option);
         (void)fputc('|', out);
-        put_bash_value(out, option);
+        (void)fputs(option->optional ? "?" : "", out);
+        put_kind(out, option, how, "");
     }
     (void)fprintf(out, "'\n\n%s", bash_code);
 }
@@ -187,27 +172,17 @@ static const char zsh_code[] =
 /* ":WHAT:how", for _arguments. */
 static void put_zsh_value(FILE *out, const struct pp_cli_option *option)
 {
-    const enum kind kind = kind_of(option);
+    static const char *const how[] = { [NONE] = "",
+                                       [ANY] = ": ",
+                                       [WORDS] = ":(",
+                                       [FILES] = ":_files",
+                                       [ADDRESS] = ":_pingpong_addresses" };
 
-    if (kind == NONE)
+    if (!pp_cli_takes_value(option))
         return;
     (void)fputs(option->optional ? "::" : ":", out);
     put_quoted(out, pp_cli_value_text(option).text, ":\\");
-    switch (kind) {
-    case NONE:
-    case ANY:
-        (void)fputs(": ", out);
-        return;
-    case WORDS:
-        put_words(out, ":(", option, ")");
-        return;
-    case FILES:
-        (void)fputs(":_files", out);
-        return;
-    case ADDRESS:
-        (void)fputs(":_pingpong_addresses", out);
-        return;
-    }
+    put_kind(out, option, how, ")");
 }
 
 /* One argument of _arguments, such as "--connections" or an alias of it: that is known, but not
@@ -283,24 +258,18 @@ static const char fish_code[] =
  * fits behind "--name=". */
 static void put_fish_value(FILE *out, const struct pp_cli_option *option)
 {
-    const enum kind kind = kind_of(option);
+    static const char *const how[] = { [NONE] = "",
+                                       [ANY] = " -x",
+                                       [WORDS] = " -x -a '",
+                                       [FILES] = " -rF",
+                                       [ADDRESS] = " -x -a '(__pingpong_addresses)'" };
+    static const char *const how_optional[] = { [NONE] = "",
+                                                [ANY] = "",
+                                                [WORDS] = " -a '",
+                                                [FILES] = " -a '(__pingpong_paths)'",
+                                                [ADDRESS] = " -a '(__pingpong_addresses)'" };
 
-    if (kind != NONE && !option->optional)
-        (void)fputs(kind == FILES ? " -rF" : " -x", out);
-    switch (kind) {
-    case NONE:
-    case ANY:
-        return;
-    case WORDS:
-        put_words(out, " -a '", option, "'");
-        return;
-    case FILES:
-        (void)fputs(option->optional ? " -a '(__pingpong_paths)'" : "", out);
-        return;
-    case ADDRESS:
-        (void)fputs(" -a '(__pingpong_addresses)'", out);
-        return;
-    }
+    put_kind(out, option, option->optional ? how_optional : how, "'");
 }
 
 static void put_fish_condition(FILE *out, const struct pp_cli_option *option)

@@ -171,9 +171,6 @@ static void add_with(struct pp_cli_text *out, const char *text, const char *valu
 
 /* ---- the value ---- */
 
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_(number)
-
 /* What the value of a type is called, and what it is: of one with a range the beginning. */
 static const struct {
     const char *value, *takes;
@@ -187,7 +184,8 @@ static const struct {
     [PP_CLI_SIZE] = { "SIZE", "a size", true },
     [PP_CLI_TIME] = { "TIME", "a time", true },
     [PP_CLI_RATE] = { "RATE", "a rate", true },
-    [PP_CLI_PERCENTILES] = { "LIST", "up to " TEXT_OF(PP_PLAN_QUANTILES_MAX) " percentiles", true },
+    [PP_CLI_PERCENTILES] = { "LIST", "up to " PP_CLI_TEXT_OF(PP_PLAN_QUANTILES_MAX) " percentiles",
+                             true },
     [PP_CLI_CHOICE] = { "", "", false },
     [PP_CLI_ENGINE] = { "NAME", "", false },
     [PP_CLI_ADDRESS] = { "ADDRESS", "", false },

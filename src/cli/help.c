@@ -6,6 +6,7 @@
 #define HELP_COLUMN 26
 #define GAP 2 /* at least, between an option and its help */
 #define COMMAND_COLUMN 29
+#define EXAMPLE_COLUMN 39
 
 /* How many columns the next word of text takes, with its bytes set. */
 static int word_columns(const char *text, int *bytes)
@@ -95,16 +96,9 @@ static void print_all(FILE *out)
     for (size_t i = 0; i < pp_cli_command_count; i++)
         print_wrapped(out, pp_cli_commands[i].help, COMMAND_COLUMN,
                       fprintf(out, "  pingpong %s", pp_cli_commands[i].usage));
-    (void)fputs("\nExamples:\n"
-                "  pingpong                             500,000 round trips on this machine\n"
-                "  pingpong serve :3131                 a server for other machines\n"
-                "  pingpong 10.0.0.2 -c 100 -t 30s      100 connections to it for 30 seconds\n"
-                "  pingpong client 10.0.0.2 -R 50k -m 64,1k\n"
-                "                                       50,000 requests of 64 B a second, each\n"
-                "                                       answered with 1,000 B\n"
-                "  pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'\n"
-                "                                       another program's server\n",
-                out);
+    (void)fputs("\nExamples:\n", out);
+    for (const struct pp_cli_example *example = pp_cli_examples; example->line; example++)
+        print_wrapped(out, example->what, EXAMPLE_COLUMN, fprintf(out, "  %s", example->line));
 }
 
 static void print_one(FILE *out, unsigned jobs)
@@ -138,10 +132,7 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
         print_one(out, jobs);
     if (jobs != PP_CLI_RUN) {
         (void)fputc('\n', out);
-        print_wrapped(out,
-                      "ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path; the port is "
-                      "3131 where none is given.",
-                      0, 0);
+        print_wrapped(out, PP_CLI_ADDRESS_IS PP_CLI_PORT_IS, 0, 0);
     }
     print_options(out, jobs);
     print_statuses(out, jobs);

@@ -67,17 +67,16 @@ static bool is_word(char c)
     return islower((unsigned char)c) || c == '-';
 }
 
-/* "[client] ADDRESS": what is typed as it stands is bold, and what stands for something else
- * underlined. */
-static void put_usage(FILE *out, const char *text)
+/* "[client] ADDRESS": what stands for something else is underlined, and what is typed as it stands
+ * is bold, where text is nothing but such. */
+static void put_marked(FILE *out, const char *text, bool is_typed)
 {
     while (*text) {
-        bool (*const same)(char) = is_placeholder(*text) ? is_placeholder
-                                   : is_word(*text)      ? is_word
-                                                         : NULL;
-        const char mark = same == is_word ? '*' : '_';
+        const bool typed = is_typed && is_word(*text);
+        bool (*const same)(char) = typed ? is_word : is_placeholder;
+        const char mark = typed ? '*' : '_';
 
-        if (!same) {
+        if (!typed && !isupper((unsigned char)*text)) {
             put_character(out, *text++);
             continue;
         }
@@ -100,7 +99,7 @@ static void put_option(FILE *out, const struct pp_cli_option *option)
     (void)fprintf(out, "*--%s*", option->name);
     if (value.used) {
         (void)fputs(option->optional ? "[=" : "=", out);
-        put_usage(out, value.text);
+        put_marked(out, value.text, true);
         (void)fputs(option->optional ? "]" : "", out);
     }
     (void)fputs("\n\t", out);
@@ -140,7 +139,8 @@ static void put_examples(FILE *out, const struct pp_cli_example *examples)
 {
     (void)fputs("# EXAMPLES\n\n", out);
     for (; examples->line; examples++) {
-        put_text(out, examples->what, true);
+        (void)fputc(toupper((unsigned char)*examples->what), out);
+        put_text(out, examples->what + 1, false);
         (void)fputs(":\n\n```\n", out);
         for (const char *at = examples->line; *at; at++)
             (void)fprintf(out, *at == '\\' ? "\\%c" : "%c", *at);
@@ -150,10 +150,9 @@ static void put_examples(FILE *out, const struct pp_cli_example *examples)
 
 static void put_addresses(FILE *out)
 {
-    (void)fputs("# ADDRESSES\n\n"
-                "An _ADDRESS_ is _HOST_, _HOST_:_PORT_, :_PORT_, [_IPV6_]:_PORT_ or unix:_PATH_; "
-                "the port is 3131 where none is given.\n\n",
-                out);
+    (void)fputs("# ADDRESSES\n\nAn ", out);
+    put_marked(out, PP_CLI_ADDRESS_IS PP_CLI_PORT_IS, false);
+    (void)fputs("\n\n", out);
 }
 
 static void put_exit_status(FILE *out, unsigned jobs)
@@ -203,7 +202,7 @@ static void put_command_page(FILE *out, const struct pp_cli_command *command, co
 {
     put_head(out, name, command->help);
     (void)fputs("*pingpong* ", out);
-    put_usage(out, command->usage);
+    put_marked(out, command->usage, true);
     (void)fputs(" [_OPTION_]...\n\n# DESCRIPTION\n\n", out);
     put_text(out, command->about, true);
     (void)fputs("\n\n", out);
@@ -217,15 +216,6 @@ static void put_command_page(FILE *out, const struct pp_cli_command *command, co
 
 /* ---- the page of the program ---- */
 
-static const struct pp_cli_example program_examples[] = {
-    { "pingpong", "500,000 round trips on this machine" },
-    { "pingpong serve :3131", "A server for other machines" },
-    { "pingpong 10.0.0.2", "A client of it, for ten seconds" },
-    { "pingpong client cache:6379 --send 'PING\\r\\n' --expect '+PONG\\r\\n'",
-      "Another program's server" },
-    { NULL, NULL },
-};
-
 static void put_commands(FILE *out)
 {
     (void)fputs("# COMMANDS\n\n", out);
@@ -233,7 +223,7 @@ static void put_commands(FILE *out)
         const struct pp_cli_command *command = &pp_cli_commands[i];
 
         (void)fputs("*pingpong* ", out);
-        put_usage(out, command->usage);
+        put_marked(out, command->usage, true);
         (void)fputs("\n\t", out);
         put_text(out, command->help, true);
         if (command->jobs)
@@ -287,7 +277,7 @@ static void put_program_page(FILE *out, const char *name)
     put_addresses(out);
     put_exit_status(out, PP_CLI_ALL);
     put_surroundings(out);
-    put_examples(out, program_examples);
+    put_examples(out, pp_cli_examples);
     put_see_also(out, name);
 }
 

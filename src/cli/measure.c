@@ -1,8 +1,8 @@
 /* The commands run and client: the same, with a server of our own or with another one. */
 #include "base/memory.h"
-#include "cli/commands.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
+#include "cli/table.h"
 #include "job/interrupt.h"
 #include "job/run.h"
 #include "report/figures.h"

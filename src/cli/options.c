@@ -15,9 +15,6 @@
 #define SOCKET_BUFFER_MAX (UINT64_C(1) << 30)
 #define SECOND PP_NS_PER_S
 
-#define TEXT_OF_(number) #number
-#define TEXT_OF(number) TEXT_OF_(number)
-
 /* A member of struct pp_cli, and the parts of a row that say what it is. */
 #define MEMBER(name)                                                                               \
     {                                                                                              \
@@ -169,7 +166,7 @@ const struct pp_cli_option pp_cli_options[] = {
       .timed = 1U << PP_IO_WAIT_SPIN | 1U << PP_IO_WAIT_YIELD, .unit_ns = PP_NS_PER_US,
       .min = PP_NS_PER_US, .max = 60 * SECOND, ITS_DEFAULT,
       .help = "what a thread does while there is nothing to do: block (sleep), spin (look again, "
-              "never sleep), yield (give the CPU away, look again; sleep after " TEXT_OF(
+              "never sleep), yield (give the CPU away, look again; sleep after " PP_CLI_TEXT_OF(
                   PP_CLI_YIELD_US) " {}); with a time, as in spin:20, sleep after that many "
                                    "\u00b5s" },
     { 0, "placement", PP_CLI_HOW, ALL, CHOICE(plan.placement, pp_placement_names),

@@ -132,10 +132,7 @@ static int take_address(struct pp_cli *cli, const char *text, struct pp_error *e
     if (ret < 0)
         return ret;
     if (pp_target_parse(&target, text) < 0)
-        return usage_error(err,
-                           "an ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path, "
-                           "not \"%.80s\"",
-                           text);
+        return usage_error(err, "an " PP_CLI_ADDRESS_IS ", not \"%.80s\"", text);
     cli->given.address = text;
     return 0;
 }

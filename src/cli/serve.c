@@ -1,8 +1,8 @@
 /* The command serve. */
 #include "job/serve.h"
 
-#include "cli/commands.h"
 #include "cli/screen.h"
+#include "cli/table.h"
 #include "job/interrupt.h"
 #include "report/text.h"
 

@@ -8,6 +8,9 @@
 
 #include <stddef.h>
 
+#define PP_CLI_TEXT_OF_(number) #number
+#define PP_CLI_TEXT_OF(number) PP_CLI_TEXT_OF_(number)
+
 /* There are no suffixes for these. */
 #define PP_CLI_HOUR_NS (3600 * PP_NS_PER_S)
 #define PP_CLI_YEAR_NS (31536000 * PP_NS_PER_S)
@@ -144,9 +147,19 @@ struct pp_cli_command {
 extern const struct pp_cli_command pp_cli_commands[];
 extern const size_t pp_cli_command_count;
 
+/* What commands do, as their run(). */
+int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+
 /* NULL: there is none of that name. */
 const struct pp_cli_command *pp_cli_command_find(const char *name);
 const struct pp_cli_command *pp_cli_command_of(enum pp_job job);
+
+/* What is said of the program as a whole. */
+extern const struct pp_cli_example pp_cli_examples[]; /* then one without a line */
+
+#define PP_CLI_ADDRESS_IS "ADDRESS is HOST, HOST:PORT, :PORT, [IPV6]:PORT or unix:/path"
+#define PP_CLI_PORT_IS "; the port is " PP_CLI_TEXT_OF(PP_PLAN_PORT) " where none is given."
 
 /* How a program ends: in the help, and in the manual. */
 struct pp_cli_status {
