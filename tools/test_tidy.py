@@ -185,6 +185,10 @@ BAD = {
         {"src/job/run.c": "int f(void)\n{\n    return socket(1, 2, 3);\n}\n"},
         "src/job/run.c:3: socket() does not belong here: go through the loop or its world",
     ),
+    "a system call of the loop's": (
+        {"src/io/loop.c": "int f(void)\n{\n    return poll(0, 0, 0);\n}\n"},
+        "src/io/loop.c:3: poll() does not belong here: go through the loop or its world",
+    ),
     "another clock than the loop's": (
         {"src/job/run.c": "long f(void)\n{\n    return pp_clock_now_ns();\n}\n"},
         "src/job/run.c:3: pp_clock_now_ns() does not belong here: go through the loop or its world",

@@ -1,4 +1,4 @@
-/* Datagrams by plain system calls. A buffer begins with its sender, just as io_uring's multishot
+/* How a datagram stands in its buffer, which begins with its sender, just as io_uring's multishot
  * recvmsg writes it. Where the socket tells to which of its addresses a datagram was sent, that
  * stands behind the sender's name, as control data: such a socket is one of IPv4 or IPv6, whose
  * names are short. Private to src/io. */
@@ -47,34 +47,11 @@ static inline struct pp_io_sender *pp_io_sender(char *buf)
     return (struct pp_io_sender *)(void *)(buf - PP_IO_SENDER_BYTES);
 }
 
-/* Whether fd is a socket that tells; asks the kernel. */
-bool pp_io_datagram_is_telling(struct pp_io_loop *loop, int fd);
-
-/* Those below on a socket that tells, and for a datagram of which it has told. */
-ssize_t pp_io_datagram_receive_told(int fd, char *buf, size_t bytes);
-ssize_t pp_io_datagram_send_back_told(const struct pp_io_op *op);
-
-/* The next datagram of fd into the buffer of so many bytes. As recv(2). */
-static inline ssize_t pp_io_datagram_receive(int fd, bool is_telling, char *buf, size_t bytes)
+/* All that was told of a datagram, as the macros for control data want it. */
+static inline struct msghdr pp_io_all_told(struct pp_io_sender *sender)
 {
-    struct pp_io_sender *sender = (struct pp_io_sender *)(void *)buf;
-
-    if (is_telling)
-        return pp_io_datagram_receive_told(fd, buf, bytes);
-    sender->control_len = 0;
-    sender->len = PP_IO_SENDER_NAME_BYTES;
-    return recvfrom(fd, buf + PP_IO_SENDER_BYTES, bytes - PP_IO_SENDER_BYTES, MSG_DONTWAIT,
-                    &sender->any, &sender->len);
-}
-
-/* From the address that the datagram was sent to, where that was told. As send(2). */
-static inline ssize_t pp_io_datagram_send_back(const struct pp_io_op *op)
-{
-    const struct pp_io_sender *sender = pp_io_sender(op->buf);
-
-    if (sender->control_len > 0)
-        return pp_io_datagram_send_back_told(op);
-    return sendto(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL, &sender->any, sender->len);
+    return (struct msghdr){ .msg_control = sender->told.control,
+                            .msg_controllen = sender->control_len };
 }
 
 #endif

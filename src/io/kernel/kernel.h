@@ -28,6 +28,20 @@ int pp_kernel_look_up(const char *host, int family, struct pp_io_addr *addr, con
  * keeps it, nothing changes. */
 void pp_kernel_thread_enter(struct pp_io_loop *loop);
 
+/* ---- datagrams ---- */
+
+struct pp_io_op;
+
+/* Whether fd is a socket that tells which of its addresses a datagram was sent to. Two system calls
+ * at most, which loop counts. */
+bool pp_kernel_is_telling(struct pp_io_loop *loop, int fd);
+
+/* The next datagram of fd into the buffer of so many bytes, behind its sender. As recv(2). */
+ssize_t pp_kernel_receive_from(int fd, bool is_telling, char *buf, size_t bytes);
+
+/* A send_back: from the address that the datagram was sent to, where that was told. As send(2). */
+ssize_t pp_kernel_send_back(const struct pp_io_op *op);
+
 /* ---- what sockets to connect with and sockets to listen on have in common ---- */
 
 /* A socket of the family that has all the options, bound to nothing. The descriptor, or a negative

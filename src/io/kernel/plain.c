@@ -2,6 +2,7 @@
  * and some do nothing else. */
 #include "base/assert.h"
 #include "io/engine.h"
+#include "io/kernel/kernel.h"
 #include "io/reuse.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ static enum pp_io_type ask_type(struct pp_io_loop *loop, int fd)
     pp_io_count_syscall(loop);
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type == SOCK_STREAM)
         return PP_IO_STREAM;
-    return pp_io_datagram_is_telling(loop, fd) ? PP_IO_TELLING : PP_IO_SILENT;
+    return pp_kernel_is_telling(loop, fd) ? PP_IO_TELLING : PP_IO_SILENT;
 }
 
 enum pp_io_type pp_io_type_of(struct pp_io_loop *loop, int fd)
@@ -84,7 +85,7 @@ static int32_t try_recv_pooled(struct pp_io_loop *loop, struct pp_io_op *op)
 
     if (!buf)
         return -ENOBUFS;
-    res = result_of(loop, from ? pp_io_datagram_receive(op->fd, is_telling, buf, bytes)
+    res = result_of(loop, from ? pp_kernel_receive_from(op->fd, is_telling, buf, bytes)
                                : recv(op->fd, buf, bytes, MSG_DONTWAIT));
     if (res < 0 || (res == 0 && !from)) {
         pp_pool_give(&buffers->pool, buf);
@@ -119,7 +120,7 @@ static int32_t try_once(struct pp_io_loop *loop, struct pp_io_op *op)
     case PP_IO_SEND:
         return result_of(loop, send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL));
     case PP_IO_SEND_BACK:
-        return result_of(loop, pp_io_datagram_send_back(op));
+        return result_of(loop, pp_kernel_send_back(op));
     case PP_IO_SHUTDOWN:
         return result_of(loop, shutdown(op->fd, SHUT_WR));
     case PP_IO_CLOSE:
