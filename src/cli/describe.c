@@ -350,10 +350,7 @@ struct pp_cli_text pp_cli_help_text(const struct pp_cli_option *option)
 
 /* ---- groups ---- */
 
-static const struct {
-    const char *title;
-    unsigned jobs;
-} groups[] = {
+const struct pp_cli_group_row pp_cli_groups[PP_CLI_GROUPS] = {
     [PP_CLI_LOAD] = { "The load", PP_CLI_RUN | PP_CLI_CLIENT },
     [PP_CLI_TRANSPORT] = { "Transport", PP_CLI_ALL },
     [PP_CLI_FOREIGN] = { "Servers that are no pingpong", PP_CLI_CLIENT },
@@ -361,13 +358,3 @@ static const struct {
     [PP_CLI_RESULT] = { "The result", PP_CLI_RUN | PP_CLI_CLIENT },
     [PP_CLI_OUTPUT] = { "Output", PP_CLI_ALL },
 };
-
-const char *pp_cli_group_title(enum pp_cli_group group)
-{
-    return groups[group].title;
-}
-
-unsigned pp_cli_group_jobs(enum pp_cli_group group)
-{
-    return groups[group].jobs;
-}

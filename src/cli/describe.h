@@ -34,8 +34,11 @@ unsigned pp_cli_words(const struct pp_cli_option *option, const char *words[PP_C
 /* The names of the jobs, as "run, client and serve" with the separators ", " and " and ". */
 struct pp_cli_text pp_cli_jobs_text(unsigned jobs, const char *separator, const char *last);
 
-/* As it stands above its options, and the jobs that most of them are for. */
-const char *pp_cli_group_title(enum pp_cli_group group);
-unsigned pp_cli_group_jobs(enum pp_cli_group group);
+struct pp_cli_group_row {
+    const char *title; /* stands above its options */
+    unsigned jobs;     /* that most of them are for */
+};
+
+extern const struct pp_cli_group_row pp_cli_groups[PP_CLI_GROUPS];
 
 #endif

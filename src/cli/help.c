@@ -56,16 +56,16 @@ static void print_option(FILE *out, const struct pp_cli_option *option, unsigned
     for (const char *const *alias = option->aliases; *alias; alias++, before = ", --")
         (void)fprintf(out, "%*s%s%s%s", alias == option->aliases ? HELP_COLUMN : 0, "", before,
                       *alias, alias[1] ? "" : "\n");
-    if (jobs == PP_CLI_ALL && option->jobs != pp_cli_group_jobs(option->group))
+    if (jobs == PP_CLI_ALL && option->jobs != pp_cli_groups[option->group].jobs)
         (void)fprintf(out, "%*sfor %s alone\n", HELP_COLUMN, "",
                       pp_cli_jobs_text(option->jobs, ", ", " and ").text);
 }
 
 static void print_title(FILE *out, enum pp_cli_group group, unsigned jobs)
 {
-    const unsigned of_group = pp_cli_group_jobs(group);
+    const unsigned of_group = pp_cli_groups[group].jobs;
 
-    (void)fprintf(out, "\n%s", pp_cli_group_title(group));
+    (void)fprintf(out, "\n%s", pp_cli_groups[group].title);
     if (jobs == PP_CLI_ALL && of_group != PP_CLI_ALL)
         (void)fprintf(out, " (%s)", pp_cli_jobs_text(of_group, ", ", " and ").text);
     (void)fputs(":\n", out);

@@ -126,7 +126,7 @@ static void put_options(FILE *out, unsigned jobs)
         if (!(pp_cli_options[i].jobs & jobs))
             continue;
         if (pp_cli_options[i].group != group)
-            (void)fprintf(out, "## %s\n\n", pp_cli_group_title(pp_cli_options[i].group));
+            (void)fprintf(out, "## %s\n\n", pp_cli_groups[pp_cli_options[i].group].title);
         group = pp_cli_options[i].group;
         put_option(out, &pp_cli_options[i]);
     }

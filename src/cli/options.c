@@ -167,7 +167,7 @@ const struct pp_cli_option pp_cli_options[] = {
       .min = PP_NS_PER_US, .max = 60 * SECOND, ITS_DEFAULT,
       .help = "what a thread does while there is nothing to do: block (sleep), spin (look again, "
               "never sleep), yield (give the CPU away, look again; sleep after " PP_CLI_TEXT_OF(
-                  PP_CLI_YIELD_US) " {}); with a time, as in spin:20, sleep after that many "
+                  PP_PLAN_LOOK_US) " {}); with a time, as in spin:20, sleep after that many "
                                    "\u00b5s" },
     { 0, "placement", PP_CLI_HOW, ALL, CHOICE(plan.placement, pp_placement_names),
       .automatic = MEMBER(plan.placement_auto), ITS_DEFAULT,

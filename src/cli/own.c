@@ -1,6 +1,7 @@
 #include "cli/own.h"
 
 #include "base/number.h"
+#include "measure/cpulist.h"
 #include "report/figures.h"
 
 #include <ctype.h>
@@ -72,7 +73,7 @@ int pp_cli_apply_wait(struct pp_cli *cli, const struct pp_cli_option *option, co
 {
     static const uint64_t without[PP_WAITS] = {
         [PP_IO_WAIT_SPIN] = PP_IO_SPIN_FOREVER,
-        [PP_IO_WAIT_YIELD] = PP_CLI_YIELD_US * PP_NS_PER_US,
+        [PP_IO_WAIT_YIELD] = PP_PLAN_LOOK_US * PP_NS_PER_US,
     };
     const size_t bytes = strcspn(value, ":");
     struct pp_plan *plan = &cli->plan;
@@ -95,67 +96,32 @@ int pp_cli_apply_wait(struct pp_cli *cli, const struct pp_cli_option *option, co
                                     &plan->spin_ns);
 }
 
-/* Digits, as far as they go: what follows them, or NULL where there are none or too many. */
-static const char *parse_cpu(const char *text, int *cpu)
-{
-    int value = 0;
-
-    if (!isdigit((unsigned char)*text))
-        return NULL;
-    for (; isdigit((unsigned char)*text); text++) {
-        value = value * 10 + (*text - '0');
-        if (value > CPU_MAX)
-            return NULL;
-    }
-    *cpu = value;
-    return text;
-}
-
-/* Appends first to last. */
-static bool add_cpus(struct pp_cpus *cpus, int first, int last)
-{
-    if (last < first)
-        return false;
-    for (int cpu = first; cpu <= last; cpu++) {
-        if (cpus->count == PP_PLAN_THREADS_MAX)
-            return false;
-        cpus->cpus[cpus->count++] = cpu;
-    }
-    return true;
-}
-
-/* "0,2-3" up to end, one of the characters that may end it. */
+/* "0,2-3" up to end, what is no such list. */
 static int parse_cpus(struct pp_cpus *cpus, const char *text, const char **end)
 {
-    cpus->count = 0;
-    for (;; text++) {
-        int first, last;
+    struct pp_cpulist list = { .rest = text };
+    unsigned cpu;
 
-        text = parse_cpu(text, &first);
-        if (!text)
+    cpus->count = 0;
+    while (pp_cpulist_next(&list, &cpu)) {
+        if (cpu > CPU_MAX || cpus->count == PP_PLAN_THREADS_MAX)
             return -EINVAL;
-        last = first;
-        if (*text == '-')
-            text = parse_cpu(text + 1, &last);
-        if (!text || !add_cpus(cpus, first, last))
-            return -EINVAL;
-        if (*text != ',')
-            break;
+        cpus->cpus[cpus->count++] = (int)cpu;
     }
-    *end = text;
-    return 0;
+    *end = list.rest;
+    return isdigit((unsigned char)*text) ? 0 : -EINVAL;
 }
 
-/* "0,1", one CPU each. */
-static int parse_cpu_pair(struct pp_plan *plan, const char *value)
+/* "0,1", one CPU each, has been read as a list: the second one is the server's. */
+static int split_pair(struct pp_plan *plan, const char *value)
 {
-    plan->client_cpus_given.count = plan->server_cpus_given.count = 1;
-    value = parse_cpu(value, &plan->client_cpus_given.cpus[0]);
-    if (value && *value == ',')
-        value = parse_cpu(value + 1, &plan->server_cpus_given.cpus[0]);
-    else
-        value = NULL;
-    return value && !*value ? 0 : -EINVAL;
+    struct pp_cpus *cpus = &plan->client_cpus_given;
+
+    if (cpus->count != 2 || strchr(value, '-'))
+        return -EINVAL;
+    cpus->count = plan->server_cpus_given.count = 1;
+    plan->server_cpus_given.cpus[0] = cpus->cpus[1];
+    return 0;
 }
 
 int pp_cli_apply_cpus_of_both(struct pp_cli *cli, const struct pp_cli_option *option,
@@ -166,10 +132,11 @@ int pp_cli_apply_cpus_of_both(struct pp_cli *cli, const struct pp_cli_option *op
 
     (void)option;
     (void)err;
-    if (!strchr(value, '/'))
-        return parse_cpu_pair(plan, value);
-    if (parse_cpus(&plan->client_cpus_given, value, &end) < 0 || *end != '/' ||
-        parse_cpus(&plan->server_cpus_given, end + 1, &end) < 0 || *end)
+    if (parse_cpus(&plan->client_cpus_given, value, &end) < 0)
+        return -EINVAL;
+    if (!*end)
+        return split_pair(plan, value);
+    if (*end != '/' || parse_cpus(&plan->server_cpus_given, end + 1, &end) < 0 || *end)
         return -EINVAL;
     return 0;
 }
@@ -204,7 +171,7 @@ int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option,
 
         if (bytes > 0 && plan->gate_count == PP_GATES_MAX)
             return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                                "--fail-if takes 16 conditions at most");
+                                "--fail-if takes %d conditions at most", PP_GATES_MAX);
         if (bytes > 0)
             ret = pp_gate_parse(gate, value, bytes, err);
         if (bytes > 0 && ret == 0)

@@ -10,7 +10,4 @@ typedef int pp_cli_apply(struct pp_cli *cli, const struct pp_cli_option *option,
 pp_cli_apply pp_cli_apply_size, pp_cli_apply_warmup, pp_cli_apply_strict, pp_cli_apply_wait;
 pp_cli_apply pp_cli_apply_cpus, pp_cli_apply_cpus_of_both, pp_cli_apply_fail_if;
 
-/* After how long a thread that yields sleeps, if --wait does not say. */
-#define PP_CLI_YIELD_US 50
-
 #endif

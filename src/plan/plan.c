@@ -12,7 +12,6 @@
 /* Up to so many connections, looking again beats sleeping. Above, there is nearly always something
  * to do, and the two are level. */
 #define LOOK_CONNECTIONS_MAX 16
-#define LOOK_NS (50 * PP_NS_PER_US)
 
 /* An open loop must not wait for answers, so each connection may have many messages under way; all
  * together, so many that their table still fits into the cache of most machines. */
@@ -245,7 +244,7 @@ static void decide_wait(struct pp_plan *plan)
 
     if (!plan->wait_auto)
         return;
-    plan->spin_ns = LOOK_NS;
+    plan->spin_ns = PP_PLAN_LOOK_US * PP_NS_PER_US;
     if (plan->job != PP_JOB_SERVE && plan->connections > LOOK_CONNECTIONS_MAX * threads)
         plan->wait = PP_IO_WAIT_BLOCK;
     else if (plan->job == PP_JOB_RUN && plan->placement == PP_PLACEMENT_SPLIT)

@@ -19,6 +19,9 @@
 #define PP_PLAN_RATE_MIN 1e-6
 #define PP_PLAN_QUANTILES_MAX 16
 
+/* For so long a thread looks again before it sleeps, if nobody says for how long. */
+#define PP_PLAN_LOOK_US 50
+
 /* Those that are shown where nobody asks for others: how many, and which. */
 #define PP_PLAN_QUANTILES_COUNT 4
 #define PP_PLAN_QUANTILES 0.5, 0.9, 0.99, 0.999

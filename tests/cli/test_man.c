@@ -137,7 +137,7 @@ static void test_options_stand_below_the_title_of_their_group(void **state)
 
         if (!(option->jobs & PP_CLI_CLIENT))
             continue;
-        (void)snprintf(title, sizeof title, "\n## %s\n", pp_cli_group_title(option->group));
+        (void)snprintf(title, sizeof title, "\n## %s\n", pp_cli_groups[option->group].title);
         entry = find_entry(text, option);
         assert_non_null(entry);
         assert_non_null(strstr(text, title));
@@ -150,7 +150,7 @@ static void test_options_stand_below_the_title_of_their_group(void **state)
 static void test_a_group_without_options_has_no_title(void **state)
 {
     (void)state;
-    assert_null(strstr(page("pingpong-serve"), pp_cli_group_title(PP_CLI_FOREIGN)));
+    assert_null(strstr(page("pingpong-serve"), pp_cli_groups[PP_CLI_FOREIGN].title));
 }
 
 static void test_there_is_a_page_for_the_program_and_for_each_job(void **state)
