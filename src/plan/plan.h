@@ -89,6 +89,11 @@ struct pp_cpus {
     int cpus[PP_PLAN_THREADS_MAX];
 };
 
+/* Why pp_plan_decide() decided so, in words; NULL: it was told. */
+struct pp_plan_why {
+    const char *depth, *warmup, *placement, *wait;
+};
+
 struct pp_plan {
     enum pp_job job;
     struct pp_target target;
@@ -140,6 +145,8 @@ struct pp_plan {
     enum pp_placement placement;
     int client_cpus[PP_PLAN_THREADS_MAX]; /* of each thread: PP_CPU_ANY is not pinned */
     int server_cpus[PP_PLAN_THREADS_MAX];
+
+    struct pp_plan_why why;
 };
 
 /* What the choices are called: on the command line, in results and in a hello; then NULL. */
@@ -158,8 +165,9 @@ void pp_plan_default(struct pp_plan *plan, enum pp_job job);
 /* Refuses what contradicts itself or cannot be, with a usage error that says why. */
 int pp_plan_check(const struct pp_plan *plan, struct pp_error *err);
 
-/* Fills in what was left to the program, from the machine and its load right now, and checks that
- * the CPUs named may be used. Takes some milliseconds, and where nobody else runs none. */
+/* Fills in what was left to the program, from the machine and its load right now, with the reasons,
+ * and checks that the CPUs named may be used. Takes some milliseconds, and where nobody else runs
+ * none. */
 int pp_plan_decide(struct pp_plan *plan, struct pp_error *err);
 
 /* "HOST", "HOST:PORT", ":PORT", "1.2.3.4:5", "::1", "[::1]:PORT" or "unix:/path"; without a port,
