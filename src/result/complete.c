@@ -1,6 +1,9 @@
 /* What a result says beyond what was counted and timed: pure functions of it. */
 #include "result/result.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* An open loop has not kept its schedule if more than this share of the messages that were due was
  * never sent, or by how late they were. */
 #define UNSENT_SHARE 0.001
@@ -77,4 +80,11 @@ void pp_result_complete_unmeasured(struct pp_result *result)
     result->balanced = true;
     complete_latencies(result);
     pp_verdict_of(&result->verdict, result);
+}
+
+void pp_result_name_engine(struct pp_result_side *side, const char *description)
+{
+    (void)snprintf(side->engine, sizeof side->engine, "%s", description);
+    (void)snprintf(side->engine_name, sizeof side->engine_name, "%.*s",
+                   (int)strcspn(side->engine, ":"), side->engine);
 }

@@ -121,6 +121,9 @@ bool pp_result_server_is_near(const struct pp_result *result);
 void pp_result_complete(struct pp_result *result, struct pp_slices *slices, uint64_t started_ns,
                         struct pp_hist *scratch);
 
+/* The engine of a side, by how it describes itself: a name, and after a colon how it works here. */
+void pp_result_name_engine(struct pp_result_side *side, const char *description);
+
 /* The same for one that ended before there was anything to measure, which is a result, too. */
 void pp_result_complete_unmeasured(struct pp_result *result);
 
