@@ -1,4 +1,5 @@
 /* The list of engines, made by the build from the files engines/engine_*.c. */
+#include "base/assert.h"
 #include "base/container.h"
 #include "io/engine.h"
 
@@ -67,6 +68,7 @@ void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX
     }
     for (size_t i = 0; i < ENGINE_COUNT; i++)
         names[i] = sorted[i]->name;
+    pp_assert(rank_of(sorted[0], few) >= rank_of(sorted[ENGINE_COUNT - 1], few));
     names[ENGINE_COUNT] = NULL;
 }
 
@@ -87,6 +89,7 @@ static int parse_without(const struct pp_io_engine *engine, const char *text, ui
         const size_t bytes = strcspn(text, ",");
         uint32_t bit = 0;
 
+        pp_assert(text[bytes] == ',' || text[bytes] == '\0');
         if (bytes > 3 && memcmp(text, "no-", 3) == 0)
             bit = feature_bit(engine, text + 3, bytes - 3);
         if (!bit)
@@ -113,6 +116,8 @@ const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *without
         (void)pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "there is no engine \"%s\"", spec);
         return NULL;
     }
+    pp_assert(engine->open && engine->close && engine->submit && engine->cancel && engine->poll &&
+              engine->buffer_put);
     if (features && parse_without(engine, features + 1, without, err) < 0)
         return NULL;
     return engine;

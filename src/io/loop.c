@@ -95,12 +95,14 @@ static bool is_bulk(const struct pp_io_op *op)
 
 static void complete_out_of_turn(struct pp_io_loop *loop, struct pp_io_op *op)
 {
-    if (is_bulk(op))
+    if (is_bulk(op)) {
         pp_io_queue_push(&loop->bulk, op);
-    else if (op == loop->in_a_row)
+    } else if (op == loop->in_a_row) {
+        pp_assert(!loop->comes_again);
         loop->comes_again = true;
-    else
+    } else {
         pp_io_queue_push(&loop->done, op);
+    }
 }
 
 void pp_io_complete(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
@@ -141,6 +143,7 @@ static bool has_filled_small(const struct pp_io_loop *loop, const struct pp_io_o
 static inline __attribute__((always_inline)) void op_finish(struct pp_io_loop *loop,
                                                             struct pp_io_op *op)
 {
+    pp_assert(loop->armed > 0);
     op_set_state(op, PP_IO_IDLE);
     loop->armed--;
     if (op->kind == PP_IO_WAKE)
@@ -166,6 +169,7 @@ static void run_in_a_row(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     unsigned left = DATAGRAMS_IN_A_ROW;
 
+    pp_assert(!loop->in_a_row);
     do {
         loop->in_a_row = --left > 0 ? op : NULL;
         loop->comes_again = false;
@@ -206,6 +210,7 @@ static __attribute__((noinline)) int run_bulk(struct pp_io_loop *loop, int64_t b
 
         if (!op)
             break;
+        pp_assert(is_bulk(op));
         count++;
         budget -= op->res;
         op_finish(loop, op);
@@ -216,6 +221,7 @@ static __attribute__((noinline)) int run_bulk(struct pp_io_loop *loop, int64_t b
 /* After so many other callbacks, the last of which was of fd (-1: of none). */
 static int64_t bulk_budget(struct pp_io_loop *loop, int count, int fd)
 {
+    pp_assert(loop->bulk.head && loop->mixed_looks <= BULK_ALONE_LOOKS);
     if (fd >= 0 && fd != loop->bulk.head->fd)
         loop->mixed_looks = BULK_ALONE_LOOKS;
     else if (loop->mixed_looks > 0)
@@ -230,6 +236,7 @@ static int run_done(struct pp_io_loop *loop)
     int fd = -1;
     const int count = run_small(loop, &fd);
 
+    pp_assert(!loop->in_a_row);
     if (!loop->bulk.head)
         return count;
     return count + run_bulk(loop, bulk_budget(loop, count, fd));
@@ -240,6 +247,7 @@ static int run_done(struct pp_io_loop *loop)
 static void op_start(struct pp_io_loop *loop, struct pp_io_op *op, enum pp_io_kind kind, int fd,
                      pp_io_cb *cb)
 {
+    pp_assert(cb);
     op->cb = cb;
     op->fd = fd;
     op->kind = (uint8_t)kind;
@@ -254,6 +262,7 @@ void pp_io_accept(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd, p
 void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,
                    const struct sockaddr *addr, socklen_t addr_len, pp_io_cb *cb)
 {
+    pp_assert(addr && addr_len >= sizeof addr->sa_family);
     op->addr = addr;
     op->len = addr_len;
     op->res = 0;
@@ -263,6 +272,7 @@ void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,
 void pp_io_recv(struct pp_io_loop *loop, struct pp_io_op *op, int fd, void *buf, uint32_t len,
                 pp_io_cb *cb)
 {
+    pp_assert(buf || len == 0);
     op->buf = buf;
     op->len = len;
     op_start(loop, op, PP_IO_RECV, fd, cb);
@@ -282,6 +292,7 @@ void pp_io_recv_from(struct pp_io_loop *loop, struct pp_io_op *op, int fd, pp_io
 void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char *buf, uint32_t len,
                      pp_io_cb *cb)
 {
+    pp_assert(loop->buffers[PP_IO_DATAGRAM].pool.capacity > 0);
     op->buf = buf;
     op->len = len;
     op->lazy = false;
@@ -291,6 +302,7 @@ void pp_io_send_back(struct pp_io_loop *loop, struct pp_io_op *op, int fd, char 
 void pp_io_send(struct pp_io_loop *loop, struct pp_io_op *op, int fd, const void *buf, uint32_t len,
                 pp_io_cb *cb)
 {
+    pp_assert(buf || len == 0);
     op->buf = (char *)(uintptr_t)buf; /* one field serves both directions; it is only read from */
     op->len = len;
     op->lazy = false;
@@ -333,6 +345,7 @@ bool pp_io_advance(struct pp_io_op *op)
 /* Whoever sets woken completes the operation: we, or the thread that was faster. */
 static void wake_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 {
+    pp_assert(op->kind == PP_IO_WAKE);
     if (!atomic_exchange(&op->woken, true))
         pp_io_complete(loop, op, -ECANCELED);
 }
@@ -385,6 +398,7 @@ static void drain_woken(struct pp_io_loop *loop)
     while (op) {
         struct pp_io_op *next = op->next;
 
+        pp_assert(op->kind == PP_IO_WAKE);
         if (op->state == PP_IO_ARMED)
             pp_io_complete(loop, op, 0);
         else
@@ -407,6 +421,7 @@ static enum pp_io_next on_wake_fd(struct pp_io_op *op)
 
 void pp_io_watch_wakes(struct pp_io_loop *loop)
 {
+    pp_assert(loop->armed == 0);
     op_start(loop, &loop->wake_op, PP_IO_WATCH, loop->wake_fd, on_wake_fd);
 }
 
@@ -446,11 +461,13 @@ uint32_t pp_io_buffer_share(const struct pp_io_buffers *buffers, uint32_t most)
 {
     const uint32_t share = buffers->free / PP_IO_BUFFER_SHARES;
 
+    pp_assert(most > 0 && buffers->free <= buffers->pool.capacity);
     return share < 1 ? 1 : share < most ? share : most;
 }
 
 uint32_t pp_io_recv_share(struct pp_io_loop *loop, const struct pp_io_op *op, uint32_t most)
 {
+    pp_assert(pp_io_takes_buffer(op));
     return pp_io_buffer_share(pp_io_buffers_of(loop, op), most);
 }
 
@@ -506,6 +523,7 @@ static uint64_t next_deadline_ns(const struct pp_io_loop *loop)
     const struct pp_io_op *soonest = loop->timers.soonest;
     const uint64_t timer_ns = soonest ? soonest->deadline_ns : PP_IO_NO_DEADLINE;
 
+    pp_assert(!soonest == !loop->timers.root);
     return loop->postponed.head && loop->retry_ns < timer_ns ? loop->retry_ns : timer_ns;
 }
 
@@ -514,6 +532,7 @@ static void expire_timers(struct pp_io_loop *loop, uint64_t now_ns)
     struct pp_io_op *op;
 
     while ((op = loop->timers.soonest) && op->deadline_ns <= now_ns) {
+        pp_assert(op->kind == PP_IO_TIMER);
         pp_io_timers_remove(&loop->timers, op);
         pp_io_complete(loop, op, 0);
     }
@@ -535,6 +554,7 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
     bool waits;
     int ret;
 
+    pp_assert(loop->armed >= ARMED_BY_LOOP);
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
         if (loop->buffers[i].starved.head)
             feed_starved(loop, &loop->buffers[i]);

@@ -2,6 +2,7 @@
 #ifndef PP_IO_LOOP_H
 #define PP_IO_LOOP_H
 
+#include "base/assert.h"
 #include "base/pool.h"
 #include "io/io.h"
 #include "io/queue.h"
@@ -109,6 +110,7 @@ static inline enum pp_io_class pp_io_class_of(const struct pp_io_loop *loop,
 static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
                                                      const struct pp_io_op *op)
 {
+    pp_assert(pp_io_takes_buffer(op));
     return &loop->buffers[pp_io_class_of(loop, op)];
 }
 

@@ -1,4 +1,5 @@
 /* Opening and closing a loop, and what it says of itself: nothing here runs while it measures. */
+#include "base/assert.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "io/engine.h"
@@ -19,8 +20,10 @@ static uint32_t fds_limit(void)
 static int buffers_init(struct pp_io_buffers *buffers, uint32_t count, uint32_t bytes,
                         struct pp_error *err)
 {
-    const int ret = pp_pool_init(&buffers->pool, (uint32_t)pp_number_power_of_two(count), bytes);
+    int ret;
 
+    pp_assert(count > 0 && bytes > 0 && bytes % 64 == 0);
+    ret = pp_pool_init(&buffers->pool, (uint32_t)pp_number_power_of_two(count), bytes);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for %u receive buffers of %u B",
                             count, bytes);
@@ -101,6 +104,7 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
     engine = pp_io_engine_find(options->engine, &without, err);
     if (!engine)
         return -EINVAL;
+    pp_assert(options->connections > 0);
     loop = pp_memory_alloc(1, sizeof *loop + engine->state_size);
     if (!loop)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for an event loop");
@@ -111,6 +115,7 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
         pp_memory_free(loop);
         return ret;
     }
+    pp_assert(loop->description[0] != '\0');
     *out = loop;
     return 0;
 }
@@ -127,6 +132,7 @@ void pp_io_loop_close(struct pp_io_loop *loop)
 {
     if (!loop)
         return;
+    pp_assert(!loop->in_a_row); /* no callback is running */
     close_accepted(loop);
     loop->engine->close(loop);
     loop->head.world->close(loop->wake_fd);
@@ -156,6 +162,7 @@ struct pp_io_stats pp_io_loop_stats(const struct pp_io_loop *loop)
 struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
                                        const struct pp_io_stats *later)
 {
+    pp_assert(later->turns >= earlier->turns);
     return (struct pp_io_stats){
         .syscalls = later->syscalls - earlier->syscalls,
         .turns = later->turns - earlier->turns,
@@ -168,6 +175,7 @@ struct pp_io_stats pp_io_stats_between(const struct pp_io_stats *earlier,
 
 uint32_t pp_io_loop_small_bytes(const struct pp_io_loop *loop)
 {
+    pp_assert(loop->buffers[PP_IO_SMALL].pool.capacity > 0);
     return (uint32_t)loop->buffers[PP_IO_SMALL].pool.item_bytes;
 }
 
@@ -177,10 +185,12 @@ uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop)
 
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
         count += loop->buffers[i].pool.capacity;
+    pp_assert(count > 0);
     return count;
 }
 
 const char *pp_io_loop_describe(const struct pp_io_loop *loop)
 {
+    pp_assert(loop->description[0] != '\0');
     return loop->description;
 }

@@ -2,6 +2,7 @@
 #ifndef PP_IO_QUEUE_H
 #define PP_IO_QUEUE_H
 
+#include "base/assert.h"
 #include "io/io.h"
 
 struct pp_io_queue {
@@ -11,6 +12,7 @@ struct pp_io_queue {
 
 static inline void pp_io_queue_push(struct pp_io_queue *queue, struct pp_io_op *op)
 {
+    pp_assert(op->state != PP_IO_IDLE);
     op->next = NULL;
     if (queue->head)
         queue->tail->next = op;
@@ -23,8 +25,10 @@ static inline struct pp_io_op *pp_io_queue_pop(struct pp_io_queue *queue)
 {
     struct pp_io_op *op = queue->head;
 
-    if (op)
-        queue->head = op->next;
+    if (!op)
+        return NULL;
+    pp_assert(op->next || op == queue->tail);
+    queue->head = op->next;
     return op;
 }
 

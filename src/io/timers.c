@@ -5,6 +5,8 @@
  * they are found from the root. */
 #include "io/timers.h"
 
+#include "base/assert.h"
+
 /* The bits of its address, mixed so that neighbours have nothing in common. */
 static uint64_t rank(const struct pp_io_op *op)
 {
@@ -37,6 +39,7 @@ static void split(struct pp_io_op *from, struct pp_io_op *op)
     struct pp_io_op **before = &op->sooner, **after = &op->later;
 
     while (from) {
+        pp_assert(from != op);
         if (comes_before(from, op)) {
             *before = from;
             before = &from->later;
@@ -54,6 +57,7 @@ static void split(struct pp_io_op *from, struct pp_io_op *op)
 static void join(struct pp_io_op **at, struct pp_io_op *before, struct pp_io_op *after)
 {
     while (before && after) {
+        pp_assert(comes_before(before, after));
         if (rank(before) > rank(after)) {
             *at = before;
             at = &before->later;
@@ -71,6 +75,7 @@ void pp_io_timers_add(struct pp_io_timers *timers, struct pp_io_op *op)
 {
     struct pp_io_op **at = &timers->root;
 
+    pp_assert(!timers->root == !timers->soonest);
     if (!timers->root)
         timers->numbered = 0;
     else if (timers->numbered == UINT32_MAX)
@@ -88,6 +93,7 @@ void pp_io_timers_remove(struct pp_io_timers *timers, struct pp_io_op *op)
 {
     struct pp_io_op **at = &timers->root;
 
+    pp_assert(timers->soonest && !comes_before(op, timers->soonest));
     while (*at != op)
         at = comes_before(op, *at) ? &(*at)->sooner : &(*at)->later;
     join(at, op->sooner, op->later);

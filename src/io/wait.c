@@ -1,5 +1,6 @@
 #include "io/wait.h"
 
+#include "base/assert.h"
 #include "io/engine.h"
 
 #include <sched.h>
@@ -25,6 +26,7 @@ void pp_io_waiter_init(struct pp_io_waiter *waiter, enum pp_io_wait policy, uint
 
 bool pp_io_guard_note(struct pp_io_guard *guard, uint64_t waited_ns)
 {
+    pp_assert(guard->score < GUARD_TRIP_POINTS && guard->sleeps_left == 0);
     if (waited_ns <= GUARD_SLOW_NS) {
         guard->score -= guard->score > 0;
         return false;
@@ -56,6 +58,7 @@ static int sleep_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 
 static uint64_t wake_up_ns(uint64_t deadline_ns)
 {
+    pp_assert(deadline_ns > WAKE_UP_NS);
     return deadline_ns == PP_IO_NO_DEADLINE ? deadline_ns : deadline_ns - WAKE_UP_NS;
 }
 
@@ -66,6 +69,7 @@ static int spin_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     struct pp_io_waiter *waiter = &loop->waiter;
 
+    pp_assert(waiter->policy != PP_IO_WAIT_BLOCK && waiter->spin_ns > 0);
     for (;;) {
         uint64_t now_ns;
         bool over;
@@ -95,6 +99,7 @@ int pp_io_wait_until(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     const struct pp_io_waiter *waiter = &loop->waiter;
 
+    pp_assert(!pp_io_has_done(loop));
     if (waiter->policy == PP_IO_WAIT_BLOCK)
         return loop->engine->poll(loop, deadline_ns);
     if (waiter->guard.sleeps_left > 0)

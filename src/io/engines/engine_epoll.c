@@ -83,6 +83,7 @@ static bool has_run_dry(struct pp_io_loop *loop, const struct pp_io_op *op, int3
     const size_t wanted = op->kind == PP_IO_RECV ? op->len
                                                  : pp_io_buffers_of(loop, op)->pool.item_bytes;
 
+    pp_assert(pp_io_is_receive(op));
     if (res == (int32_t)wanted || state_of(loop)->flags[op->fd] & FD_HUNG_UP)
         return false;
     return res == -EAGAIN || (res >= 0 && is_stream(loop, op->fd));
@@ -140,6 +141,7 @@ static bool may_succeed(const struct epoll_state *st, const struct pp_io_op *op)
 {
     const uint8_t flags = st->flags[op->fd];
 
+    pp_assert(!(flags & FD_TELLS_ROOM) || flags & FD_REGISTERED);
     switch ((enum pp_io_kind)op->kind) {
     case PP_IO_ACCEPT:
     case PP_IO_RECV:
@@ -186,6 +188,7 @@ static void fd_unregister(struct pp_io_loop *loop, int fd)
 {
     struct epoll_state *st = state_of(loop);
 
+    pp_assert(!st->waiting[fd]); /* it would wait for ever */
     if (!(st->flags[fd] & FD_REGISTERED))
         return;
     pp_io_count_syscall(loop);
@@ -195,6 +198,7 @@ static void fd_unregister(struct pp_io_loop *loop, int fd)
 
 static void unheat(struct epoll_state *st, const struct pp_io_op *op)
 {
+    pp_assert(st->receives > 0 && st->hot_count <= st->receives);
     st->receives--;
     for (uint32_t i = 0; i < st->hot_count; i++) {
         if (st->hot[i] == op) {
@@ -208,8 +212,10 @@ static void wait_end(struct epoll_state *st, struct pp_io_op *op)
 {
     struct pp_io_op **at = &st->waiting[op->fd];
 
-    while (*at != op)
+    while (*at != op) {
+        pp_assert(*at);
         at = &(*at)->next;
+    }
     *at = op->next;
     if (pp_io_is_receive(op))
         unheat(st, op);
@@ -220,6 +226,7 @@ static bool heat(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct epoll_state *st = state_of(loop);
 
+    pp_assert(pp_io_is_receive(op) && st->hot_count <= HOT_MAX);
     st->receives++;
     if (loop->waiter.policy == PP_IO_WAIT_BLOCK || st->hot_count == HOT_MAX)
         return false;
@@ -232,6 +239,7 @@ static void wait_begin(struct pp_io_loop *loop, struct pp_io_op *op)
     struct epoll_state *st = state_of(loop);
     int ret;
 
+    pp_assert(op->state == PP_IO_ARMED);
     op->next = st->waiting[op->fd];
     st->waiting[op->fd] = op;
     if (pp_io_is_receive(op) && heat(loop, op))
@@ -260,6 +268,7 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
     struct epoll_state *st = state_of(loop);
     struct pp_io_op *next;
 
+    pp_assert(fd >= 0 && (uint32_t)fd < loop->fds_max);
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         st->flags[fd] |= FD_READABLE;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) && is_stream(loop, fd))
@@ -279,6 +288,7 @@ static void on_edge(struct pp_io_loop *loop, int fd, uint32_t events)
  * does not keep epoll from being asked. */
 static void note_burst(struct epoll_state *st)
 {
+    pp_assert(st->bursty <= BURSTY_LOOKS);
     st->bursty = BURSTY_LOOKS;
     st->looks++;
 }
@@ -305,6 +315,7 @@ static void epoll_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 
 static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 {
+    pp_assert(op->state == PP_IO_CANCELING);
     wait_end(state_of(loop), op);
     pp_io_complete(loop, op, -ECANCELED);
 }
@@ -312,6 +323,7 @@ static void epoll_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
 static void epoll_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf)
 {
     (void)loop;
+    pp_assert(buffers->free < buffers->pool.capacity);
     pp_pool_give(&buffers->pool, buf);
     buffers->free++;
 }
@@ -336,6 +348,7 @@ static void look_directly(struct pp_io_loop *loop)
 {
     struct epoll_state *st = state_of(loop);
 
+    pp_assert(st->hot_count == st->receives); /* or one would never be looked at */
     st->looks++;
     for (uint32_t i = st->hot_count; i-- > 0;) {
         struct pp_io_op *op = st->hot[i];
@@ -407,6 +420,7 @@ static int epoll_sleep(struct pp_io_loop *loop, uint64_t deadline_ns)
 {
     int ret;
 
+    pp_assert(deadline_ns != PP_IO_NO_WAIT);
     state_of(loop)->streak = 0;
     register_hot(loop);
     ret = timer_set(loop, deadline_ns);

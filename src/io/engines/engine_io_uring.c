@@ -103,6 +103,7 @@ static void shut_down_all(struct pp_io_loop *loop)
     struct pp_io_op *op;
 
     while ((op = pp_io_queue_pop(&pp_uring_of(loop)->ends))) {
+        pp_assert(op->kind == PP_IO_SHUTDOWN);
         pp_io_complete(loop, op, pp_io_try(loop, op));
     }
 }
@@ -112,6 +113,7 @@ static void uring_submit(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct pp_uring *st = pp_uring_of(loop);
 
+    pp_assert(op->state == PP_IO_ARMED);
     if (!st->ring_enabled && io_uring_sq_space_left(&st->ring) < SQ_ENTRIES_EARLY)
         pp_io_queue_push(&st->early, op);
     else
@@ -122,6 +124,7 @@ static void submit_early(struct pp_io_loop *loop)
 {
     struct pp_io_op *op;
 
+    pp_assert(pp_uring_of(loop)->ring_enabled);
     while ((op = pp_io_queue_pop(&pp_uring_of(loop)->early)))
         op_submit(loop, op);
 }
@@ -136,6 +139,7 @@ static void uring_cancel(struct pp_io_loop *loop, struct pp_io_op *op)
     struct pp_uring *st = pp_uring_of(loop);
     struct pp_uring_slot *slot = &st->slots[op->fd];
 
+    pp_assert(op->state == PP_IO_CANCELING);
     if (pp_io_queue_remove(&st->early, op) ||
         (op->kind == PP_IO_SHUTDOWN && pp_io_queue_remove(&st->ends, op))) {
         pp_io_complete(loop, op, -ECANCELED);
@@ -186,6 +190,7 @@ static void retry(struct pp_io_loop *loop, struct pp_io_op *op, int32_t events)
 
 static void on_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
+    pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
     if (res < 0)
         pp_io_complete(loop, op, res);
     else if (op->state == PP_IO_CANCELING)
@@ -234,6 +239,7 @@ static void reap(struct pp_io_loop *loop)
     struct io_uring_cqe *cqe;
     unsigned head;
 
+    pp_assert(st->ring_enabled);
     st->batch = count;
     if (overflow)
         pp_io_count(&loop->counters.overflows);
@@ -263,6 +269,7 @@ static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
     const bool is_set = st->timer_ns != PP_IO_NO_DEADLINE;
     struct io_uring_sqe *sqe;
 
+    pp_assert(deadline_ns != PP_IO_NO_WAIT);
     if (deadline_ns >= st->timer_ns)
         return;
     sqe = pp_uring_sqe(loop);

@@ -2,6 +2,7 @@
 #ifndef PP_IO_ENGINES_URING_H
 #define PP_IO_ENGINES_URING_H
 
+#include "base/assert.h"
 #include "io/engine.h"
 
 #include <assert.h>
@@ -131,6 +132,7 @@ static inline struct io_uring_sqe *pp_uring_sqe(struct pp_io_loop *loop)
 static inline void pp_uring_tag(struct io_uring_sqe *sqe, const struct pp_io_op *op,
                                 enum pp_uring_tag tag)
 {
+    pp_assert(((uintptr_t)op & PP_URING_TAG_MASK) == 0);
     sqe->user_data = (uint64_t)(uintptr_t)op | tag;
 }
 

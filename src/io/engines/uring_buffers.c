@@ -9,8 +9,10 @@ static struct pp_io_buffers *buffers_with(struct pp_io_loop *loop, uint32_t *num
 {
     struct pp_io_buffers *buffers = loop->buffers;
 
-    while (*number >= buffers->pool.capacity)
+    while (*number >= buffers->pool.capacity) {
         *number -= buffers++->pool.capacity;
+        pp_assert(buffers < loop->buffers + PP_IO_CLASSES);
+    }
     return buffers;
 }
 
@@ -26,6 +28,7 @@ uint32_t pp_uring_buffer_taken(struct pp_io_loop *loop, enum pp_io_class class,
 {
     uint32_t number = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 
+    pp_assert(pp_uring_of(loop)->buf_rings[class] && loop->buffers[class].free > 0);
     loop->buffers[class].free--;
     for (unsigned i = 0; i < class; i++)
         number += loop->buffers[i].pool.capacity;
@@ -81,6 +84,7 @@ static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class, struc
     struct io_uring_buf_ring *buf_ring;
     int ret;
 
+    pp_assert(!st->buf_rings[class] && count > 0);
     if (count > 32768)
         return -EINVAL;
     buf_ring = mmap(NULL, buf_ring_bytes(count), PROT_READ | PROT_WRITE,
@@ -100,9 +104,11 @@ static int buf_ring_setup(struct pp_io_loop *loop, enum pp_io_class class, struc
 
 static void buf_ring_fill(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
 {
+    pp_assert(buffers->pool.in_use == 0);
     buffers->free = 0;
     for (uint32_t i = 0; i < buffers->pool.capacity; i++)
         pp_uring_buffer_put(loop, buffers, pp_pool_take(&buffers->pool));
+    pp_assert(buffers->free == buffers->pool.capacity);
 }
 
 /* It is all classes or none, or a descriptor could not change over from one to another. -ENOMEM is

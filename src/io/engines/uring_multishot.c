@@ -20,6 +20,7 @@ static uint32_t *held_link(struct pp_uring *st, const struct pp_uring_slot *slot
 
 static void hold(struct pp_uring *st, struct pp_uring_slot *slot, uint32_t number)
 {
+    pp_assert(!slot->op); /* it would get it */
     *held_link(st, slot, number) = 0;
     if (slot->held)
         *held_link(st, slot, slot->held_last - 1) = number + 1;
@@ -33,6 +34,7 @@ static uint32_t unhold(struct pp_uring *st, struct pp_uring_slot *slot)
 {
     const uint32_t number = slot->held - 1;
 
+    pp_assert(slot->held && slot->held_count > 0);
     slot->held = *held_link(st, slot, number);
     slot->held_count--;
     return number;
@@ -42,6 +44,7 @@ static void deliver(struct pp_io_loop *loop, struct pp_uring_slot *slot, uint32_
 {
     struct pp_io_op *op = slot->op;
 
+    pp_assert(op && op->kind == slot->kind);
     slot->op = NULL;
     if (slot->kind == PP_IO_ACCEPT) {
         pp_io_number_taken();
@@ -63,6 +66,7 @@ void pp_uring_drop_held(struct pp_io_loop *loop, struct pp_uring_slot *slot)
         else
             pp_uring_buffer_put_number(loop, number);
     }
+    pp_assert(slot->held_count == 0);
 }
 
 /* ---- multishot requests ---- */
@@ -73,6 +77,7 @@ static uint64_t slot_data(int fd, const struct pp_uring_slot *slot)
     const enum pp_uring_tag tag = slot->kind == PP_IO_ACCEPT ? PP_URING_TAG_ACCEPT
                                                              : PP_URING_TAG_RECV;
 
+    pp_assert(fd >= 0);
     return (uint64_t)(uint32_t)fd << 32 | (uint64_t)slot->class << 16 |
            (uint64_t)slot->generation << 8 | tag;
 }
@@ -111,6 +116,7 @@ static void multishot_start(struct pp_io_loop *loop, int fd, struct pp_uring_slo
     const enum pp_io_class class = pp_io_class_of(loop, slot->op);
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
+    pp_assert(slot->multishot == PP_URING_NONE && !slot->held);
     if (slot->kind == PP_IO_ACCEPT) {
         io_uring_prep_multishot_accept(sqe, fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     } else {
@@ -136,6 +142,7 @@ void pp_uring_multishot_stop(struct pp_io_loop *loop, int fd, struct pp_uring_sl
 /* Whether the live request fills other buffers than slot->op asks for. */
 static bool multishot_misfits(const struct pp_io_loop *loop, const struct pp_uring_slot *slot)
 {
+    pp_assert(slot->op);
     return slot->class != pp_io_class_of(loop, slot->op);
 }
 
@@ -146,6 +153,7 @@ void pp_uring_multishot_ask(struct pp_io_loop *loop, struct pp_io_op *op)
     struct pp_uring *st = pp_uring_of(loop);
     struct pp_uring_slot *slot = &st->slots[op->fd];
 
+    pp_assert(!slot->op); /* one asks at a time */
     slot->op = op;
     slot->kind = op->kind;
     if (st->slots_used <= (uint32_t)op->fd)
@@ -168,6 +176,7 @@ static void multishot_failed(struct pp_io_loop *loop, struct pp_uring_slot *slot
 {
     struct pp_io_op *op = slot->op;
 
+    pp_assert(slot->multishot == PP_URING_NONE);
     if (!op) {
         slot->ended = res != -ENOBUFS;
         slot->end_res = (int16_t)res;
@@ -225,6 +234,7 @@ static bool multishot_take(struct pp_io_loop *loop, int fd, struct pp_uring_slot
         hold(pp_uring_of(loop), slot, number);
     if (slot->held_count >= pp_io_buffer_share(&loop->buffers[slot->class], HELD_MAX))
         pp_uring_multishot_stop(loop, fd, slot);
+    pp_assert(!slot->op); /* it has got this, or was not there */
     return true;
 }
 
@@ -243,6 +253,7 @@ void pp_uring_on_multishot(struct pp_io_loop *loop, const struct io_uring_cqe *c
     struct pp_uring_slot *slot = &pp_uring_of(loop)->slots[fd];
     bool goes_on;
 
+    pp_assert(fd >= 0 && (uint32_t)fd < loop->fds_max);
     if (slot->generation != data_generation(cqe->user_data)) {
         drop_late(loop, cqe);
         return;

@@ -50,12 +50,14 @@ struct io_uring_sqe *pp_uring_sqe_flushed(struct pp_io_loop *loop)
     struct pp_uring *st = pp_uring_of(loop);
     struct io_uring_sqe *sqe = NULL;
 
+    pp_assert(st->error <= 0);
     if (st->error == 0)
         st->error = flush(loop);
     if (st->error == 0)
         sqe = io_uring_get_sqe(&st->ring);
     if (st->error == 0 && !sqe)
         st->error = -EBUSY;
+    pp_assert(sqe || st->error < 0);
     return sqe ? sqe : &st->nowhere;
 }
 
@@ -63,6 +65,7 @@ void pp_uring_cancel_data(struct pp_io_loop *loop, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
+    pp_assert((user_data & PP_URING_TAG_MASK) != PP_URING_TAG_IGNORE); /* many may be that */
     io_uring_prep_cancel64(sqe, user_data, 0);
     sqe->user_data = PP_URING_TAG_IGNORE;
 }
@@ -71,6 +74,7 @@ void pp_uring_poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
+    pp_assert(op->state == PP_IO_ARMED);
     io_uring_prep_poll_add(sqe, op->fd, (unsigned)pp_io_waits_for(op));
     pp_uring_tag(sqe, op, PP_URING_TAG_POLLED);
 }
@@ -101,6 +105,7 @@ int pp_uring_refused(struct pp_error *err, int ret)
 {
     struct rlimit lock = { 0 };
 
+    pp_assert(ret < 0);
     if (ret == -EPERM && sysctl_disabled() > 0)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
                             "io_uring is switched off (EPERM): sysctl kernel.io_uring_disabled "
@@ -131,6 +136,7 @@ static unsigned power_of_two_between(uint32_t n, unsigned min, unsigned max)
 {
     const uint64_t size = pp_number_power_of_two(n);
 
+    pp_assert(size >= n && min <= max);
     return size < min ? min : size > max ? max : (unsigned)size;
 }
 

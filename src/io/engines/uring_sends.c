@@ -10,6 +10,7 @@
 
 static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int flags)
 {
+    pp_assert(pp_io_is_send(op));
     io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | flags);
     if (op->kind == PP_IO_SEND_BACK) {
         const struct pp_io_sender *sender = pp_io_sender(op->buf);
@@ -32,6 +33,7 @@ static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
+    pp_assert(pp_uring_of(loop)->has[PP_URING_SKIP]);
     prep_send(sqe, op, MSG_DONTWAIT | MSG_WAITALL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     pp_uring_tag(sqe, op, PP_URING_TAG_SEND);
@@ -100,6 +102,7 @@ static void edges_begin(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
+    pp_assert(op->state == PP_IO_ARMED);
     io_uring_prep_poll_multishot(sqe, op->fd, POLLOUT);
     pp_uring_tag(sqe, op, PP_URING_TAG_EDGE);
     op->res = -EAGAIN;
@@ -107,6 +110,7 @@ static void edges_begin(struct pp_io_loop *loop, struct pp_io_op *op)
 
 static void edges_ended(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
+    pp_assert(op->state != PP_IO_IDLE);
     if (op->res != -EAGAIN)
         pp_uring_settle(loop, op, op->res);
     else if (op->state == PP_IO_CANCELING)
@@ -124,6 +128,7 @@ void pp_uring_on_edge(struct pp_io_loop *loop, struct pp_io_op *op, const struct
 {
     const bool goes_on = cqe->flags & IORING_CQE_F_MORE;
 
+    pp_assert(pp_io_is_send(op) && op->state != PP_IO_IDLE);
     if (op->res == -EAGAIN && op->state == PP_IO_ARMED && cqe->res >= 0) {
         op->res = pp_io_try(loop, op);
         if (op->res != -EAGAIN && goes_on)
@@ -139,6 +144,7 @@ void pp_uring_on_send_polled(struct pp_io_loop *loop, struct pp_io_op *op, int32
 {
     const int32_t res = pp_io_try(loop, op);
 
+    pp_assert(pp_io_is_send(op));
     if (res == -EAGAIN && events & POLLOUT)
         pp_io_postpone(loop, op);
     else if (!pp_io_settle(loop, op, res))

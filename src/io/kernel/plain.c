@@ -36,6 +36,7 @@ enum pp_io_type pp_io_type_of(struct pp_io_loop *loop, int fd)
 {
     uint8_t *type = &loop->types[fd];
 
+    pp_assert(fd >= 0 && (uint32_t)fd < loop->fds_max);
     if (*type == PP_IO_UNKNOWN)
         *type = (uint8_t)ask_type(loop, fd);
     return (enum pp_io_type) * type;
@@ -60,6 +61,7 @@ static int32_t try_connect(struct pp_io_loop *loop, struct pp_io_op *op)
     socklen_t len = sizeof error;
     int32_t res;
 
+    pp_assert(op->addr);
     if (op->res == -EINPROGRESS) {
         res = result_of(loop, getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &len));
         return res < 0 ? res : -error;
@@ -183,6 +185,7 @@ bool pp_io_settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
 {
     const bool again = res == -EAGAIN || is_passing(op, res);
 
+    pp_assert(op->state == PP_IO_ARMED || op->state == PP_IO_CANCELING);
     if (again && op->state == PP_IO_CANCELING)
         pp_io_complete(loop, op, -ECANCELED);
     else if (again && (res != -EAGAIN || pp_io_is_unannounced(loop, op)))
