@@ -67,7 +67,8 @@ const struct pp_cli_option pp_cli_options[] = {
     { 'w', "warmup", PP_CLI_LOAD, MEASURE, ALIASES("omit"), .type = PP_CLI_OTHER,
       .given = MEMBER(plan.warmup_given), .max = COUNT_MAX, .apply = pp_cli_apply_warmup,
       .value = "TIME|COUNT",
-      .takes = "a time with its unit, such as 500ms or 1s, or a number of round trips up to {}, "
+      .takes = "a time with its unit up to a year, such as 500ms or 1s, or a number of round trips "
+               "up to {}, "
                "such as 10k; 0 for none",
       .help = "what to leave out at first: a time, as 1s, or so many round trips, as 10k; 0 is "
               "none",

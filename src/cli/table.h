@@ -39,9 +39,9 @@ enum pp_cli_type {
     PP_CLI_RATE,        /* a double, from low to high: so many a second */
     PP_CLI_PERCENTILES, /* of plan.quantiles, each from low to high */
     PP_CLI_CHOICE,      /* an integer: the number of one of the words */
-    PP_CLI_ENGINE,      /* a const char *, as all that follow: an engine's name, or "auto" */
-    PP_CLI_ADDRESS,     /* a name or an address */
-    PP_CLI_FILE,        /* a path: of an output in a format, where the row has one */
+    PP_CLI_ENGINE,      /* a const char *, as typed: an engine's name, or "auto" */
+    PP_CLI_ADDRESS,     /* the same: a name or an address */
+    PP_CLI_FILE,        /* the same: a path; where the row has a format, of an output instead */
     PP_CLI_TEXT,        /* struct pp_plan_text */
     PP_CLI_NAME,        /* an array of char */
     PP_CLI_OTHER        /* what apply() makes of it */
@@ -86,16 +86,19 @@ struct pp_cli_option {
     int (*apply)(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
                  struct pp_error *err);
 
-    bool repeats;          /* words with < or > that come after it are values of it, too */
-    bool optional;         /* the value may be left out; the next argument is taken for it if it
-                                  is one of the words, "-", or ends as files of the format do */
+    bool repeats; /* words with < or > that come after it are values of it, too */
+
+    /* The value may be left out. The next argument is taken for it if it is one of the words, "-",
+     * or ends as files of the format do. */
+    bool optional;
+
+    /* Texts: */
     const char *value;     /* what it is called; NULL: as its type says */
     const char *takes;     /* completes "--name takes ..."; NULL: as its type says. {}: max */
     const char *such_as;   /* goes on with ", such as ..."; NULL: nothing. {}: the unit */
     const char *help;      /* {}: the unit */
-    const char *otherwise; /* what applies without it; NULL: it goes without saying. {}: the
-                                  default of its field, */
-    struct pp_cli_field normal; /* or of this one */
+    const char *otherwise; /* what applies without it; NULL: nothing is said. {}: the default */
+    struct pp_cli_field normal; /* what has the default, if it is not the field */
 };
 
 extern const struct pp_cli_option pp_cli_options[];

@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include "base/format.h"
 #include "support.h"
 
 #include <assert.h>
@@ -206,6 +207,36 @@ static void test_the_help_of_a_command_begins_with_its_usage_and_what_it_does(vo
     }
 }
 
+/* Text of more than a line, with blanks between its lines. */
+static void check_has(const char *text, const char *wanted)
+{
+    static char line[HELP_BYTES];
+
+    (void)snprintf(line, sizeof line, "%s", text);
+    for (char *at = line; (at = strchr(at, '\n'));)
+        *at = ' ';
+    if (!strstr(line, wanted))
+        fail_msg("\"%s\" is missing", wanted);
+}
+
+static void test_what_is_told_of_a_command_has_the_defaults_of_its_plan(void **state)
+{
+    const struct pp_cli run = defaults(PP_JOB_RUN), client = defaults(PP_JOB_CLIENT);
+    const struct pp_cli serve = defaults(PP_JOB_SERVE);
+    char text[320], number[PP_FORMAT_BYTES];
+
+    (void)state;
+    (void)snprintf(text, sizeof text, "against it: %s round trips, unless --count ",
+                   pp_format_count(number, run.plan.count));
+    check_has(help(PP_CLI_RUN), text);
+    (void)snprintf(text, sizeof text, "already, for %u seconds, unless --count ",
+                   (unsigned)(client.plan.time_ns / PP_NS_PER_S));
+    check_has(help(PP_CLI_CLIENT), text);
+    (void)snprintf(text, sizeof text, "it listens on %s:%u, ", serve.plan.target.host,
+                   serve.plan.target.port);
+    check_has(help(PP_CLI_SERVE), text);
+}
+
 /* The examples are for copying. */
 static void test_every_example_parses(void **state)
 {
@@ -259,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_an_option_that_not_all_of_its_group_share_says_who_has_it),
         cmocka_unit_test(test_the_whole_help_names_every_command),
         cmocka_unit_test(test_the_help_of_a_command_begins_with_its_usage_and_what_it_does),
+        cmocka_unit_test(test_what_is_told_of_a_command_has_the_defaults_of_its_plan),
         cmocka_unit_test(test_every_example_parses),
         cmocka_unit_test(test_every_exit_status_that_may_be_is_explained),
         cmocka_unit_test(test_a_server_that_a_signal_ends_is_no_failure),
