@@ -65,22 +65,24 @@ static const struct pp_cli_example serve_examples[] = {
 };
 
 const struct pp_cli_command pp_cli_commands[] = {
-    { "run", "[run]", "server and client in one process", false, pp_cli_measure, PP_CLI_RUN,
+    { "run", PP_CLI_NOTHING, "[run]", "server and client in one process", pp_cli_measure,
+      PP_CLI_RUN,
       "Starts an echo server in this process and measures against it: 500,000 round trips, unless "
       "--count or --time says otherwise.",
       run_examples },
-    { "serve", "serve [ADDRESS]", "an echo server, until a signal", false, pp_cli_serve,
+    { "serve", PP_CLI_AN_ADDRESS, "serve [ADDRESS]", "an echo server, until a signal", pp_cli_serve,
       PP_CLI_SERVE,
       "Serves whoever connects, until a signal ends it. Without an ADDRESS it listens on "
       "127.0.0.1:3131, where only this machine reaches it; :3131 is all addresses.",
       serve_examples },
-    { "client", "[client] ADDRESS", "a client of a server elsewhere", false, pp_cli_measure,
-      PP_CLI_CLIENT,
+    { "client", PP_CLI_AN_ADDRESS, "[client] ADDRESS", "a client of a server elsewhere",
+      pp_cli_measure, PP_CLI_CLIENT,
       "Measures against a server that runs already, for 10 seconds, unless --count or --time says "
       "otherwise.",
       client_examples },
-    { "help", "help [COMMAND]", "all options, or a command's", true, print_help, 0, NULL, NULL },
-    { "version", "version", "the version", false, print_version, 0, NULL, NULL },
+    { "help", PP_CLI_A_COMMAND, "help [COMMAND]", "all options, or a command's", print_help, 0,
+      NULL, NULL },
+    { "version", PP_CLI_NOTHING, "version", "the version", print_version, 0, NULL, NULL },
 };
 
 const size_t pp_cli_command_count = COUNT_OF(pp_cli_commands);

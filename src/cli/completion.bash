@@ -88,14 +88,16 @@ __pingpong_offer_options()
 
 __pingpong_offer_word()
 {
-    case $command in
-        '')
-            __pingpong_offer -W "$__pingpong_commands"
-            [[ -z $cur || ${#COMPREPLY[@]} -gt 0 ]] || __pingpong_offer -A hostname
-            ;;
-        help) ((more)) || __pingpong_offer -W "$__pingpong_commands" ;;
-        client | serve) ((more)) || __pingpong_offer -A hostname ;;
-    esac
+    if [[ -z $command ]]; then
+        __pingpong_offer -W "$__pingpong_commands"
+        [[ -z $cur || ${#COMPREPLY[@]} -gt 0 ]] || __pingpong_offer -A hostname
+    elif ((more)); then
+        return
+    elif [[ " $__pingpong_asking " == *" $command "* ]]; then
+        __pingpong_offer -W "$__pingpong_commands"
+    elif [[ " $__pingpong_addressed " == *" $command "* ]]; then
+        __pingpong_offer -A hostname
+    fi
 }
 
 _pingpong()

@@ -1,5 +1,6 @@
 /* Each file begins with what the tables say, a line for each option, and ends with the code that
- * makes use of that and knows no option by name: src/cli/completion.bash and so on. */
+ * makes use of that and knows no option by name: src/cli/completion.bash and so on. Of the commands
+ * it knows client, which is what an address alone means. */
 #include "cli/completion.h"
 
 #include "base/container.h"
@@ -88,10 +89,17 @@ static void put_valued(FILE *out)
     }
 }
 
-static void put_commands(FILE *out, const char *separator)
+#define ANY_OPERAND (~0U)
+#define OF(operand) (1U << (operand))
+
+/* The names of the commands that have one of these operands: a set. */
+static void put_commands(FILE *out, const char *before, unsigned operands, const char *after)
 {
-    for (size_t i = 0; i < pp_cli_command_count; i++)
-        (void)fprintf(out, "%s%s", i > 0 ? separator : "", pp_cli_commands[i].name);
+    (void)fputs(before, out);
+    for (size_t i = 0, count = 0; i < pp_cli_command_count; i++)
+        if (OF(pp_cli_commands[i].operand) & operands)
+            (void)fprintf(out, "%s%s", count++ > 0 ? " " : "", pp_cli_commands[i].name);
+    (void)fputs(after, out);
 }
 
 /* How a value is completed. */
@@ -140,11 +148,11 @@ static void print_bash(FILE *out)
         [NONE] = "", [ANY] = "any", [WORDS] = "words ", [FILES] = "file", [ADDRESS] = "address"
     };
 
-    (void)fputs("# Completions of pingpong for bash, made from its tables.\n\n"
-                "__pingpong_commands='",
-                out);
-    put_commands(out, " ");
-    (void)fputs("'\n\n# COMMAND...|NAME...|OTHER NAME...|HOW ITS VALUE IS COMPLETED\n"
+    (void)fputs("# Completions of pingpong for bash, made from its tables.\n\n", out);
+    put_commands(out, "__pingpong_commands='", ANY_OPERAND, "'\n");
+    put_commands(out, "__pingpong_addressed='", OF(PP_CLI_AN_ADDRESS), "'\n");
+    put_commands(out, "__pingpong_asking='", OF(PP_CLI_A_COMMAND), "'\n\n");
+    (void)fputs("# COMMAND...|NAME...|OTHER NAME...|HOW ITS VALUE IS COMPLETED\n"
                 "__pingpong_options='",
                 out);
     for (size_t i = 0; i < pp_cli_option_count; i++) {
@@ -225,11 +233,12 @@ static void put_zsh_option(FILE *out, const struct pp_cli_option *option)
 static void print_zsh(FILE *out)
 {
     (void)fputs("#compdef pingpong\n"
-                "# Completions of pingpong for zsh, made from its tables.\n\n"
-                "typeset -ga _pingpong_command_names=( ",
+                "# Completions of pingpong for zsh, made from its tables.\n\n",
                 out);
-    put_commands(out, " ");
-    (void)fputs(" )\n\n_pingpong_commands()\n{\n    local -a commands=(\n", out);
+    put_commands(out, "typeset -ga _pingpong_command_names=( ", ANY_OPERAND, " )\n");
+    put_commands(out, "typeset -ga _pingpong_addressed=( ", OF(PP_CLI_AN_ADDRESS), " )\n");
+    put_commands(out, "typeset -ga _pingpong_asking=( ", OF(PP_CLI_A_COMMAND), " )\n\n");
+    (void)fputs("_pingpong_commands()\n{\n    local -a commands=(\n", out);
     for (size_t i = 0; i < pp_cli_command_count; i++) {
         (void)fprintf(out, "        '%s:", pp_cli_commands[i].name);
         put_quoted(out, pp_cli_commands[i].help, ":\\");
@@ -299,16 +308,17 @@ static void put_fish_option(FILE *out, const struct pp_cli_option *option)
 
 static void print_fish(FILE *out)
 {
-    (void)fputs("# Completions of pingpong for fish, made from its tables.\n\n"
-                "set -g __pingpong_commands ",
-                out);
-    put_commands(out, " ");
-    (void)fputs("\n\n# Those whose value may be the next word.\nset -g __pingpong_valued", out);
+    (void)fputs("# Completions of pingpong for fish, made from its tables.\n\n", out);
+    put_commands(out, "set -g __pingpong_commands ", ANY_OPERAND, "\n");
+    put_commands(out, "set -g __pingpong_addressed ", OF(PP_CLI_AN_ADDRESS), "\n");
+    put_commands(out, "set -g __pingpong_asking ", OF(PP_CLI_A_COMMAND), "\n\n");
+    (void)fputs("# Those whose value may be the next word.\nset -g __pingpong_valued", out);
     put_valued(out);
     (void)fprintf(out, "\n\n%s", fish_code);
     for (size_t i = 0; i < pp_cli_command_count; i++) {
-        (void)fprintf(out, "complete -c pingpong -n '__pingpong_for none help' -a %s -d '",
-                      pp_cli_commands[i].name);
+        (void)fprintf(
+            out, "complete -c pingpong -n \"__pingpong_for none $__pingpong_asking\" -a %s -d '",
+            pp_cli_commands[i].name);
         put_quoted(out, pp_cli_commands[i].help, "\\");
         (void)fputs("'\n", out);
     }

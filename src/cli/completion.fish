@@ -42,4 +42,4 @@ function __pingpong_addresses
 end
 
 complete -c pingpong -f
-complete -c pingpong -n '__pingpong_for none client serve' -a '(__pingpong_addresses)'
+complete -c pingpong -n "__pingpong_for none $__pingpong_addressed" -a '(__pingpong_addresses)'

@@ -31,15 +31,16 @@ _pingpong()
         ((${_pingpong_command_names[(Ie)$word]})) && command=$word
     fi
     _pingpong_options "$command"
-    case $command in
-        '') specs+=('1: :_pingpong_words') ;;
-        help) specs+=('1: : ' '2:command:_pingpong_commands') ;;
-        client | serve)
-            specs+=('1: : ')
-            [[ $command == $word ]] && specs+=('2:address:_pingpong_addresses')
-            ;;
-        *) specs+=('1: : ') ;;
-    esac
+    if [[ -z $command ]]; then
+        specs+=('1: :_pingpong_words')
+    else
+        specs+=('1: : ')
+        if ((${_pingpong_asking[(Ie)$word]})); then
+            specs+=('2:command:_pingpong_commands')
+        elif ((${_pingpong_addressed[(Ie)$word]})); then
+            specs+=('2:address:_pingpong_addresses')
+        fi
+    fi
     _arguments -s -S : $specs
 }
 

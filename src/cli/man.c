@@ -206,7 +206,7 @@ static void put_command_page(FILE *out, const struct pp_cli_command *command, co
     (void)fputs(" [_OPTION_]...\n\n# DESCRIPTION\n\n", out);
     put_text(out, command->about, true);
     (void)fputs("\n\n", out);
-    if (strstr(command->usage, "ADDRESS"))
+    if (command->operand == PP_CLI_AN_ADDRESS)
         put_addresses(out);
     put_options(out, command->jobs);
     put_exit_status(out, command->jobs);

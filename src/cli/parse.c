@@ -118,7 +118,7 @@ static int take_address(struct pp_cli *cli, const char *text, struct pp_error *e
     struct pp_target target = { 0 };
     int ret;
 
-    if (cli->plan.job == PP_JOB_RUN)
+    if (cli->command->operand != PP_CLI_AN_ADDRESS)
         return usage_error(err,
                            "run takes no ADDRESS: its server is in this process, where --host "
                            "says; to measure against %.80s: pingpong client %.80s",
@@ -145,7 +145,7 @@ static int take_word(struct pp_cli *cli, struct pp_cli_args *args, const char *w
     if (!command)
         return take_address(cli, word, err);
     cli->command = command;
-    return command->takes_command ? take_topic(cli, args, err) : 0;
+    return command->operand == PP_CLI_A_COMMAND ? take_topic(cli, args, err) : 0;
 }
 
 /* ---- options that are not taken ---- */

@@ -131,12 +131,14 @@ struct pp_cli_example {
     const char *what; /* it is for */
 };
 
+/* What may follow the name of a command. */
+enum pp_cli_operand { PP_CLI_NOTHING, PP_CLI_AN_ADDRESS, PP_CLI_A_COMMAND };
+
 struct pp_cli_command {
     const char *name;
+    enum pp_cli_operand operand;
     const char *usage; /* the name, and what may follow */
     const char *help;  /* a line or two */
-
-    bool takes_command; /* such as "help": what follows is the name of one */
 
     /* 0, or a negative errno with err set. *signal_out is the signal that ended it early, or 0. */
     int (*run)(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
