@@ -2,7 +2,7 @@
 #ifndef PP_JOB_PEER_H
 #define PP_JOB_PEER_H
 
-#include "job/control.h"
+#include "client/control.h"
 #include "result/result.h"
 
 #include <stdbool.h>

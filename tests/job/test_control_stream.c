@@ -1,5 +1,5 @@
 /* Asking a server over TCP who it is: it may answer in pieces, something else, or not at all. */
-#include "job/control.h"
+#include "client/control.h"
 
 #include "base/memory.h"
 #include "job/loops.h"

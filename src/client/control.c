@@ -1,4 +1,4 @@
-#include "job/control.h"
+#include "client/control.h"
 
 #include "base/assert.h"
 #include "base/container.h"

@@ -1,8 +1,8 @@
 /* A connection of its own on which a server is asked who it is and what it has cost, as operations
  * on a loop: before and after what is measured, never meanwhile. Each step takes half a second at
  * most, and not beyond a deadline, by the loop's clock; UINT64_MAX: none. */
-#ifndef PP_JOB_CONTROL_H
-#define PP_JOB_CONTROL_H
+#ifndef PP_CLIENT_CONTROL_H
+#define PP_CLIENT_CONTROL_H
 
 #include "plan/plan.h"
 #include "wire/datagram.h"
