@@ -1,6 +1,7 @@
 /* From the command line to the exit status. */
 #include "base/error.h"
 #include "cli/options.h"
+#include "cli/table.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,28 +41,19 @@ static void hold_standard_streams(void)
     }
 }
 
-/* 0, the signal that ended it early, or a negative errno with err set. */
-static int run(int argc, char **argv, struct pp_error *err)
-{
-    struct pp_cli cli;
-    int signal_number = 0;
-    int ret = pp_cli_parse(&cli, argc, argv, err);
-
-    if (ret == 0)
-        ret = pp_cli_run(&cli, &signal_number, err);
-    return ret < 0 ? ret : signal_number;
-}
-
 int main(int argc, char **argv)
 {
     struct pp_error err = { 0 };
-    int ret;
+    struct pp_cli cli;
+    int ret, signal_number = 0;
 
     hold_standard_streams();
-    ret = run(argc, argv, &err);
+    ret = pp_cli_parse(&cli, argc, argv, &err);
+    if (ret == 0)
+        ret = cli.command->run(&cli, &signal_number, &err);
     if (ret >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
         ret = pp_error_set(&err, PP_ERROR_RUN, -1, "cannot write to standard output");
     if (ret < 0)
         (void)fprintf(stderr, "pingpong: %s\n", err.text);
-    exit(ret < 0 ? status_of(&err) : ret > 0 ? 128 + ret : 0);
+    exit(ret < 0 ? status_of(&err) : signal_number ? 128 + signal_number : 0);
 }

@@ -111,6 +111,10 @@ def function_of(lines):
     return "int f(int a,\n      int b)\n{\n" + "    a();\n" * (lines - 2) + "}\n"
 
 
+def way_of(step):
+    return f"## From main() to the first ping\n    {step}\n## What follows\n"
+
+
 def guarded(name, text=""):
     return f"#ifndef {name}\n#define {name}\n{text}#endif\n"
 
@@ -248,6 +252,18 @@ BAD = {
     "no guard": (
         {"src/io/io.h": "\nint io;\n"},
         "src/io/io.h:2: the include guard should be PP_IO_IO_H",
+    ),
+    "a function that the design does not find": (
+        {"docs/DESIGN.md": "`pp_memory_alloc()` (`base/memory.c`),\n`pp_f()` (`base/memory.c`)\n"},
+        "docs/DESIGN.md:2: no pp_f() in src/base/memory.c",
+    ),
+    "a step that is not there": (
+        {"docs/DESIGN.md": way_of("base/memory.c  pp_memory_alloc, pp_f, which goes on")},
+        "docs/DESIGN.md:2: no pp_f() in src/base/memory.c",
+    ),
+    "a way with too many steps": (
+        {"docs/DESIGN.md": way_of("base/memory.c  " + ", ".join(["pp_memory_alloc"] * 46))},
+        "docs/DESIGN.md:1: more than 45 functions in 14 files to the first ping",
     ),
     "a long function": (
         {"src/job/run.c": function_of(60) + "\n" + function_of(61)},

@@ -273,6 +273,50 @@ def function_name(code_before_body):
     return match[1] if match else "a function"
 
 
+# The page that says where things are, and how long the way to the first message may be.
+DESIGN = "docs/DESIGN.md"
+WAY = "## From main() to the first ping"
+WAY_FUNCTIONS = 45
+WAY_FILES = 14
+STEP = re.compile(r" {4}(\S+\.c) +(\S.*)$")
+PLACED = re.compile(r"`(\w+)\(\)` \(`(\w+/[\w/.]+)`")
+
+
+def places_in(lines):
+    """The names on the page that stand beside a file: (line, file, function)."""
+    for number, line in enumerate(lines, 1):
+        for function, name in PLACED.findall(line):
+            yield number, name, function
+
+
+def steps_in(lines):
+    """The way from main() on, as above."""
+    begin = lines.index(WAY) if WAY in lines else len(lines)
+    for number, line in enumerate(lines[begin + 1 :], begin + 2):
+        if line.startswith("## "):
+            return
+        match = STEP.match(line)
+        for function in match[2].split(", which")[0].split(", ") if match else []:
+            yield number, match[1], function
+
+
+def check_design(root, sources):
+    """What the page says of functions: that they are where it says, and that the way is short."""
+    path = root / DESIGN
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    code = {source.name: "\n".join(source.code) for source in sources}
+    steps = list(steps_in(lines))
+    for number, name, function in [*places_in(lines), *steps]:
+        defined = re.compile(rf"^\w.*\b{function}\(", re.MULTILINE)
+        if not defined.search(code.get(f"src/{name}", "")):
+            yield number, f"no {function}() in src/{name}"
+    if len(steps) > WAY_FUNCTIONS or len({name for _, name, _ in steps}) > WAY_FILES:
+        yield (
+            lines.index(WAY) + 1,
+            f"more than {WAY_FUNCTIONS} functions in {WAY_FILES} files to the first ping",
+        )
+
+
 CHECKS = [
     check_rooms,
     check_foreign_headers,
@@ -293,13 +337,14 @@ def read_tree(root):
     ]
 
 
-def print_problems(sources):
+def print_problems(root, sources):
     problems = [
         (source.name, line, message)
         for source in sources
         for check in CHECKS
         for line, message in check(source)
     ]
+    problems += [(DESIGN, line, message) for line, message in check_design(root, sources)]
     for name, line, message in sorted(problems):
         print(f"{name}:{line}: {message}")
     return 1 if problems else 0
@@ -324,7 +369,7 @@ def main():
     )
     args = parser.parse_args()
     sources = read_tree(args.root)
-    return print_graph(sources) if args.graph else print_problems(sources)
+    return print_graph(sources) if args.graph else print_problems(args.root, sources)
 
 
 if __name__ == "__main__":

@@ -103,12 +103,6 @@ const struct pp_cli_command *pp_cli_command_of(enum pp_job job)
     return NULL;
 }
 
-int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
-{
-    *signal_out = 0;
-    return cli->command->run(cli, signal_out, err);
-}
-
 const struct pp_cli_status pp_cli_statuses[] = {
     { "0", "ok", NULL, PP_CLI_ALL },
     { "1", "the run failed", "; one line says what was wrong and what to do", PP_CLI_ALL },

@@ -145,22 +145,6 @@ static int open_outputs(struct measurement *measurement, const struct pp_cli *cl
     return 0;
 }
 
-static int measure(struct measurement *measurement, const struct pp_cli *cli, struct pp_error *err)
-{
-    int ret;
-
-    measurement->plan = cli->plan;
-    measurement->screen = pp_screen_of(cli);
-    ret = pp_plan_decide(&measurement->plan, err);
-    if (ret == 0)
-        ret = open_outputs(measurement, cli, err);
-    if (ret < 0 || measurement->result.signal)
-        return ret;
-    ret = run_and_report(measurement, err);
-    pp_outputs_close(&measurement->outputs);
-    return ret;
-}
-
 int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct measurement *measurement = pp_memory_alloc(1, sizeof *measurement);
@@ -169,7 +153,15 @@ int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *e
     if (!measurement)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a result");
     pp_interrupt_install();
-    ret = measure(measurement, cli, err);
+    measurement->plan = cli->plan;
+    measurement->screen = pp_screen_of(cli);
+    ret = pp_plan_decide(&measurement->plan, err);
+    if (ret == 0)
+        ret = open_outputs(measurement, cli, err);
+    if (ret == 0 && !measurement->result.signal) {
+        ret = run_and_report(measurement, err);
+        pp_outputs_close(&measurement->outputs);
+    }
     *signal_out = measurement->result.signal;
     pp_memory_free(measurement);
     return ret;

@@ -57,10 +57,6 @@ struct pp_cli {
  * -EINVAL, unless a file that an option names is at fault. */
 int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err);
 
-/* Does what the command is. 0, or a negative errno with err set. *signal_out is the signal that
- * ended it early, or 0. */
-int pp_cli_run(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
-
 /* About these jobs alone, or with PP_CLI_ALL about everything. */
 void pp_cli_print_help(FILE *out, unsigned jobs);
 

@@ -231,17 +231,6 @@ static int64_t bulk_budget(struct pp_io_loop *loop, int count, int fd)
     return BULK_BYTES_PER_LOOK + (int64_t)count * BULK_BYTES_PER_CALLBACK;
 }
 
-static int run_done(struct pp_io_loop *loop)
-{
-    int fd = -1;
-    const int count = run_small(loop, &fd);
-
-    pp_assert(!loop->in_a_row);
-    if (!loop->bulk.head)
-        return count;
-    return count + run_bulk(loop, bulk_budget(loop, count, fd));
-}
-
 /* ---- starting operations ---- */
 
 static void op_start(struct pp_io_loop *loop, struct pp_io_op *op, enum pp_io_kind kind, int fd,
@@ -551,8 +540,8 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
 {
     const uint64_t deadline_ns = next_deadline_ns(loop);
     const bool looks = loop->waiter.policy != PP_IO_WAIT_BLOCK;
+    int fd = -1, ret;
     bool waits;
-    int ret;
 
     pp_assert(loop->armed >= ARMED_BY_LOOP);
     for (unsigned i = 0; i < PP_IO_CLASSES; i++)
@@ -570,7 +559,10 @@ static int loop_turn(struct pp_io_loop *loop, bool may_wait)
         drain_woken(loop);
     if (loop->timers.soonest || loop->postponed.head)
         expire(loop, waits && looks ? loop->waiter.last_ns : pp_io_now_ns(loop));
-    ret = run_done(loop);
+    ret = run_small(loop, &fd);
+    pp_assert(!loop->in_a_row);
+    if (loop->bulk.head)
+        ret += run_bulk(loop, bulk_budget(loop, ret, fd));
     if (looks && ret > CALLBACKS_QUICK)
         loop->waiter.last_ns = pp_io_now_ns(loop);
     return ret;

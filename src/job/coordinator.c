@@ -142,7 +142,7 @@ static void connect_clients(struct pp_coordinator *c)
 {
     struct pp_result *result = c->result;
 
-    c->stage = PP_STAGE_CONNECT;
+    enter(c, PP_STAGE_CONNECT);
     if (result->peer == PP_PEER_PINGPONG)
         pp_result_name_engine(&result->server, result->peer_says.engine);
     pp_clients_connect(c->clients, pp_io_now_ns(c->loop) - c->begun_ns);
@@ -159,13 +159,6 @@ static void on_peer(void *owner)
         connect_clients(c);
     else
         sampled(c);
-}
-
-static void begin(struct pp_coordinator *c, const struct pp_io_addr *source)
-{
-    c->begun_ns = pp_io_now_ns(c->loop);
-    if (c->servers || !pp_peer_meet(&c->peer, source))
-        connect_clients(c);
 }
 
 static void fail(struct pp_coordinator *c, int code, const char *text)
@@ -396,7 +389,9 @@ static int run_loops(struct pp_coordinator *c, const struct pp_io_addr *source,
     pp_io_wake_wait(c->loop, &c->interrupt_op, on_interrupt);
     pp_io_timer(c->loop, &c->tick_op, pp_io_now_ns(c->loop) + TICK_NS, on_tick);
     pp_interrupt_attach(c->loop, &c->interrupt_op);
-    begin(c, source);
+    c->begun_ns = pp_io_now_ns(c->loop);
+    if (c->servers || !pp_peer_meet(&c->peer, source))
+        connect_clients(c);
     ret = world->thread_start(&coordinator, coordinate, c);
     if (ret < 0)
         pp_clients_abandon(c->clients, ret);
