@@ -1,3 +1,5 @@
+/* The table of commands. A row names what runs it, and help, which lists all rows, is one: this
+ * file and help.c know each other. */
 #include "cli/table.h"
 
 #include "base/container.h"

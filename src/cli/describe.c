@@ -1,3 +1,5 @@
+/* From the parts to the whole: lists of words, numbers with their units, what a value is called,
+ * what an option takes, what it does; and the titles of the groups. */
 #include "cli/describe.h"
 
 #include "base/clock.h"

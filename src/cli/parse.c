@@ -1,4 +1,5 @@
-/* From the arguments to the plan. */
+/* From the arguments to the plan: the command and other words, options, why one is not taken; and
+ * at the end what several options decide on together, and where output goes. */
 #include "base/clock.h"
 #include "cli/args.h"
 #include "cli/describe.h"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from driver import display_width
+from peers import serve
 
 JOBS = ("run", "client", "serve")
 
@@ -274,3 +275,15 @@ def test_the_server_has_the_clients_engine_unless_it_is_given_its_own(pingpong, 
         ("--engine epoll --server-engine io_uring", ("epoll", "io_uring")),
     ]:
         assert pingpong("-n", "10", *args.split()).ok().engines == engines
+
+
+def test_serve_prints_as_much_as_its_help_says(pingpong):
+    help_text = pingpong("help", "serve", free_port=False).ok().out
+    assert "print where it listens, and no sum at the end" in help_text
+    lines = {}
+    for how in ([], ["-q"], ["-v"]):
+        with serve(pingpong, "--engine", "epoll", *how) as server:
+            lines["".join(how)] = server.interrupt().ok().lines
+    assert [line.split()[0] for line in lines["-q"]] == ["listening"]
+    assert [line.split()[0] for line in lines[""]] == ["listening", "served"]
+    assert [line.split()[0] for line in lines["-v"]] == ["listening", "engine", "served"]
