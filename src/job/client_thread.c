@@ -100,11 +100,13 @@ static void sum_up(struct pp_client_thread *thread, const struct pp_sample *afte
     thread->tcp = (struct pp_tcp_summary){ 0 };
     pp_client_spread_add(thread->client, &thread->spread);
     pp_client_tcp_add(thread->client, &thread->tcp);
+    thread->error = *pp_client_error(thread->client);
 }
 
 /* The end of a phase is told by its number: a bit could arrive in the next one. It comes a second
  * time when a client that was ready for the next phase is interrupted or fails: the coordinator
- * knows already that the phase is over, and may be reading what came of it. */
+ * knows already that the phase is over, and may be reading what came of it. The next one, if there
+ * is one, then ends as it begins. */
 static void on_client_finished(void *owner)
 {
     struct pp_client_thread *thread = owner;

@@ -63,6 +63,7 @@ struct pp_client_thread {
     struct pp_sample before, after; /* of the phase that ended last, as what follows */
     struct pp_spread spread;
     struct pp_tcp_summary tcp;
+    struct pp_error error;                          /* the client's, as it stood then */
     struct pp_stopped stopped;                      /* of the last phase */
     struct pp_recording *recordings[PP_RECORDINGS]; /* only the first, if nothing is ever split */
     unsigned recording;                             /* that is being filled */

@@ -58,8 +58,7 @@ static bool is_failed(const struct pp_clients *clients, unsigned i)
 {
     const struct pp_client_thread *thread = &clients->threads[i];
 
-    return is_broken(thread) ||
-           (has_ended(clients, i) && pp_client_error(thread->client)->code != 0);
+    return is_broken(thread) || (has_ended(clients, i) && thread->error.code != 0);
 }
 
 /* Whether it has turned out just now that the thread has failed. */
@@ -396,7 +395,7 @@ const struct pp_error *pp_clients_error(const struct pp_clients *clients)
         return &clients->error;
     for (unsigned i = 0; i < clients->count; i++)
         if (is_failed(clients, i))
-            return pp_client_error(clients->threads[i].client);
+            return &clients->threads[i].error;
     return &clients->error;
 }
 

@@ -54,12 +54,9 @@ static void sampled(struct pp_coordinator *c);
 /* Whether there is something to wait for. */
 static bool ask_peer(struct pp_coordinator *c)
 {
-    struct pp_counts counts;
-
     if (c->stage == PP_STAGE_SAMPLE_FIRST)
         return pp_peer_ask_before(&c->peer);
-    counts = pp_clients_counts(c->clients);
-    return pp_peer_ask_after(&c->peer, &counts);
+    return pp_peer_ask_after(&c->peer);
 }
 
 static void sample_servers(struct pp_coordinator *c, enum pp_stage stage)

@@ -17,15 +17,16 @@ static double bytes_for_us(const struct pp_counts *counts)
 
 /* The server may have worked for others, too. What was under way when the time was over counts as
  * ours, as do lost datagrams: it may have been answered by then. */
-static void note_sharing(const struct pp_peer_talk *talk, struct pp_result *result,
-                         const struct pp_counts *counts)
+void pp_peer_share(struct pp_peer_talk *talk)
 {
-    const double ours = bytes_for_us(counts);
+    struct pp_result *result = talk->result;
+    const double ours = bytes_for_us(&result->counts);
     const struct pp_hello_reply *says = &result->peer_says, *before = &talk->before;
     const uint64_t all = says->bytes - before->bytes;
     const uint64_t own = result->plan.socket.dgram ? 0 : (uint64_t)result->plan.connections + 1;
 
-    if (!says->says_bytes || !before->says_bytes || says->bytes < before->bytes)
+    if (!result->peer_costs_known || !says->says_bytes || !before->says_bytes ||
+        says->bytes < before->bytes)
         return;
     result->server_share = 1;
     if ((double)all * (1 - SHARED_LEAST) <= ours)
@@ -52,7 +53,6 @@ static void note_costs(struct pp_peer_talk *talk)
         .context_switches = says->context_switches - before->context_switches,
     };
     result->server.io.syscalls = says->syscalls - before->syscalls;
-    note_sharing(talk, result, &talk->counts);
 }
 
 /* The step that is over; true: the next one has begun. */
@@ -138,9 +138,8 @@ bool pp_peer_ask_before(struct pp_peer_talk *talk)
     return ask(talk, PP_PEER_BEFORE);
 }
 
-bool pp_peer_ask_after(struct pp_peer_talk *talk, const struct pp_counts *counts)
+bool pp_peer_ask_after(struct pp_peer_talk *talk)
 {
-    talk->counts = *counts;
     return ask(talk, PP_PEER_AFTER);
 }
 

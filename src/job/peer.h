@@ -24,8 +24,7 @@ struct pp_peer_talk {
     int signal;           /* that had come when the step began */
     bool greeted;         /* a connection was made for the hello alone */
     struct pp_hello_reply before;
-    uint64_t asked_ns;       /* for before */
-    struct pp_counts counts; /* for what comes after */
+    uint64_t asked_ns; /* for before */
 };
 
 /* Before any other use. All happens on loop; result->plan and addr must stand by the first step. */
@@ -44,8 +43,11 @@ bool pp_peer_meet(struct pp_peer_talk *talk, const struct pp_io_addr *source);
 bool pp_peer_ask_before(struct pp_peer_talk *talk);
 
 /* When all is over: takes what the server says now, or said when it was asked ahead, and fills in
- * its costs and how much of them is ours, of whose messages counts are. */
-bool pp_peer_ask_after(struct pp_peer_talk *talk, const struct pp_counts *counts);
+ * its costs. */
+bool pp_peer_ask_after(struct pp_peer_talk *talk);
+
+/* Once result->counts stand: how much of its costs is ours. */
+void pp_peer_share(struct pp_peer_talk *talk);
 
 /* When the time is over and answers have yet to come. */
 void pp_peer_ask_ahead(struct pp_peer_talk *talk);

@@ -60,6 +60,7 @@ static void fill_counts(struct pp_coordinator *c)
     struct pp_result *result = c->result;
 
     result->counts = pp_clients_counts(c->clients);
+    pp_peer_share(&c->peer);
     result->in_flight = pp_clients_in_flight(c->clients);
     result->partial = result->signal || pp_coordinator_has_error(c) || c->intervals.unheard;
     result->client_load = pp_clients_load(c->clients);
