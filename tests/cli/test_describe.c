@@ -132,6 +132,34 @@ static void test_a_range_goes_as_far_as_it_says_and_no_further(void **state)
     assert_true(ranges >= 15);
 }
 
+static int apply_decimal(struct pp_cli *cli, const struct pp_cli_option *option, double number)
+{
+    char text[PP_FORMAT_BYTES];
+
+    (void)snprintf(text, sizeof text, "%.12f", number);
+    return apply(cli, option, text);
+}
+
+static void test_a_range_of_decimals_goes_as_far_as_it_says_and_no_further(void **state)
+{
+    static struct pp_cli cli;
+    unsigned ranges = 0;
+
+    (void)state;
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        const struct pp_cli_option *option = &pp_cli_options[i];
+
+        if (!has_decimals(option))
+            continue;
+        ranges++;
+        assert_int_equal(apply_decimal(&cli, option, option->low), 0);
+        assert_int_equal(apply_decimal(&cli, option, option->high), 0);
+        assert_true(apply_decimal(&cli, option, option->low / 2) < 0);
+        assert_true(apply_decimal(&cli, option, option->high * 2) < 0);
+    }
+    assert_int_equal(ranges, 2);
+}
+
 static void test_every_range_stands_in_what_the_option_takes(void **state)
 {
     (void)state;
@@ -267,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_no_text_of_a_row_is_cut_off_or_has_a_place_left_to_fill_in),
         cmocka_unit_test(test_every_integer_has_a_range_that_fits_into_its_field),
         cmocka_unit_test(test_a_range_goes_as_far_as_it_says_and_no_further),
+        cmocka_unit_test(test_a_range_of_decimals_goes_as_far_as_it_says_and_no_further),
         cmocka_unit_test(test_every_range_stands_in_what_the_option_takes),
         cmocka_unit_test(test_every_word_of_a_row_is_a_value_of_its_option),
         cmocka_unit_test(test_what_is_taken_is_told_with_its_range_its_unit_and_an_example),
