@@ -265,6 +265,14 @@ BAD = {
         {"docs/DESIGN.md": way_of("base/memory.c  " + ", ".join(["pp_memory_alloc"] * 46))},
         "docs/DESIGN.md:1: more than 45 functions in 14 files to the first ping",
     ),
+    "a long file without a map": (
+        {"src/job/run.c": "\n" * 300},
+        "src/job/run.c:1: a file of more than 300 lines begins with a comment on what is where",
+    ),
+    "a file that is too long": (
+        {"src/job/run.c": "/* Map. */\n" + "\n" * 700},
+        "src/job/run.c:700: the file has 702 lines; 700 at most",
+    ),
     "a long function": (
         {"src/job/run.c": function_of(60) + "\n" + function_of(61)},
         "src/job/run.c:66: f() has 61 lines; 60 at most",

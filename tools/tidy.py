@@ -72,6 +72,8 @@ WORLD_EXCEPTIONS = [
 
 COLUMNS = 100
 FUNCTION_LINES = 60
+FILE_LINES = 700
+MAP_LINES = 300
 
 TOKEN = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 INCLUDE = re.compile(r'\s*#\s*include\s*(["<])([^">]+)[">]')
@@ -262,6 +264,17 @@ def check_function_length(source):
             opened = None
 
 
+def check_map(source):
+    """Whoever opens a long file is told first what is where."""
+    if source.room and len(source.lines) > MAP_LINES and not source.text.startswith("/*"):
+        yield 1, f"a file of more than {MAP_LINES} lines begins with a comment on what is where"
+
+
+def check_file_length(source):
+    if source.room and len(source.lines) > FILE_LINES:
+        yield FILE_LINES, f"the file has {len(source.lines)} lines; {FILE_LINES} at most"
+
+
 def function_name(code_before_body):
     """The name in the declarator that ends code_before_body, which may span several lines."""
     declarator = ""
@@ -326,6 +339,8 @@ CHECKS = [
     check_include_order,
     check_guard,
     check_function_length,
+    check_map,
+    check_file_length,
 ]
 
 

@@ -1,3 +1,5 @@
+/* Files that are whole or not there: what stands at the path now, files that are written to as
+ * they are, such as pipes, and those that are replaced when the new one is whole. */
 #include "base/outfile.h"
 
 #include "base/clock.h"

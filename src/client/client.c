@@ -1,3 +1,5 @@
+/* Phases and messages: how a phase ends, how a message begins and ends, what follows it in a
+ * closed loop, and how a phase begins, goes over into its drain and is watched. */
 #include "client/client.h"
 
 #include "base/assert.h"

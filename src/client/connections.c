@@ -51,7 +51,7 @@ void pp_conn_ready(struct conn *c)
         connect_next(client);
 }
 
-static enum pp_io_next on_connected(struct pp_io_op *op)
+static enum pp_io_next on_conn_connected(struct pp_io_op *op)
 {
     struct conn *c = container_of(op, struct conn, recv_op);
 
@@ -88,7 +88,7 @@ static void connect_next(struct pp_client *client)
 {
     if (client->connecting == client->options.connections || client->state != PHASE_CONNECT)
         return;
-    if (pp_conn_connect(&client->conns[client->connecting], on_connected))
+    if (pp_conn_connect(&client->conns[client->connecting], on_conn_connected))
         client->connecting++;
 }
 

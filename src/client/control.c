@@ -190,7 +190,7 @@ static void wait_for(struct pp_control *control, unsigned tries, uint64_t deadli
 
 /* ---- the steps ---- */
 
-static enum pp_io_next on_connected(struct pp_io_op *op)
+static enum pp_io_next on_control_connected(struct pp_io_op *op)
 {
     struct pp_control *control = container_of(op, struct pp_control, send_op);
 
@@ -211,7 +211,7 @@ bool pp_control_connect(struct pp_control *control, const struct pp_plan *plan,
         return false;
     control->busy = true;
     pp_io_connect(control->loop, &control->send_op, control->fd, &addr->any, addr->len,
-                  on_connected);
+                  on_control_connected);
     wait_for(control, 1, deadline_ns);
     return true;
 }

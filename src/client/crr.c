@@ -31,7 +31,7 @@ static enum pp_io_next on_received(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-static enum pp_io_next on_connected(struct pp_io_op *op)
+static enum pp_io_next on_crr_connected(struct pp_io_op *op)
 {
     struct conn *c = container_of(op, struct conn, recv_op);
 
@@ -56,7 +56,7 @@ static void crr_watch(struct pp_client *client, uint64_t now_ns)
 
     for (uint32_t i = 0; i < client->options.connections; i++) {
         struct conn *c = &client->conns[i];
-        const bool connects = pp_io_is_armed(&c->recv_op) && c->recv_op.cb == on_connected;
+        const bool connects = pp_io_is_armed(&c->recv_op) && c->recv_op.cb == on_crr_connected;
 
         if (connects && now_ns > pp_conn_rest(c)->connecting_ns + timeout_ns)
             pp_conn_fail(c, -ETIMEDOUT);
@@ -74,7 +74,7 @@ static void crr_send(struct conn *c, uint64_t now_ns, uint64_t intended_ns)
     c->unsent = 0;
     pp_conn_rest(c)->connecting_ns = now_ns;
     pp_stream_send(c, now_ns, intended_ns);
-    (void)pp_conn_connect(c, on_connected);
+    (void)pp_conn_connect(c, on_crr_connected);
 }
 
 /* There is nothing to connect before the first message. */

@@ -34,7 +34,7 @@ static struct pp_io_job *next_job(struct pp_io_workers *workers)
     return job;
 }
 
-static void *worker_main(void *argument)
+static void *loop_thread_main(void *argument)
 {
     struct pp_io_workers *workers = argument;
     struct pp_io_job *job;
@@ -102,7 +102,7 @@ static int start_thread(pthread_t *thread, struct pp_io_workers *workers)
 
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
-    ret = workers->world->thread_start(thread, worker_main, workers);
+    ret = workers->world->thread_start(thread, loop_thread_main, workers);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return ret;
 }

@@ -130,9 +130,9 @@ static void on_client_disconnected(void *owner)
 
 void pp_client_thread_finish_broken(struct pp_client_thread *thread)
 {
-    pp_assert(atomic_load(&thread->worker.ended));
+    pp_assert(atomic_load(&thread->loop_thread.ended));
     if (!pp_client_thread_has_ended(thread, thread->begun))
-        sum_up(thread, &thread->worker.last);
+        sum_up(thread, &thread->loop_thread.last);
 }
 
 /* ---- what the coordinator says ---- */
@@ -270,8 +270,8 @@ int pp_client_thread_open(struct pp_client_thread *thread,
     if (ret < 0)
         return ret;
     pp_io_wake_wait(thread->loop, &thread->command_op, on_command);
-    pp_worker_prepare(&thread->worker, thread->loop, options->cpu, options->coordinator,
-                      options->event_op);
+    pp_loop_thread_prepare(&thread->loop_thread, thread->loop, options->cpu, options->coordinator,
+                           options->event_op);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #define PP_JOB_CLIENT_THREAD_H
 
 #include "client/client.h"
-#include "job/worker.h"
+#include "job/loop_thread.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ struct pp_recording {
 struct pp_client_thread {
     struct pp_io_loop *loop; /* its own */
     struct pp_client *client;
-    struct pp_worker worker;
+    struct pp_loop_thread loop_thread;
     uint64_t greeting_ns;           /* as in pp_client_connect() */
     const struct pp_phase *phase;   /* the one to start next, or that goes on; all threads' */
     struct pp_io_loop *coordinator; /* its loop, and what is woken there */

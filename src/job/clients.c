@@ -1,3 +1,5 @@
+/* The coordinator's side of the client threads: what it tells them and hears of them; then their
+ * results, taken together; then opening and closing. */
 #include "job/clients.h"
 
 #include "base/assert.h"
@@ -45,7 +47,7 @@ static void note_broken(struct pp_clients *clients, struct pp_client_thread *thr
 {
     thread->known |= PP_EVENT_BROKEN | PP_EVENT_DRAINING | PP_EVENT_FINISHED |
                      PP_EVENT_DISCONNECTED | PP_EVENT_SPLIT;
-    (void)pp_loop_broken(thread->loop, thread->worker.result, &clients->error);
+    (void)pp_loop_broken(thread->loop, thread->loop_thread.result, &clients->error);
     pp_client_thread_finish_broken(thread);
 }
 
@@ -70,7 +72,8 @@ static bool note_events(struct pp_clients *clients, unsigned i)
     thread->known |= atomic_exchange(&thread->events, 0);
     if (has_ended(clients, i))
         thread->known |= PP_EVENT_FINISHED | PP_EVENT_DRAINING;
-    if (!is_broken(thread) && atomic_load(&thread->worker.ended) && thread->worker.result < 0)
+    if (!is_broken(thread) && atomic_load(&thread->loop_thread.ended) &&
+        thread->loop_thread.result < 0)
         note_broken(clients, thread);
     if (is_broken(thread))
         return !(before & PP_EVENT_BROKEN);
@@ -241,7 +244,7 @@ void pp_clients_abandon(struct pp_clients *clients, int code)
 
 void pp_clients_run(struct pp_clients *clients)
 {
-    pp_worker_run(&clients->threads[0].worker);
+    pp_loop_thread_run(&clients->threads[0].loop_thread);
 }
 
 int pp_clients_join(struct pp_clients *clients)
@@ -250,7 +253,7 @@ int pp_clients_join(struct pp_clients *clients)
 
     for (unsigned i = 0; i < clients->count; i++) {
         struct pp_client_thread *thread = &clients->threads[i];
-        const int ret = pp_worker_join(&thread->worker);
+        const int ret = pp_loop_thread_join(&thread->loop_thread);
 
         if (ret < 0 && !is_broken(thread))
             note_broken(clients, thread);
@@ -458,7 +461,7 @@ static int threads_start(struct pp_clients *clients, struct pp_error *err)
 
     pp_io_wake_wait(clients->loop, &clients->event_op, on_event);
     for (unsigned i = 1; i < clients->count && ret == 0; i++)
-        ret = pp_worker_start(&clients->threads[i].worker, err);
+        ret = pp_loop_thread_start(&clients->threads[i].loop_thread, err);
     return ret;
 }
 
@@ -466,7 +469,7 @@ static int threads_start(struct pp_clients *clients, struct pp_error *err)
 static void give_up(struct pp_clients *clients)
 {
     for (unsigned i = 1; i < clients->count; i++)
-        if (clients->threads[i].worker.started)
+        if (clients->threads[i].loop_thread.started)
             pp_client_thread_command(&clients->threads[i], PP_COMMAND_END);
     (void)pp_clients_join(clients);
     pp_clients_close(clients);

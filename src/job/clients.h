@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "client/client.h"
 #include "job/loops.h"
-#include "job/worker.h"
+#include "job/loop_thread.h"
 
 struct pp_clients;
 

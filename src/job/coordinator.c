@@ -1,3 +1,5 @@
+/* What the servers cost, the stages in the order in which they come, progress, and the loops: this
+ * one's, and those that it waits for. */
 #include "job/coordinator.h"
 
 #include "base/assert.h"
@@ -164,12 +166,12 @@ static void fail(struct pp_coordinator *c, int code, const char *text)
     pp_clients_interrupt(c->clients);
 }
 
-static void on_connected(void *owner)
+static void on_clients_connected(void *owner)
 {
     struct pp_coordinator *c = owner;
     const struct pp_plan *plan = c->plan;
 
-    if (has_failed(c)) /* on_finished is coming */
+    if (has_failed(c)) /* on_clients_finished is coming */
         return;
     c->hooks->on_begin(c->hooks->context, c->result);
     if (plan->warmup_count || plan->warmup_ns) {
@@ -204,7 +206,7 @@ static void note_end(struct pp_coordinator *c)
 }
 
 /* The time is over, and answers have yet to come, perhaps for long: what was spent is read now. */
-static void on_draining(void *owner)
+static void on_clients_draining(void *owner)
 {
     struct pp_coordinator *c = owner;
 
@@ -230,7 +232,7 @@ static void end_sampling(struct pp_coordinator *c)
         leave(c);
 }
 
-static void on_finished(void *owner)
+static void on_clients_finished(void *owner)
 {
     struct pp_coordinator *c = owner;
 
@@ -245,7 +247,7 @@ static void on_finished(void *owner)
     }
 }
 
-static void on_split(void *owner)
+static void on_clients_split(void *owner)
 {
     pp_intervals_split(&((struct pp_coordinator *)owner)->intervals);
 }
@@ -259,7 +261,7 @@ static enum pp_io_next on_lingered(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-static void on_disconnected(void *owner)
+static void on_clients_disconnected(void *owner)
 {
     struct pp_coordinator *c = owner;
 
@@ -412,11 +414,11 @@ int pp_coordinator_run(struct pp_coordinator *c, struct pp_clients_options optio
     options.plan = c->plan;
     options.splits = pp_intervals_wanted(&c->intervals);
     options.owner = c;
-    options.on_connected = on_connected;
-    options.on_draining = on_draining;
-    options.on_finished = on_finished;
-    options.on_split = on_split;
-    options.on_disconnected = on_disconnected;
+    options.on_connected = on_clients_connected;
+    options.on_draining = on_clients_draining;
+    options.on_finished = on_clients_finished;
+    options.on_split = on_clients_split;
+    options.on_disconnected = on_clients_disconnected;
     ret = pp_clients_open(&c->clients, &options, err);
     if (ret < 0)
         return ret;

@@ -1,3 +1,4 @@
+/* Loops on the engine that fits, descriptors for them, and addresses by name. */
 #include "job/loops.h"
 
 #include "base/container.h"

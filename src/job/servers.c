@@ -1,3 +1,5 @@
+/* The servers of a process: how they introduce themselves, opening them (sockets, loops, threads),
+ * how they run and are asked what they cost, and their end. */
 #include "job/servers.h"
 
 #include "base/memory.h"
@@ -19,7 +21,7 @@ struct server_thread {
     struct pp_io_loop *loop;
     struct pp_server *streams;
     struct pp_dgram_server *datagrams;
-    struct pp_worker worker;
+    struct pp_loop_thread loop_thread;
     struct pp_sample before;
 };
 
@@ -230,9 +232,9 @@ int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
         struct server_thread *thread = &servers->threads[i];
         int ret;
 
-        pp_worker_prepare(&thread->worker, thread->loop, servers->plan->server_cpus[i], reply_loop,
-                          reply_op);
-        ret = pp_worker_start(&thread->worker, err);
+        pp_loop_thread_prepare(&thread->loop_thread, thread->loop, servers->plan->server_cpus[i],
+                               reply_loop, reply_op);
+        ret = pp_loop_thread_start(&thread->loop_thread, err);
         if (ret < 0)
             return ret;
     }
@@ -242,13 +244,13 @@ int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
 void pp_servers_sample(struct pp_servers *servers)
 {
     for (unsigned i = 0; i < servers->count; i++)
-        pp_worker_sample(&servers->threads[i].worker);
+        pp_loop_thread_sample(&servers->threads[i].loop_thread);
 }
 
 bool pp_servers_sampled(const struct pp_servers *servers)
 {
     for (unsigned i = 0; i < servers->count; i++)
-        if (!atomic_load(&servers->threads[i].worker.sampled))
+        if (!atomic_load(&servers->threads[i].loop_thread.sampled))
             return false;
     return true;
 }
@@ -256,7 +258,7 @@ bool pp_servers_sampled(const struct pp_servers *servers)
 void pp_servers_begin(struct pp_servers *servers)
 {
     for (unsigned i = 0; i < servers->count; i++)
-        servers->threads[i].before = servers->threads[i].worker.sample;
+        servers->threads[i].before = servers->threads[i].loop_thread.sample;
 }
 
 struct pp_sample pp_servers_spent(const struct pp_servers *servers)
@@ -264,7 +266,7 @@ struct pp_sample pp_servers_spent(const struct pp_servers *servers)
     struct pp_sample sum = { 0 };
 
     for (unsigned i = 0; i < servers->count; i++)
-        pp_sample_add(&sum, &servers->threads[i].before, &servers->threads[i].worker.sample);
+        pp_sample_add(&sum, &servers->threads[i].before, &servers->threads[i].loop_thread.sample);
     return sum;
 }
 
@@ -272,7 +274,7 @@ unsigned pp_servers_waiters(const struct pp_servers *servers, struct pp_waiter *
 {
     for (unsigned i = 0; i < servers->count; i++)
         waiters[i] = pp_sample_waiter(&servers->threads[i].before,
-                                      &servers->threads[i].worker.sample,
+                                      &servers->threads[i].loop_thread.sample,
                                       servers->plan->server_cpus[i]);
     return servers->count;
 }
@@ -280,7 +282,7 @@ unsigned pp_servers_waiters(const struct pp_servers *servers, struct pp_waiter *
 bool pp_servers_ended(const struct pp_servers *servers)
 {
     for (unsigned i = 0; i < servers->count; i++)
-        if (atomic_load(&servers->threads[i].worker.ended))
+        if (atomic_load(&servers->threads[i].loop_thread.ended))
             return true;
     return false;
 }
@@ -302,9 +304,10 @@ int pp_servers_broken(const struct pp_servers *servers, struct pp_error *err)
     for (unsigned i = 0; i < servers->count; i++) {
         const struct server_thread *thread = &servers->threads[i];
 
-        if (atomic_load(&thread->worker.ended))
-            return pp_loop_broken(thread->loop,
-                                  thread->worker.result < 0 ? thread->worker.result : -EIO, err);
+        if (atomic_load(&thread->loop_thread.ended))
+            return pp_loop_broken(
+                thread->loop, thread->loop_thread.result < 0 ? thread->loop_thread.result : -EIO,
+                err);
     }
     return 0;
 }
@@ -335,7 +338,7 @@ static int thread_stop(struct server_thread *thread)
         pp_server_stop(thread->streams);
     if (thread->datagrams)
         pp_dgram_server_stop(thread->datagrams);
-    return pp_worker_join(&thread->worker);
+    return pp_loop_thread_join(&thread->loop_thread);
 }
 
 /* While the sockets are still open: afterwards the file might be that of another server. */
@@ -352,7 +355,8 @@ int pp_servers_stop(struct pp_servers *servers)
 
     remove_path(servers);
     for (unsigned i = 0; i < servers->count; i++) {
-        const int ret = servers->threads[i].worker.started ? thread_stop(&servers->threads[i]) : 0;
+        const int ret = servers->threads[i].loop_thread.started ? thread_stop(&servers->threads[i])
+                                                                : 0;
 
         if (first == 0)
             first = ret;

@@ -3,7 +3,7 @@
 #define PP_JOB_SERVERS_H
 
 #include "job/loops.h"
-#include "job/worker.h"
+#include "job/loop_thread.h"
 #include "plan/plan.h"
 #include "server/server.h"
 
@@ -21,8 +21,9 @@ const struct pp_io_addr *pp_servers_addr(const struct pp_servers *servers);
 /* As pp_io_loop_describe(): all run on the same engine. */
 const char *pp_servers_describe(const struct pp_servers *servers);
 
-/* Starts the threads. reply_op, on reply_loop, is woken as pp_worker_prepare() says, and notice_op,
- * if it is not NULL, when counts change that whoever runs the servers may want to know of. */
+/* Starts the threads. reply_op, on reply_loop, is woken as pp_loop_thread_prepare() says, and
+ * notice_op, if it is not NULL, when counts change that whoever runs the servers may want to know
+ * of. */
 int pp_servers_start(struct pp_servers *servers, struct pp_io_loop *reply_loop,
                      struct pp_io_op *reply_op, struct pp_io_op *notice_op, struct pp_error *err);
 

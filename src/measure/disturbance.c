@@ -1,10 +1,10 @@
 #include "measure/disturbance.h"
 
 #include "base/clock.h"
+#include "measure/cpu_ticks.h"
 #include "measure/cpulist.h"
 #include "measure/file.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -50,38 +50,25 @@ static void mean_add(struct mean *mean, double value)
 
 /* ---- time taken away ---- */
 
-/* Adds "cpu3 user nice system idle iowait irq softirq steal ..." of proc_stat(5). What follows are
- * guests, which user and nice hold already. */
-static void ticks_add(struct pp_disturbance_reading *reading, const struct cpu_set *set,
-                      const char *line)
-{
-    unsigned long long t[8];
-    int cpu;
-
-    if (!isdigit((unsigned char)line[3]))
-        return; /* the sum of all, those that were since taken offline included */
-    if (sscanf(line + 3, "%d %llu %llu %llu %llu %llu %llu %llu %llu", &cpu, &t[0], &t[1], &t[2],
-               &t[3], &t[4], &t[5], &t[6], &t[7]) != 9 ||
-        !set_has(set, cpu))
-        return;
-    reading->cpus++;
-    reading->steal_ticks += t[7];
-    reading->busy_ticks += t[0] + t[1] + t[2];
-    reading->interrupt_ticks += t[5] + t[6];
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++)
-        reading->total_ticks += t[i];
-}
-
 static void ticks_read(struct pp_disturbance_reading *reading, const struct cpu_set *set,
                        const char *root)
 {
     struct pp_file_lines lines;
-    char path[PP_FILE_PATH_BYTES];
-    const char *line;
+    struct pp_cpu_ticks cpu;
 
-    pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/stat"));
-    while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0)
-        ticks_add(reading, set, line);
+    pp_cpu_ticks_open(&lines, root);
+    while (pp_cpu_ticks_next(&lines, &cpu)) {
+        const uint64_t *t = cpu.ticks;
+
+        if (!set_has(set, (int)cpu.cpu))
+            continue;
+        reading->cpus++;
+        reading->steal_ticks += t[PP_CPU_STEAL];
+        reading->busy_ticks += t[PP_CPU_USER] + t[PP_CPU_NICE] + t[PP_CPU_SYSTEM];
+        reading->interrupt_ticks += t[PP_CPU_IRQ] + t[PP_CPU_SOFTIRQ];
+        for (size_t i = 0; i < PP_CPU_FIELDS; i++)
+            reading->total_ticks += t[i];
+    }
     pp_file_lines_close(&lines);
 }
 

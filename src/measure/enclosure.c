@@ -1,3 +1,5 @@
+/* What the machine is enclosed in: a virtual machine, a container, a control group with a limit,
+ * and what that limit has done. */
 #include "measure/enclosure.h"
 
 #include "base/container.h"

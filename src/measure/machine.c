@@ -1,3 +1,5 @@
+/* What the machine is: text as firmware writes it, the system, its CPUs, and the flaws that the
+ * kernel works around in them. */
 #include "measure/machine.h"
 
 #include "base/assert.h"

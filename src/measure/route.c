@@ -1,3 +1,5 @@
+/* The way to an address: asking the kernel for it over netlink, reading its answer, and what is
+ * known of the interface. */
 #include "measure/route.h"
 
 #include "base/assert.h"

@@ -1,12 +1,11 @@
 #include "measure/waiting.h"
 
 #include "base/clock.h"
+#include "measure/cpu_ticks.h"
 #include "measure/cpulist.h"
 #include "measure/file.h"
 
-#include <ctype.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 /* To leave the deepest sleep takes a CPU less than this, a virtual one included. */
@@ -42,31 +41,20 @@ struct pp_runqueue pp_runqueue_between(const struct pp_runqueue *earlier,
 
 /* ---- the CPUs ---- */
 
-/* "cpu3 user nice system idle iowait irq softirq steal ..." of proc_stat(5). */
-static void free_time_add(struct pp_cpu_times *times, const char *line)
-{
-    unsigned long long t[8];
-    unsigned cpu;
-
-    if (!isdigit((unsigned char)line[3]) ||
-        sscanf(line + 3, "%u %llu %llu %llu %llu %llu %llu %llu %llu", &cpu, &t[0], &t[1], &t[2],
-               &t[3], &t[4], &t[5], &t[6], &t[7]) != 9 ||
-        cpu >= PP_WAITING_CPUS_MAX)
-        return;
-    times->free_ns[cpu] = (t[3] + t[4] + t[5] + t[6] + t[7]) * times->tick_ns;
-}
-
 void pp_cpu_times_read(struct pp_cpu_times *times, const char *root)
 {
     struct pp_file_lines lines;
-    char path[PP_FILE_PATH_BYTES];
-    const char *line;
+    struct pp_cpu_ticks cpu;
 
     *times = (struct pp_cpu_times){ .tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK),
                                     .own_ns = pp_clock_read_ns(CLOCK_PROCESS_CPUTIME_ID) };
-    pp_file_lines_open(&lines, pp_file_path(path, root, "/proc/stat"));
-    while ((line = pp_file_lines_next(&lines)) && strncmp(line, "cpu", 3) == 0)
-        free_time_add(times, line);
+    pp_cpu_ticks_open(&lines, root);
+    while (pp_cpu_ticks_next(&lines, &cpu))
+        if (cpu.cpu < PP_WAITING_CPUS_MAX)
+            times->free_ns[cpu.cpu] = (cpu.ticks[PP_CPU_IDLE] + cpu.ticks[PP_CPU_IOWAIT] +
+                                       cpu.ticks[PP_CPU_IRQ] + cpu.ticks[PP_CPU_SOFTIRQ] +
+                                       cpu.ticks[PP_CPU_STEAL]) *
+                                      times->tick_ns;
     pp_file_lines_close(&lines);
 }
 

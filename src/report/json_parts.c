@@ -1,3 +1,4 @@
+/* The objects of a result as JSON: the options, the host, and the figures. */
 #include "report/json_parts.h"
 
 #include "base/escape.h"

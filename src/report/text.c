@@ -1,3 +1,5 @@
+/* A result for people, from the top of the page to its end: the verdict, the main figures,
+ * latencies, costs, and with -v everything there is; then intervals. */
 #include "report/text.h"
 
 #include "base/format.h"

@@ -1,3 +1,5 @@
+/* Whether a result can be believed. Each reason has a function that finds it, with its figures; a
+ * table of them, in the order in which they count; and what they come to, at the end. */
 #include "result/verdict.h"
 
 #include "base/clock.h"

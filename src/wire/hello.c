@@ -1,3 +1,5 @@
+/* A hello and its reply are lines of a name and a value: writing them first, then reading them, of
+ * which nothing is believed. */
 #include "wire/hello.h"
 
 #include "base/assert.h"

@@ -1,3 +1,5 @@
+/* Sizes of messages: as people write them, in an argument or a file of weights; as they are shown,
+ * and read back from a hello; and drawing from them. */
 #include "wire/sizes.h"
 
 #include "base/assert.h"

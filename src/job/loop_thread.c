@@ -1,4 +1,4 @@
-#include "job/worker.h"
+#include "job/loop_thread.h"
 
 #include "base/container.h"
 #include "plan/plan.h"
@@ -44,7 +44,7 @@ struct pp_waiter pp_sample_waiter(const struct pp_sample *before, const struct p
                                .cpu = cpu };
 }
 
-int pp_worker_pin(int cpu)
+int pp_loop_thread_pin(int cpu)
 {
     cpu_set_t set;
 
@@ -57,65 +57,65 @@ int pp_worker_pin(int cpu)
 
 static enum pp_io_next on_sample(struct pp_io_op *op)
 {
-    struct pp_worker *worker = container_of(op, struct pp_worker, sample_op);
+    struct pp_loop_thread *thread = container_of(op, struct pp_loop_thread, sample_op);
 
-    if (atomic_load(&worker->stopping))
+    if (atomic_load(&thread->stopping))
         return PP_IO_DISARM;
-    worker->sample = pp_sample_now(worker->loop);
-    atomic_store(&worker->sampled, true);
-    pp_io_wake(worker->reply_loop, worker->reply_op);
+    thread->sample = pp_sample_now(thread->loop);
+    atomic_store(&thread->sampled, true);
+    pp_io_wake(thread->reply_loop, thread->reply_op);
     return PP_IO_REARM;
 }
 
-void pp_worker_prepare(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
-                       struct pp_io_loop *reply_loop, struct pp_io_op *reply_op)
+void pp_loop_thread_prepare(struct pp_loop_thread *thread, struct pp_io_loop *loop, int cpu,
+                            struct pp_io_loop *reply_loop, struct pp_io_op *reply_op)
 {
-    *worker = (struct pp_worker){
+    *thread = (struct pp_loop_thread){
         .loop = loop, .cpu = cpu, .reply_loop = reply_loop, .reply_op = reply_op
     };
 }
 
-void pp_worker_run(struct pp_worker *worker)
+void pp_loop_thread_run(struct pp_loop_thread *thread)
 {
-    (void)pp_worker_pin(worker->cpu); /* the plan has checked that this CPU may be used */
-    worker->result = pp_io_loop_run(worker->loop);
-    worker->last = pp_sample_now(worker->loop);
-    atomic_store(&worker->ended, true);
-    if (!atomic_load(&worker->stopping))
-        pp_io_wake(worker->reply_loop, worker->reply_op);
+    (void)pp_loop_thread_pin(thread->cpu); /* the plan has checked that this CPU may be used */
+    thread->result = pp_io_loop_run(thread->loop);
+    thread->last = pp_sample_now(thread->loop);
+    atomic_store(&thread->ended, true);
+    if (!atomic_load(&thread->stopping))
+        pp_io_wake(thread->reply_loop, thread->reply_op);
 }
 
-static void *worker_main(void *worker)
+static void *loop_thread_main(void *thread)
 {
-    pp_worker_run(worker);
+    pp_loop_thread_run(thread);
     return NULL;
 }
 
-int pp_worker_start(struct pp_worker *worker, struct pp_error *err)
+int pp_loop_thread_start(struct pp_loop_thread *thread, struct pp_error *err)
 {
     int ret;
 
-    pp_io_wake_wait(worker->loop, &worker->sample_op, on_sample);
-    ret = pp_io_world_of(worker->loop)->thread_start(&worker->thread, worker_main, worker);
+    pp_io_wake_wait(thread->loop, &thread->sample_op, on_sample);
+    ret = pp_io_world_of(thread->loop)->thread_start(&thread->handle, loop_thread_main, thread);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "cannot start a thread: %s", strerror(-ret));
-    worker->started = true;
+    thread->started = true;
     return 0;
 }
 
-void pp_worker_sample(struct pp_worker *worker)
+void pp_loop_thread_sample(struct pp_loop_thread *thread)
 {
-    atomic_store(&worker->sampled, false);
-    pp_io_wake(worker->loop, &worker->sample_op);
+    atomic_store(&thread->sampled, false);
+    pp_io_wake(thread->loop, &thread->sample_op);
 }
 
-int pp_worker_join(struct pp_worker *worker)
+int pp_loop_thread_join(struct pp_loop_thread *thread)
 {
-    atomic_store(&worker->stopping, true);
-    if (worker->started) {
-        pp_io_wake(worker->loop, &worker->sample_op);
-        pp_io_world_of(worker->loop)->thread_join(worker->thread);
-        worker->started = false;
+    atomic_store(&thread->stopping, true);
+    if (thread->started) {
+        pp_io_wake(thread->loop, &thread->sample_op);
+        pp_io_world_of(thread->loop)->thread_join(thread->handle);
+        thread->started = false;
     }
-    return worker->result;
+    return thread->result;
 }

@@ -1,6 +1,6 @@
 /* A thread that runs a loop, on a CPU of its own or wherever the kernel likes. */
-#ifndef PP_JOB_WORKER_H
-#define PP_JOB_WORKER_H
+#ifndef PP_JOB_LOOP_THREAD_H
+#define PP_JOB_LOOP_THREAD_H
 
 #include "base/error.h"
 #include "io/io.h"
@@ -32,11 +32,11 @@ struct pp_waiter pp_sample_waiter(const struct pp_sample *before, const struct p
                                   int cpu);
 
 /* Embed it; it must not move while the thread runs. */
-struct pp_worker {
+struct pp_loop_thread {
     struct pp_io_loop *loop;
     int cpu;
     bool started;
-    pthread_t thread;
+    pthread_t handle;
     struct pp_io_op sample_op;
     atomic_bool stopping;
     atomic_bool ended; /* the loop has returned result */
@@ -50,23 +50,23 @@ struct pp_worker {
 
 /* For what follows: reply_op, on reply_loop, is woken after each sample and when the loop has
  * ended. cpu is PP_CPU_ANY for a thread that is not pinned. */
-void pp_worker_prepare(struct pp_worker *worker, struct pp_io_loop *loop, int cpu,
-                       struct pp_io_loop *reply_loop, struct pp_io_op *reply_op);
+void pp_loop_thread_prepare(struct pp_loop_thread *thread, struct pp_io_loop *loop, int cpu,
+                            struct pp_io_loop *reply_loop, struct pp_io_op *reply_op);
 
 /* Starts a thread that runs the loop until nothing is armed there. */
-int pp_worker_start(struct pp_worker *worker, struct pp_error *err);
+int pp_loop_thread_start(struct pp_loop_thread *thread, struct pp_error *err);
 
 /* The same on the calling thread, which is pinned from then on. It cannot be asked for samples. */
-void pp_worker_run(struct pp_worker *worker);
+void pp_loop_thread_run(struct pp_loop_thread *thread);
 
-/* Asks the thread to fill in worker->sample; worker->sampled tells when. */
-void pp_worker_sample(struct pp_worker *worker);
+/* Asks the thread to fill in thread->sample; thread->sampled tells when. */
+void pp_loop_thread_sample(struct pp_loop_thread *thread);
 
 /* Waits for the thread, if one was started, whose other operations must be ending. What the loop
  * returned. */
-int pp_worker_join(struct pp_worker *worker);
+int pp_loop_thread_join(struct pp_loop_thread *thread);
 
 /* Pins the calling thread. 0 or a negative errno. */
-int pp_worker_pin(int cpu);
+int pp_loop_thread_pin(int cpu);
 
 #endif
