@@ -283,12 +283,15 @@ static enum pp_io_next on_drain_look(struct pp_io_op *op)
 static bool is_to_catch_up(const struct pp_client *client)
 {
     const struct pp_counts *counts = &client->counts;
-    const uint64_t left = pp_pace_due(&client->pace, client->end_ns, counts->sent);
-    const double behind_ns = (double)counts->behind_ns + (double)left * (double)counts->lag_ns / 2;
+    double behind_ns, due_by_all;
+    uint64_t left;
 
-    const double due_by_all = (double)(counts->sent + left) * client->options.shares;
-
-    return client->plan->rate > 0 && client->phase.last && left < counts->sent &&
+    if (!(client->plan->rate > 0) || !client->phase.last)
+        return false;
+    left = pp_pace_due(&client->pace, client->end_ns, counts->sent);
+    behind_ns = (double)counts->behind_ns + (double)left * (double)counts->lag_ns / 2;
+    due_by_all = (double)(counts->sent + left) * client->options.shares;
+    return left < counts->sent &&
            behind_ns <= PP_BEHIND_SHARE * (double)client->phase.time_ns * due_by_all;
 }
 

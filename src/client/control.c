@@ -39,6 +39,7 @@ static enum pp_io_next close_if_quiet(struct pp_control *control)
 
 static void drop(struct pp_control *control)
 {
+    pp_assert(!control->waits);
     control->closing = true;
     pp_io_cancel(control->loop, &control->send_op);
     pp_io_cancel(control->loop, &control->recv_op);
@@ -71,6 +72,7 @@ static enum pp_io_next on_part(struct pp_io_op *op)
 {
     struct pp_control *control = container_of(op, struct pp_control, recv_op);
 
+    pp_assert(!control->dgram && control->fd >= 0);
     if (control->closing)
         return close_if_quiet(control);
     if (op->res <= 0) /* the end: it has hung up on what it did not understand */
@@ -104,6 +106,7 @@ static enum pp_io_next on_datagram(struct pp_io_op *op)
     struct pp_control *control = container_of(op, struct pp_control, recv_op);
     struct pp_datagram header;
 
+    pp_assert(control->dgram && control->fd >= 0);
     if (control->closing)
         return close_if_quiet(control);
     if (op->res < 0)
@@ -123,6 +126,7 @@ static void send_datagram(struct pp_control *control)
     struct pp_datagram header = { .kind = PP_DATAGRAM_HELLO,
                                   .reply_bytes = PP_CONTROL_MESSAGE_BYTES };
 
+    pp_assert(control->dgram && control->busy);
     if (pp_io_is_armed(&control->send_op))
         return;
     header.number = ++control->number;
@@ -180,6 +184,7 @@ static enum pp_io_next on_time(struct pp_io_op *op)
 
 static void wait_for(struct pp_control *control, unsigned tries, uint64_t deadline_ns)
 {
+    pp_assert(control->busy && !control->waits && tries > 0);
     control->waits = true;
     control->tries = tries;
     control->deadline_ns = deadline_ns;

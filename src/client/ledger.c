@@ -1,5 +1,6 @@
 #include "client/ledger.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -62,8 +63,11 @@ static void unlink_entry(struct pp_ledger *ledger, uint32_t at)
     struct entry *entry = &ledger->entries[at];
     uint32_t *link = chain_of(ledger, entry->conn, entry->number);
 
-    while (*link != at + 1)
+    pp_assert(at <= ledger->mask && entry->conn);
+    while (*link != at + 1) {
+        pp_assert(*link > 0); /* it is in its chain */
         link = &ledger->entries[*link - 1].next;
+    }
     *link = entry->next;
     entry->conn = NULL;
 }
@@ -86,6 +90,7 @@ void pp_ledger_add(struct pp_ledger *ledger, const struct conn *c, uint64_t numb
     struct entry *entry = &ledger->entries[at];
     uint32_t *chain = chain_of(ledger, c, number);
 
+    pp_assert(c && trip->state == TRIP_OVERDUE);
     if (entry->conn)
         unlink_entry(ledger, at);
     *entry = (struct entry){ .conn = c, .number = number, .trip = *trip, .next = *chain };
@@ -102,6 +107,7 @@ bool pp_ledger_take(struct pp_ledger *ledger, const struct conn *c, uint64_t num
     for (; next > 0; next = ledger->entries[next - 1].next) {
         const struct entry *entry = &ledger->entries[next - 1];
 
+        pp_assert(entry->conn && next - 1 <= ledger->mask);
         if (entry->conn != c || entry->number != number)
             continue;
         *trip = entry->trip;

@@ -29,6 +29,7 @@ static void set_next(struct pp_pace *pace)
     } else {
         elapsed_ns = fixed_elapsed_ns(pace);
     }
+    pp_assert(pace->start_ns + elapsed_ns >= pace->next_ns); /* a schedule never goes back */
     pace->next_ns = pace->start_ns + elapsed_ns;
 }
 
@@ -74,6 +75,7 @@ void pp_pace_step(struct pp_pace *pace)
         further = left > deal->shares ? deal->shares : left + deal->share;
         pace->slot = left > deal->shares ? pace->slot + further : deal->share;
     }
+    pp_assert(further > 0 && pace->slot < deal->slots);
     pace->number += further;
     set_next(pace);
 }

@@ -1,6 +1,7 @@
 /* A client's memory: opening and closing. */
 #include "client/conn.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "client/ledger.h"
@@ -75,6 +76,7 @@ static void deal_outgoings(struct conn *c, uint32_t index)
     struct conn_dgram *dgram = &client->dgrams[index];
     const uint32_t depth = client->plan->depth;
 
+    pp_assert(index < client->options.connections && depth > 0);
     dgram->outgoings = client->outgoings + (size_t)index * depth;
     for (uint32_t i = 0; i < depth; i++) {
         struct outgoing *out = &dgram->outgoings[i];
@@ -93,6 +95,7 @@ static void conn_init(struct pp_client *client, uint32_t index)
     struct pp_random random = { .state = plan->seed ^ number << 32 };
     struct conn *c = &client->conns[index];
 
+    pp_assert(!c->client);
     c->client = client;
     c->fd = -1;
     c->trips = client->trips + (client->trip_mask + 1) * index;
