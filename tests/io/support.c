@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,37 +301,164 @@ int test_listen(int family, int backlog, struct pp_io_addr *addr)
     return fd;
 }
 
-int test_connect(const struct pp_io_addr *addr)
+int test_socket(int family)
 {
-    const int fd = socket(addr->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct pp_io_addr addr = test_loopback(family);
+    struct pp_error err = { 0 };
+    const int fd = pp_io_kernel.socket(&addr, NULL, NULL, &err);
 
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, &addr->any, addr->len), 0);
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    if (fd < 0)
+        fail_msg("%s", err.text);
     return fd;
 }
 
-int test_socket(int family)
-{
-    const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+/* ---- far ends ---------------------------------------------------------------------------- */
 
-    assert_true(fd >= 0);
+/* One operation on a loop of its own, which knows nothing of the descriptor afterwards: a test may
+ * close it, or hand it to another loop. */
+struct far_end {
+    struct pp_io_op op;
+    struct pp_io_loop *loop;
+    int32_t res; /* the last */
+};
+
+static enum pp_io_next on_far_end(struct pp_io_op *op)
+{
+    container_of(op, struct far_end, op)->res = op->res;
+    return PP_IO_DISARM;
+}
+
+/* Goes on until all of the request is done, or no more comes. */
+static enum pp_io_next on_far_part(struct pp_io_op *op)
+{
+    container_of(op, struct far_end, op)->res = op->res;
+    return op->res <= 0 || pp_io_advance(op) ? PP_IO_DISARM : PP_IO_REARM;
+}
+
+static struct far_end far_open(void)
+{
+    const struct pp_io_options options = options_with_defaults((struct pp_io_options){ 0 });
+    struct far_end far = { 0 };
+    struct pp_error err = { 0 };
+
+    if (pp_io_loop_open(&far.loop, &options, &err) < 0)
+        fail_msg("%s: %s", options.engine, err.text);
+    return far;
+}
+
+/* Runs what was started, and returns what it came to. */
+static int32_t far_finish(struct far_end *far)
+{
+    const int ret = pp_io_loop_run(far->loop);
+
+    pp_io_loop_close(far->loop);
+    assert_int_equal(ret, 0);
+    return far->res;
+}
+
+static int32_t far_connect(int fd, const struct pp_io_addr *addr)
+{
+    struct far_end far = far_open();
+
+    pp_io_connect(far.loop, &far.op, fd, &addr->any, addr->len, on_far_end);
+    return far_finish(&far);
+}
+
+static int32_t far_accept(int listen_fd)
+{
+    struct far_end far = far_open();
+
+    pp_io_accept(far.loop, &far.op, listen_fd, on_far_end);
+    return far_finish(&far);
+}
+
+int test_connect(const struct pp_io_addr *addr)
+{
+    const int fd = test_socket(addr->any.sa_family);
+
+    assert_int_equal(far_connect(fd, addr), 0);
     return fd;
 }
 
 struct test_pair test_pair(int family)
 {
-    struct pp_io_addr addr;
+    struct pp_io_addr addr = test_loopback(family);
+    struct pp_error err = { 0 };
     struct test_pair pair;
-    const int listen_fd = test_listen(family, 1, &addr);
+    int listen_fd;
 
+    if (pp_io_kernel.listen(&addr, NULL, NULL, 1, &listen_fd, &err) < 0)
+        fail_msg("%s", err.text);
     pair.far = test_connect(&addr);
-    pair.near = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    pair.near = far_accept(listen_fd);
     assert_true(pair.near >= 0);
-    set_option(pair.near, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)close(listen_fd);
+    test_far_close(listen_fd);
     return pair;
 }
+
+void test_write(int fd, const void *data, size_t bytes)
+{
+    struct far_end far = far_open();
+
+    pp_io_send(far.loop, &far.op, fd, data, (uint32_t)bytes, on_far_part);
+    assert_true(far_finish(&far) >= 0 && far.op.len == 0);
+}
+
+void test_read(int fd, void *data, size_t bytes)
+{
+    struct far_end far = far_open();
+
+    pp_io_recv(far.loop, &far.op, fd, data, (uint32_t)bytes, on_far_part);
+    assert_true(far_finish(&far) > 0 && far.op.len == 0);
+}
+
+void test_read_text(int fd, const char *wanted)
+{
+    char got[64] = "";
+    const size_t len = strlen(wanted);
+
+    assert_true(len < sizeof(got));
+    test_read(fd, got, len);
+    assert_string_equal(got, wanted);
+}
+
+int32_t test_read_end(int fd)
+{
+    struct far_end far = far_open();
+    char byte;
+
+    pp_io_recv(far.loop, &far.op, fd, &byte, 1, on_far_end);
+    return far_finish(&far);
+}
+
+void test_read_eof(int fd)
+{
+    assert_int_equal(test_read_end(fd), 0);
+}
+
+void test_far_shutdown(int fd)
+{
+    struct far_end far = far_open();
+
+    pp_io_shutdown(far.loop, &far.op, fd, on_far_end);
+    assert_int_equal(far_finish(&far), 0);
+}
+
+void test_far_close(int fd)
+{
+    struct far_end far = far_open();
+
+    pp_io_close(far.loop, &far.op, fd, on_far_end);
+    assert_int_equal(far_finish(&far), 0);
+}
+
+void test_reset(int fd)
+{
+    pp_io_kernel.reset_on_close(fd);
+    test_far_close(fd);
+}
+
+/* ---- descriptors, and what comes over them ------------------------------------------------ */
 
 void test_set_nonblocking(int fd)
 {
@@ -354,48 +480,6 @@ int test_full_socket(void)
         continue;
     assert_int_equal(errno, EAGAIN);
     return fds[0];
-}
-
-void test_write(int fd, const void *data, size_t bytes)
-{
-    assert_int_equal(send(fd, data, bytes, MSG_NOSIGNAL), bytes);
-}
-
-/* MSG_WAITALL would not do: when the kernel has work for a thread that has had a ring, it returns
- * with what there is. */
-void test_read(int fd, void *data, size_t bytes)
-{
-    ssize_t part;
-
-    for (size_t got = 0; got < bytes; got += (size_t)part) {
-        part = recv(fd, (char *)data + got, bytes - got, 0);
-        assert_true(part > 0);
-    }
-}
-
-void test_read_text(int fd, const char *wanted)
-{
-    char got[64] = "";
-    const size_t len = strlen(wanted);
-
-    assert_true(len < sizeof(got));
-    test_read(fd, got, len);
-    assert_string_equal(got, wanted);
-}
-
-void test_read_eof(int fd)
-{
-    char byte;
-
-    assert_int_equal(recv(fd, &byte, 1, 0), 0);
-}
-
-void test_reset(int fd)
-{
-    const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
-    assert_int_equal(close(fd), 0);
 }
 
 bool test_fd_is_open(int fd)
@@ -621,23 +705,16 @@ struct test_echo *test_echo(struct fixture *f, struct pp_io_loop *loop, int fd)
 
 static void *echo_body(void *argument)
 {
-    const int fd = *(const int *)argument;
-    char buf[256];
-
-    for (;;) {
-        const ssize_t got = recv(fd, buf, sizeof(buf), 0);
-
-        if (got <= 0 || send(fd, buf, (size_t)got, MSG_NOSIGNAL) != got)
-            return NULL;
-    }
+    (void)pp_io_loop_run(argument);
+    return NULL;
 }
 
 void test_echo_thread(struct fixture *f, int fd)
 {
-    int *argument = test_new(f, sizeof(*argument));
+    struct pp_io_loop *loop = test_loop(f);
 
-    *argument = fd;
-    test_thread(f, echo_body, argument);
+    (void)test_echo(f, loop, fd);
+    test_thread(f, echo_body, loop);
 }
 
 static void pinger_round(struct test_pinger *pinger);

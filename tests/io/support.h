@@ -83,8 +83,8 @@ struct pp_io_addr test_loopback(int family);
 
 /* A connection over TCP on the loopback. */
 struct test_pair {
-    int near; /* non-blocking: the loop's */
-    int far;  /* blocking: the test's */
+    int near; /* the loop's */
+    int far;  /* the test's */
 };
 
 struct test_pair test_pair(int family);
@@ -95,10 +95,10 @@ int test_bound(int family, int type, struct pp_io_addr *addr);
 /* Listens on one. Non-blocking. */
 int test_listen(int family, int backlog, struct pp_io_addr *addr);
 
-/* A connected, blocking socket. */
+/* A connected socket. */
 int test_connect(const struct pp_io_addr *addr);
 
-/* A non-blocking socket to connect with. */
+/* One to connect with. */
 int test_socket(int family);
 
 void test_set_nonblocking(int fd);
@@ -110,10 +110,18 @@ void test_shrink_send_buffer(int fd);
  * TCP moves bytes on behind the back of a test. */
 int test_full_socket(void);
 
+/* What the test does on an end that is not under test goes through a loop, too, of the same engine,
+ * and so does the making of a connection: no system call needs to know the socket. */
 void test_write(int fd, const void *data, size_t bytes);
 void test_read(int fd, void *data, size_t bytes);
 void test_read_text(int fd, const char *wanted);
 void test_read_eof(int fd);
+
+/* Receives one more byte: 0 for the end of the stream, or a negative errno, or 1. */
+int32_t test_read_end(int fd);
+
+void test_far_shutdown(int fd); /* of sending */
+void test_far_close(int fd);
 
 /* Closes fd so that the peer is reset. */
 void test_reset(int fd);
@@ -203,7 +211,7 @@ struct test_echo {
 
 struct test_echo *test_echo(struct fixture *f, struct pp_io_loop *loop, int fd);
 
-/* The same for a blocking fd on a thread of its own. */
+/* The same on a loop and a thread of its own. */
 void test_echo_thread(struct fixture *f, int fd);
 
 #define TEST_PING_BYTES 16

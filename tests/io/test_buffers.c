@@ -161,7 +161,6 @@ static void the_same_few_buffers_come_again_and_again(void **state)
     const struct test_pair pair = test_pair(AF_INET);
 
     book->loop = small_loop(f);
-    test_set_nonblocking(pair.far);
     pp_io_recv_pooled(book->loop, &book->op, pair.near, on_address);
     (void)test_source(f, book->loop, pair.far, STREAM_BYTES);
     test_run(book->loop);
@@ -180,7 +179,6 @@ static void a_buffer_that_is_out_is_left_alone(void **state)
 
     write_pattern(kept.far, 0, (BUFFERS - 1) * BUFFER_BYTES);
     test_run(loop);
-    test_set_nonblocking(busy.far);
     sink = test_sink_pooled(f, loop, busy.near);
     (void)test_source(f, loop, busy.far, STREAM_BYTES);
     test_run(loop);
@@ -215,7 +213,6 @@ static void check_stream(struct fixture *f, int family)
     const struct test_pair pair = test_pair(family);
     const struct test_sink *sink = test_sink_pooled(f, loop, pair.near);
 
-    test_set_nonblocking(pair.far);
     (void)test_source(f, loop, pair.far, STREAM_BYTES);
     test_run(loop);
     test_sink_has(sink, STREAM_BYTES);
@@ -241,7 +238,6 @@ static void many_streams_at_once_through_few_buffers_are_intact(void **state)
     for (size_t i = 0; i < COUNT_OF(sinks); i++) {
         const struct test_pair pair = test_pair(AF_INET);
 
-        test_set_nonblocking(pair.far);
         sinks[i] = test_sink_pooled(f, loop, pair.near);
         (void)test_source(f, loop, pair.far, STREAM_BYTES / 4);
     }
@@ -258,7 +254,7 @@ static void the_end_of_the_stream_comes_after_all_its_bytes(void **state)
     const struct test_sink *sink;
 
     write_pattern(pair.far, 0, 2 * BUFFERS * BUFFER_BYTES);
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     sink = test_sink_pooled(f, loop, pair.near);
     test_run(loop);
     test_sink_has(sink, 2 * BUFFERS * BUFFER_BYTES);
@@ -270,7 +266,7 @@ static void the_end_of_the_stream_comes_again_when_asked_again(void **state)
     struct pp_io_loop *loop = small_loop(f);
     const struct test_pair pair = test_pair(AF_INET);
 
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     for (int i = 0; i < 3; i++) {
         const struct keeper *k = keeper_start(f, loop, pair.near, 1);
 
@@ -367,7 +363,7 @@ static void a_stream_left_and_taken_up_again_loses_no_byte(void **state)
             assert_true(receive_in_passing(f, loop, pair.near, bytes) > 0);
         test_poll(loop);
     }
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     do
         res = receive_in_passing(f, loop, pair.near, bytes);
     while (res > 0);
@@ -384,7 +380,6 @@ static void an_echo_sends_the_very_buffer_that_it_received(void **state)
     for (size_t i = 0; i < COUNT_OF(pingers); i++) {
         const struct test_pair pair = test_pair(AF_INET);
 
-        test_set_nonblocking(pair.far);
         (void)test_echo(f, loop, pair.far);
         pingers[i] = test_pinger(f, loop, pair.near, 500);
         test_pinger_start(pingers[i]);
@@ -439,7 +434,7 @@ static void many_that_wait_for_a_buffer_are_all_served_in_the_end(void **state)
     for (size_t i = 0; i < COUNT_OF(sinks); i++) {
         pairs[i] = test_pair(AF_INET);
         write_pattern(pairs[i].far, 0, 3 * BUFFER_BYTES);
-        assert_int_equal(close(pairs[i].far), 0);
+        test_far_close(pairs[i].far);
         sinks[i] = test_sink_pooled(f, loop, pairs[i].near);
     }
     test_poll(loop);
@@ -476,7 +471,7 @@ static void a_buffer_put_back_in_a_callback_ends_the_wait_for_it(void **state)
     struct giver *giver = test_new(f, sizeof(*giver));
 
     giver->from = starve(f, loop, &pair);
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     pp_io_timer(loop, &giver->op, pp_clock_now_ns() + PP_NS_PER_MS, on_giving);
     test_run(loop);
     assert_int_equal(giver->from->end, 0);
@@ -494,7 +489,7 @@ static void the_end_of_the_stream_is_not_lost_while_waiting_for_a_buffer(void **
     const struct keeper *end = keeper_start(f, loop, ended.near, 1);
 
     test_poll(loop);
-    assert_int_equal(close(ended.far), 0);
+    test_far_close(ended.far);
     test_poll(loop);
     k->limit = BUFFERS + 1;
     keeper_put_one(k);
@@ -639,7 +634,7 @@ static void resets_and_ends_lose_no_buffer(void **state)
         if (i % 2 == 0)
             test_reset(pair.far);
         else
-            assert_int_equal(close(pair.far), 0);
+            test_far_close(pair.far);
         test_run(loop);
         assert_int_equal(sink->end, i % 2 == 0 ? -ECONNRESET : 0);
         test_close(f, loop, pair.near);

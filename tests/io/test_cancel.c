@@ -372,7 +372,7 @@ static void check_that_nothing_is_lost(struct fixture *f, bool pooled)
     assert_int_equal(t->error, 0);
     assert_false(t->wrong);
     assert_int_equal(t->bytes, ROUNDS * 7);
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     interrupted_start(t);
     test_run(t->loop);
     assert_int_equal(t->error, -EPIPE); /* the end of the stream, and no byte twice */
@@ -417,7 +417,6 @@ static void a_canceled_send_says_how_much_went_out(void **state)
             assert_int_equal(probe->res, -ECANCELED);
     }
     assert_int_equal(shutdown(pair.near, SHUT_WR), 0);
-    test_set_nonblocking(pair.far);
     sink = test_sink(f, loop, pair.far);
     test_run(loop);
     test_sink_has(sink, sent);

@@ -1290,7 +1290,7 @@ static void a_refusal_is_told_and_is_no_end(void **state)
     assert_int_equal(getsockname(pair.far, &far.any, &far.len), 0);
     pp_io_recv_pooled(loop, &t->op, pair.near, on_taken);
     test_poll(loop);
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     test_write(pair.near, "gone?", 5);
     test_run(loop);
     assert_int_equal(t->calls, 1);

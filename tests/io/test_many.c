@@ -125,7 +125,6 @@ static void all_of_two_thousand_may_speak_at_once(void **state)
     for (int i = 0; i < CONNECTIONS; i++) {
         const struct test_pair pair = test_pair(AF_INET);
 
-        test_set_nonblocking(pair.far);
         (void)test_echo(f, loop, pair.far);
         pingers[i] = test_pinger(f, loop, pair.near, 10);
         test_pinger_start(pingers[i]);
@@ -200,7 +199,6 @@ static struct flood *flood_start(struct fixture *f, struct pp_io_loop *loop, boo
     struct flood *flood = test_new(f, sizeof(*flood));
     const struct test_pair pair = test_pair(AF_INET);
 
-    test_set_nonblocking(pair.far);
     flood->loop = loop;
     flood->pooled = pooled;
     pp_io_send(loop, &flood->send_op, pair.far, flood->out, FLOOD_BYTES, on_flood_sent);

@@ -46,7 +46,7 @@ static struct burst *burst_new(struct fixture *f, void (*then)(struct burst *bur
     struct burst *burst = test_new(f, sizeof(*burst));
     const struct test_pair pair = test_pair(AF_INET);
 
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     burst->loop = test_loop(f);
     burst->fd = pair.near;
     burst->receives = test_new(f, BURST * sizeof(burst->receives[0]));

@@ -76,7 +76,7 @@ static void recv_completes_with_0_at_the_end_of_the_stream(void **state)
     struct test_probe *end = test_probe(f);
 
     test_write(pair.far, "ping", 4);
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     pp_io_recv(loop, &data->op, pair.near, data->buf, sizeof(data->buf), test_probe_once);
     test_run(loop);
     pp_io_recv(loop, &end->op, pair.near, end->buf, sizeof(end->buf), test_probe_once);
@@ -228,7 +228,7 @@ static void one_op_serves_receive_and_send_in_turn(void **state)
         test_run_until(one->loop, &one->rounds, i + 1);
         test_read_text(pair.far, text);
     }
-    assert_int_equal(close(pair.far), 0);
+    test_far_close(pair.far);
     test_run(one->loop);
     assert_int_equal(one->rounds, 100);
 }
@@ -268,7 +268,6 @@ static void rearm_after_a_short_write_sends_every_byte_once_and_in_order(void **
     const struct test_sink *sink;
 
     test_shrink_send_buffer(pair.near);
-    test_set_nonblocking(pair.far);
     source = test_source(f, loop, pair.near, MB);
     sink = test_sink(f, loop, pair.far);
     test_run(loop);
@@ -285,7 +284,6 @@ static void megabytes_in_both_directions_at_once_arrive_intact(void **state)
     const struct test_source *sources[2];
     const struct test_sink *sinks[2];
 
-    test_set_nonblocking(pair.far);
     sources[0] = test_source(f, loop, pair.near, 8 * MB);
     sources[1] = test_source(f, loop, pair.far, 8 * MB);
     sinks[0] = test_sink(f, loop, pair.near);
@@ -358,7 +356,7 @@ static void after_the_peers_half_close_a_send_still_reaches_it(void **state)
 
     pp_io_recv(loop, &end->op, pair.near, end->buf, sizeof(end->buf), test_probe_once);
     test_poll(loop);
-    assert_int_equal(shutdown(pair.far, SHUT_WR), 0);
+    test_far_shutdown(pair.far);
     test_run(loop);
     assert_int_equal(end->res, 0);
     pp_io_send(loop, &answer->op, pair.near, "pong", 4, test_probe_once);

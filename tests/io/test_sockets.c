@@ -508,7 +508,6 @@ static void multipath_tcp_is_spoken_where_the_kernel_has_it(void **state)
     }
     pair = pair_with(addr, &options);
     check_both(&pair, SOL_SOCKET, SO_PROTOCOL, IPPROTO_MPTCP);
-    test_set_nonblocking(pair.near);
     pinger = test_pinger(f, test_loop(f), pair.near, 20);
     test_echo_thread(f, pair.far);
     test_pinger_start(pinger);

@@ -138,7 +138,6 @@ static void *prepare_ping_pong(struct fixture *f, struct pp_io_loop *loop)
 {
     const struct test_pair pair = test_pair(AF_INET);
 
-    test_set_nonblocking(pair.far);
     (void)test_echo(f, loop, pair.far);
     return test_pinger(f, loop, pair.near, ROUNDS);
 }
@@ -171,7 +170,6 @@ static void *prepare_transfer(struct fixture *f, struct pp_io_loop *loop)
     t->data = test_new(f, TRANSFER_BYTES);
     test_pattern_fill(t->data, 0, TRANSFER_BYTES);
     test_shrink_send_buffer(t->pair.near);
-    test_set_nonblocking(t->pair.far);
     t->sink = test_sink_pooled(f, loop, t->pair.far);
     return t;
 }

@@ -347,7 +347,6 @@ static void a_timer_comes_in_the_midst_of_traffic(void **state)
     const struct test_pair pair = test_pair(AF_INET);
     struct interrupting *t = test_new(f, sizeof(*t));
 
-    test_set_nonblocking(pair.far);
     (void)test_echo(f, loop, pair.far);
     t->pinger = test_pinger(f, loop, pair.near, INT32_MAX);
     test_pinger_start(t->pinger);

@@ -83,7 +83,6 @@ static void check_many_ping_pongs(struct fixture *f, struct pp_io_loop *loop)
     for (size_t i = 0; i < PAIRS; i++) {
         const struct test_pair pair = test_pair(AF_INET);
 
-        test_set_nonblocking(pair.far);
         echoes[i] = test_echo(f, loop, pair.far);
         pingers[i] = test_pinger(f, loop, pair.near, 100 * ((int)i + 1));
         pingers[i]->on_end = end_the_echo;
@@ -107,7 +106,6 @@ static void check_transfer(struct fixture *f, struct pp_io_loop *loop)
     const struct test_sink *sink;
 
     test_shrink_send_buffer(pair.near);
-    test_set_nonblocking(pair.far);
     sink = test_sink(f, loop, pair.far);
     (void)test_source(f, loop, pair.near, MB);
     test_run(loop);

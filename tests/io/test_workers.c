@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -224,9 +225,9 @@ struct blocked {
 
 static int block_on_fd(struct pp_io_job *job)
 {
-    char byte;
+    struct pollfd gate = { .fd = container_of(job, struct blocked, job)->fd, .events = POLLIN };
 
-    return (int)recv(container_of(job, struct blocked, job)->fd, &byte, 1, 0);
+    return poll(&gate, 1, -1);
 }
 
 static enum pp_io_next on_blocked(struct pp_io_op *op)
