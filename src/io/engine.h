@@ -22,7 +22,7 @@
 #ifndef PP_IO_ENGINE_H
 #define PP_IO_ENGINE_H
 
-#include "io/datagram.h"
+#include "io/sender.h"
 #include "io/loop.h"
 
 #define PP_IO_FEATURES_MAX 8
@@ -66,7 +66,7 @@ struct pp_io_engine {
      *             pp_io_starve()'s, and nothing is lost.
      * recv_from   the same for a datagram, empty ones too, behind its sender: op->buf points to the
      *             datagram, PP_IO_SENDER_BYTES into the buffer. What a socket tells of the address
-     *             that was asked (pp_io_type_of()) stands with the sender: io/datagram.h.
+     *             that was asked (pp_io_type_of()) stands with the sender: io/sender.h.
      * send        what goes out at once of op->len bytes from op->buf, or waits for room for at
      *             least one. No SIGPIPE. Its completion may be put off until another event while
      *             op->lazy is set, which the owner may clear.

@@ -4,8 +4,8 @@
 
 #include "base/assert.h"
 #include "base/container.h"
-#include "io/datagram.h"
 #include "io/engine.h"
+#include "io/sender.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Datagrams. On a socket that serves many each comes with its sender and can go back to it; an
  * error is of one datagram, and never the end. */
-#include "io/datagram.h"
+#include "io/sender.h"
 #include "listening.h"
 #include "support.h"
 

@@ -1,5 +1,5 @@
 /* What holds for every kind of operation alike. */
-#include "io/datagram.h"
+#include "io/sender.h"
 #include "support.h"
 
 #include <limits.h>

@@ -2,8 +2,8 @@
  * recvmsg writes it. Where the socket tells to which of its addresses a datagram was sent, that
  * stands behind the sender's name, as control data: such a socket is one of IPv4 or IPv6, whose
  * names are short. Private to src/io. */
-#ifndef PP_IO_DATAGRAM_H
-#define PP_IO_DATAGRAM_H
+#ifndef PP_IO_SENDER_H
+#define PP_IO_SENDER_H
 
 #include "io/io.h"
 

@@ -1,9 +1,9 @@
 /* Datagrams of a socket that is bound to all addresses of the machine: an answer must come from the
  * one that was asked, which a client that is connected to it waits for, and the kernel by itself
  * would choose another (RFC 1122, 4.1.3.5). */
-#include "io/datagram.h"
 #include "io/kernel/kernel.h"
 #include "io/loop.h"
+#include "io/sender.h"
 
 static bool is_set(struct pp_io_loop *loop, int fd, int level, int option)
 {

@@ -1,5 +1,5 @@
 /* Whether a datagram may be answered, from what the kernel told of it. */
-#include "io/datagram.h"
+#include "io/sender.h"
 
 /* Not a broadcast address by which one would know it: those of networks look like any other. */
 static bool is_one_host(uint32_t address)
