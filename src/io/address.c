@@ -2,11 +2,16 @@
 #include "io/world.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+static_assert(PP_IO_ADDR_TEXT_BYTES >= sizeof "unix:@" + sizeof(struct sockaddr_un) &&
+                  PP_IO_ADDR_TEXT_BYTES >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof "[]:65535",
+              "every address fits");
 
 /* "%eth0", or the interface's number where it has lost its name; nothing without a scope. */
 static const char *format_scope(uint32_t scope, char text[IF_NAMESIZE + 1])

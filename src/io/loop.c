@@ -176,6 +176,7 @@ static void run_in_a_row(struct pp_io_loop *loop, struct pp_io_op *op)
         op_finish(loop, op);
     } while (loop->comes_again);
     loop->in_a_row = NULL;
+    pp_assert(left < DATAGRAMS_IN_A_ROW);
 }
 
 /* Each of these returns how many callbacks it ran. *fd is that of the last one. */
@@ -463,6 +464,7 @@ uint32_t pp_io_recv_share(struct pp_io_loop *loop, const struct pp_io_op *op, ui
 /* As many receives as there are buffers try again: not all, or a crowd would come for each one. */
 static void feed_starved(struct pp_io_loop *loop, struct pp_io_buffers *buffers)
 {
+    pp_assert(buffers->free <= buffers->pool.capacity);
     for (uint32_t left = buffers->free; left > 0; left--) {
         struct pp_io_op *op = pp_io_queue_pop(&buffers->starved);
 
@@ -501,8 +503,10 @@ static void retry_postponed(struct pp_io_loop *loop)
     struct pp_io_op *op;
 
     loop->postponed.head = NULL; /* those that fail again are postponed anew */
-    while ((op = pp_io_queue_pop(&queue)))
+    while ((op = pp_io_queue_pop(&queue))) {
+        pp_assert(op->state == PP_IO_ARMED); /* canceling takes it out of the queue */
         loop->engine->submit(loop, op);
+    }
 }
 
 /* ---- turns ---- */

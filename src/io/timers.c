@@ -28,6 +28,7 @@ static uint32_t renumber(struct pp_io_op *op, uint32_t first)
 {
     for (; op; op = op->later) {
         first = renumber(op->sooner, first);
+        pp_assert(first < UINT32_MAX);
         op->number = first++;
     }
     return first;

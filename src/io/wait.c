@@ -17,6 +17,7 @@
 
 void pp_io_waiter_init(struct pp_io_waiter *waiter, enum pp_io_wait policy, uint64_t spin_ns)
 {
+    pp_assert(policy <= PP_IO_WAIT_YIELD);
     *waiter = (struct pp_io_waiter){
         .policy = spin_ns > 0 ? policy : PP_IO_WAIT_BLOCK,
         .spin_ns = spin_ns,

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "io/io.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +29,7 @@ static struct pp_io_job *next_job(struct pp_io_workers *workers)
     while (!workers->first && !workers->closing)
         (void)pthread_cond_wait(&workers->changed, &workers->lock);
     job = workers->first;
+    pp_assert(job || workers->closing);
     if (job)
         workers->first = job->next;
     (void)pthread_mutex_unlock(&workers->lock);
@@ -48,8 +50,9 @@ static void *loop_thread_main(void *argument)
 
 static enum pp_io_next on_job_done(struct pp_io_op *op)
 {
-    struct pp_io_job *job = (struct pp_io_job *)op; /* op is its first member */
+    struct pp_io_job *job = (struct pp_io_job *)op;
 
+    static_assert(offsetof(struct pp_io_job, op) == 0, "it is its first member");
     if (op->res == 0)
         op->res = job->result;
     return job->cb(op);
@@ -58,6 +61,7 @@ static enum pp_io_next on_job_done(struct pp_io_op *op)
 void pp_io_work_start(struct pp_io_workers *workers, struct pp_io_loop *loop, struct pp_io_job *job,
                       pp_io_work *work, pp_io_cb *cb)
 {
+    pp_assert(work && cb);
     job->work = work;
     job->cb = cb;
     job->loop = loop;
@@ -78,6 +82,7 @@ void pp_io_workers_close(struct pp_io_workers *workers)
     if (!workers)
         return;
     (void)pthread_mutex_lock(&workers->lock);
+    pp_assert(!workers->closing);
     workers->closing = true;
     (void)pthread_cond_broadcast(&workers->changed);
     (void)pthread_mutex_unlock(&workers->lock);

@@ -61,6 +61,7 @@ static int listen_error(const struct pp_io_addr *addr, int error, struct pp_erro
     const bool is_unix = addr->any.sa_family == AF_UNIX;
     char text[PP_IO_ADDR_TEXT_BYTES];
 
+    pp_assert(error > 0);
     return pp_error_set(err, PP_ERROR_RUN, -error, "cannot listen on %s: %s%s",
                         pp_io_addr_format(addr, text), strerror(error),
                         is_unix ? unix_advice(error) : inet_advice(error));
@@ -79,6 +80,7 @@ static void close_all(const int *fds, unsigned count)
 
 static bool look(const struct pp_io_addr *addr, struct stat *status)
 {
+    pp_assert(addr->any.sa_family == AF_UNIX && addr->un.sun_path[0]);
     return lstat(addr->un.sun_path, status) == 0;
 }
 
@@ -113,6 +115,7 @@ static int bind_unix(int fd, const struct pp_io_addr *addr)
     struct stat status;
     int ret;
 
+    pp_assert(addr->any.sa_family == AF_UNIX);
     if (bind(fd, &addr->any, addr->len) < 0) {
         if (errno != EADDRINUSE || addr->un.sun_path[0] == '\0')
             return -errno;
@@ -152,6 +155,7 @@ static int listen_unix(const struct pp_io_addr *addr, const struct pp_io_socket_
 {
     const int fd = open_unix(addr, options, err);
 
+    pp_assert(count > 0);
     if (fd < 0)
         return fd;
     fds[0] = fd;
@@ -183,6 +187,7 @@ static unsigned count_of(const int *cpus, unsigned count, int cpu)
 {
     unsigned found = 0;
 
+    pp_assert(cpus);
     for (unsigned i = 0; i < count; i++)
         found += cpus[i] == cpu;
     return found;
@@ -203,6 +208,9 @@ static struct sock_filter *add_cpus(struct sock_filter *code, const int *cpus, u
     return code;
 }
 
+/* Two for each CPU, one to ask for it, and two for all others. */
+#define FILTER_LINES(count) (2 * (size_t)(count) + 3)
+
 static int attach(int fd, const int *cpus, unsigned count, struct sock_filter *code)
 {
     struct sock_filter *end = code;
@@ -213,6 +221,7 @@ static int attach(int fd, const int *cpus, unsigned count, struct sock_filter *c
     end = add_cpus(end, cpus, count);
     *end++ = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, count);
     *end++ = (struct sock_filter)BPF_STMT(BPF_RET | BPF_A, 0);
+    pp_assert((size_t)(end - code) <= FILTER_LINES(count));
     program.len = (unsigned short)(end - code);
     if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0)
         return 0;
@@ -226,9 +235,10 @@ static int steer(int fd, const int *cpus, unsigned count, bool mptcp, struct pp_
     struct sock_filter *code;
     int ret;
 
+    pp_assert(count > 1);
     if (!cpus)
         return 0;
-    code = pp_memory_alloc(2 * (size_t)count + 3, sizeof *code);
+    code = pp_memory_alloc(FILTER_LINES(count), sizeof *code);
     if (!code)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "there is no memory to steer with");
     ret = attach(fd, cpus, count, code);
@@ -247,6 +257,7 @@ static bool is_wildcard(const struct pp_io_addr *addr)
 {
     const struct in6_addr *in6 = &addr->in6.sin6_addr;
 
+    pp_assert(addr->any.sa_family != AF_UNIX);
     if (addr->any.sa_family == AF_INET)
         return addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
     return IN6_IS_ADDR_UNSPECIFIED(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr32[3] == 0);
@@ -286,6 +297,7 @@ static bool is_of_many(const struct pp_io_addr *addr)
 {
     const struct in6_addr *in6 = &addr->in6.sin6_addr;
 
+    pp_assert(addr->any.sa_family != AF_UNIX);
     if (addr->any.sa_family == AF_INET)
         return is_of_many4(addr->in.sin_addr.s_addr);
     return IN6_IS_ADDR_MULTICAST(in6) ||
@@ -312,6 +324,7 @@ static int prepare(int fd, const struct pp_io_addr *addr, bool dgram, struct pp_
     const int family = addr->any.sa_family;
     int ret = 0;
 
+    pp_assert(family != AF_UNIX);
     if (!dgram)
         ret = pp_kernel_socket_set(fd, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR", err);
     else if (is_wildcard(addr))
@@ -342,6 +355,7 @@ static int open_inet(struct pp_io_addr *addr, const struct pp_io_socket_options 
     const int fd = pp_kernel_socket_open(addr->any.sa_family, options, err);
     int ret;
 
+    pp_assert(first || shared);
     if (fd < 0)
         return fd;
     ret = prepare(fd, addr, options->dgram, err);
@@ -366,6 +380,7 @@ static int start_group(const struct pp_io_addr *addr, const struct pp_io_socket_
 {
     const int ret = count > 1 ? steer(fds[0], cpus, count, options->mptcp, err) : 0;
 
+    pp_assert(count > 0);
     if (ret < 0 || options->dgram)
         return ret;
     for (unsigned i = 0; i < count; i++)

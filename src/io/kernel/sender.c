@@ -1,6 +1,7 @@
 /* Datagrams of a socket that is bound to all addresses of the machine: an answer must come from the
  * one that was asked, which a client that is connected to it waits for, and the kernel by itself
  * would choose another (RFC 1122, 4.1.3.5). */
+#include "base/assert.h"
 #include "io/kernel/kernel.h"
 #include "io/loop.h"
 #include "io/sender.h"
@@ -42,6 +43,7 @@ ssize_t pp_kernel_receive_from(int fd, bool is_telling, char *buf, size_t bytes)
 {
     struct pp_io_sender *sender = (struct pp_io_sender *)(void *)buf;
 
+    pp_assert(bytes > PP_IO_SENDER_BYTES);
     if (is_telling)
         return receive_told(fd, buf, bytes);
     sender->control_len = 0;
@@ -75,6 +77,7 @@ static ssize_t send_back_told(const struct pp_io_op *op)
     struct iovec data = { .iov_base = op->buf, .iov_len = op->len };
     struct msghdr msg = pp_io_all_told(sender);
 
+    pp_assert(msg.msg_controllen > 0);
     msg.msg_name = &sender->any;
     msg.msg_namelen = sender->len;
     msg.msg_iov = &data;
@@ -88,6 +91,7 @@ ssize_t pp_kernel_send_back(const struct pp_io_op *op)
 {
     const struct pp_io_sender *sender = pp_io_sender(op->buf);
 
+    pp_assert(op->kind == PP_IO_SEND_BACK);
     if (sender->control_len > 0)
         return send_back_told(op);
     return sendto(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL, &sender->any, sender->len);

@@ -1,4 +1,5 @@
 /* Sockets as this program wants them. */
+#include "base/assert.h"
 #include "io/kernel/kernel.h"
 #include "io/reuse.h"
 
@@ -22,6 +23,7 @@ int pp_kernel_socket_set(int fd, int level, int option, int value, const char *n
 {
     const int ret = set(fd, level, option, value);
 
+    pp_assert(name);
     if (ret == 0)
         return 0;
     return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
@@ -35,6 +37,7 @@ static const char *read_line(const char *path, char *text, size_t bytes)
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t len = fd < 0 ? -1 : read(fd, text, bytes - 1);
 
+    pp_assert(bytes > sizeof "?");
     if (fd >= 0)
         (void)close(fd);
     if (len <= 0)
@@ -48,6 +51,7 @@ static int congestion_error(const char *name, int error, struct pp_error *err)
 {
     char known[160];
 
+    pp_assert(error > 0 && name[0] != '\0');
     if (error == EPERM)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, -error,
                             "cannot use congestion control \"%s\": it is for root only; add it to "
@@ -74,6 +78,7 @@ static int set_tos(int fd, int family, int tos, struct pp_error *err)
 {
     int ret = 0;
 
+    pp_assert(tos >= 0 && tos <= UINT8_MAX);
     if (family == AF_INET6)
         ret = pp_kernel_socket_set(fd, IPPROTO_IPV6, IPV6_TCLASS, tos, "the traffic class", err);
     if (ret == 0)
@@ -100,6 +105,7 @@ static int set_buffer(int fd, int forced, int plain, uint32_t bytes, struct pp_e
 {
     const int value = bytes > INT_MAX / 2 ? INT_MAX / 2 : (int)bytes; /* the kernel doubles it */
 
+    pp_assert(forced != plain);
     if (bytes == 0 || set(fd, SOL_SOCKET, forced, value) == 0)
         return 0;
     return pp_kernel_socket_set(fd, SOL_SOCKET, plain, value, "the buffer size", err);
@@ -111,6 +117,7 @@ static int set_stream_options(int fd, const struct pp_io_socket_options *options
 {
     int ret = 0;
 
+    pp_assert(!options->dgram);
     if (!options->nagle)
         ret = pp_kernel_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY", err);
     if (ret == 0)
@@ -123,6 +130,7 @@ static int set_ip_options(int fd, int family, const struct pp_io_socket_options 
 {
     int ret = options->dgram ? 0 : set_stream_options(fd, options, err);
 
+    pp_assert(family != AF_UNIX);
     if (ret == 0 && options->tos_given)
         ret = set_tos(fd, family, options->tos, err);
     if (ret == 0 && options->busy_poll_given)
@@ -158,6 +166,7 @@ static int mptcp_error(int error, struct pp_error *err)
 
 static int open_error(int family, bool mptcp, int error, struct pp_error *err)
 {
+    pp_assert(error > 0);
     if (error == EMFILE || error == ENFILE)
         return pp_error_set(err, PP_ERROR_RUN, -error,
                             "cannot open a socket: %s; raise the limit with ulimit -n",
@@ -214,12 +223,14 @@ static int bind_error(const struct pp_io_addr *source, int error, struct pp_erro
 {
     char text[PP_IO_ADDR_TEXT_BYTES];
 
+    pp_assert(error > 0);
     return pp_error_set(err, PP_ERROR_RUN, -error, "cannot bind to %s: %s%s",
                         pp_io_addr_format(source, text), strerror(error), bind_advice(error));
 }
 
 static bool has_port(const struct pp_io_addr *addr)
 {
+    pp_assert(addr->any.sa_family != AF_UNIX);
     return addr->any.sa_family == AF_INET6 ? addr->in6.sin6_port != 0 : addr->in.sin_port != 0;
 }
 
@@ -239,6 +250,7 @@ static void prepare_bind(int fd, const struct pp_io_addr *source, bool dgram)
 
 static int bind_source(int fd, const struct pp_io_addr *source, bool dgram, struct pp_error *err)
 {
+    pp_assert(fd >= 0);
     prepare_bind(fd, source, dgram);
     if (bind(fd, &source->any, source->len) == 0)
         return 0;
@@ -263,6 +275,7 @@ void pp_kernel_reset_on_close(int fd)
 
 void pp_kernel_keepalive(int fd, int idle_s, int unacked_s)
 {
+    pp_assert(idle_s > 0 && unacked_s > 0);
     if (set(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_s) < 0) /* it is none of TCP */
         return;
     (void)set(fd, IPPROTO_TCP, TCP_KEEPINTVL, idle_s >= 3 ? idle_s / 3 : 1);
@@ -280,6 +293,7 @@ int pp_kernel_socket(const struct pp_io_addr *addr, const struct pp_io_socket_op
 
     if (fd < 0)
         return fd;
+    pp_assert(!source || source->len > 0);
     if (source)
         ret = bind_source(fd, source, dgram, err);
     else if (addr->any.sa_family == AF_UNIX && dgram)
