@@ -1,7 +1,8 @@
-/* The inside of a client: one connection of it, and what its files need of each other. client.c has
- * phases and messages, schedule.c when they are sent, connections.c how connections come and go,
- * facts.c what is known of them, setup.c memory; how messages travel is a transport's, and none of
- * these knows which. */
+/* The inside of a client: one connection of it, and what its files need of each other. client.c
+ * has phases and messages, schedule.c when they are sent, connections.c how connections come and
+ * go, facts.c what is known of them, setup.c memory; how messages travel is a transport's, and
+ * none of these knows which. client.c, schedule.c and facts.c are a circle: an answer makes room
+ * for what is due, and what is sent last ends the phase. */
 #ifndef PP_CLIENT_CONN_H
 #define PP_CLIENT_CONN_H
 

@@ -1,5 +1,6 @@
 /* How a loop waits: sleep in the kernel, spin, or give the CPU away and look again. Private to
- * src/io. */
+ * src/io. The loop waits by this, and this asks the loop whether anything has happened: they know
+ * each other. */
 #ifndef PP_IO_WAIT_H
 #define PP_IO_WAIT_H
 

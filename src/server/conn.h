@@ -1,6 +1,8 @@
 /* The inside of a server: one connection of it, and what its files need of each other. server.c
  * accepts, watches and stops; echo.c receives and sends back; talking.c serves those that began
- * with a hello; patience.c ends those that keep something from the others. */
+ * with a hello; patience.c ends those that keep something from the others. These know each other,
+ * in a circle, as what a client does in one may end the connection in another: whoever looks for
+ * the end of a connection finds it in echo.c. */
 #ifndef PP_SERVER_CONN_H
 #define PP_SERVER_CONN_H
 
