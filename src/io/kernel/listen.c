@@ -78,6 +78,9 @@ static void close_all(const int *fds, unsigned count)
 /* How long a socket may be bound before it listens: until then it looks stale. */
 #define STARTING_MS 10
 
+/* How long the kernel may take to close the listener of a program that was killed. */
+#define ENDING_MS 300
+
 static bool look(const struct pp_io_addr *addr, struct stat *status)
 {
     pp_assert(addr->any.sa_family == AF_UNIX && addr->un.sun_path[0]);
@@ -89,10 +92,19 @@ static bool is_refused(int fd, const struct pp_io_addr *addr)
     return connect(fd, &addr->any, addr->len) < 0 && errno == ECONNREFUSED;
 }
 
+/* fd was not refused. If its connection ends right away, the listener was one of a program that
+ * used io_uring and was killed: the kernel closes it a moment after the program's end. */
+static bool ends_soon(int fd)
+{
+    struct pollfd ended = { .fd = fd };
+
+    return poll(&ended, 1, ENDING_MS) > 0;
+}
+
 /* Removes the file if it is all that a server has left behind: nobody answers there, now or in a
  * moment, and it is the same file all the while. fd is not bound yet, and after a connection that
  * was refused it is as new. Any file that is no socket would refuse a connection, too, and it
- * stays. 0 or a negative errno. */
+ * stays. 0 or a negative errno; -EAGAIN: try again, with another descriptor. */
 static int remove_stale(int fd, const struct pp_io_addr *addr)
 {
     struct stat first, now;
@@ -102,7 +114,7 @@ static int remove_stale(int fd, const struct pp_io_addr *addr)
     if (!S_ISSOCK(first.st_mode))
         return S_ISDIR(first.st_mode) ? -EISDIR : -EEXIST;
     if (!is_refused(fd, addr))
-        return -EADDRINUSE;
+        return ends_soon(fd) ? -EAGAIN : -EADDRINUSE;
     (void)poll(NULL, 0, STARTING_MS);
     if (!is_refused(fd, addr) || !look(addr, &now) || now.st_dev != first.st_dev ||
         now.st_ino != first.st_ino)
@@ -133,12 +145,18 @@ static int bind_unix(int fd, const struct pp_io_addr *addr)
 static int open_unix(const struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                      struct pp_error *err)
 {
-    const int fd = pp_kernel_socket_open(AF_UNIX, options, err);
-    int ret;
+    int fd = pp_kernel_socket_open(AF_UNIX, options, err);
+    int ret = fd < 0 ? fd : bind_unix(fd, addr);
 
+    if (ret == -EAGAIN) {
+        (void)close(fd);
+        fd = pp_kernel_socket_open(AF_UNIX, options, err);
+        ret = fd < 0 ? fd : bind_unix(fd, addr);
+    }
     if (fd < 0)
         return fd;
-    ret = bind_unix(fd, addr);
+    if (ret == -EAGAIN) /* once is enough */
+        ret = -EADDRINUSE;
     if (ret == 0 && !options->dgram && listen(fd, BACKLOG) < 0) {
         ret = -errno;
         pp_kernel_unlisten(addr);
