@@ -13,8 +13,8 @@
  * - All hooks but open and close run on the loop's thread, which may be another than the one that
  *   opened it; operations may be submitted before the loop runs.
  * - No hook runs a callback, and none waits but poll.
- * - Several operations may be submitted for a descriptor, of which at most one receives, accepts or
- *   watches, and at most one sends or connects.
+ * - Several operations may be submitted for a descriptor: one that receives, accepts or watches,
+ *   and one that sends or connects, or any number that send datagrams back.
  * - Each operation ends once, by pp_io_complete(): with what io.h promises for its kind, as far as
  *   the kernel gives it. Between being submitted and that, an engine may hand one to pp_io_starve()
  *   or pp_io_postpone(), unless it is being canceled, and gets it back by being submitted anew.
@@ -22,8 +22,8 @@
 #ifndef PP_IO_ENGINE_H
 #define PP_IO_ENGINE_H
 
-#include "io/sender.h"
 #include "io/loop.h"
+#include "io/sender.h"
 
 #define PP_IO_FEATURES_MAX 8
 
