@@ -10,8 +10,8 @@
 
 static int print_help(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
-    (void)signal_out;
     (void)err;
+    *signal_out = 0;
     pp_cli_print_help(stdout, cli->help_jobs);
     return 0;
 }
@@ -19,8 +19,8 @@ static int print_help(const struct pp_cli *cli, int *signal_out, struct pp_error
 static int print_version(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     (void)cli;
-    (void)signal_out;
     (void)err;
+    *signal_out = 0;
     (void)printf("pingpong %s\n", PP_VERSION);
     return 0;
 }

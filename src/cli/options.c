@@ -21,12 +21,12 @@
         offsetof(struct pp_cli, name), sizeof((struct pp_cli *)NULL)->name                         \
     }
 #define INTO(type_name, name) .type = PP_CLI_##type_name, .field = MEMBER(name)
-#define FLAG(name, value) INTO(FLAG, name), .max = value
-#define INTEGER(type_name, name, least, most) INTO(type_name, name), .min = least, .max = most
+#define FLAG(name, value) INTO(FLAG, name), .max = (value)
+#define INTEGER(type_name, name, least, most) INTO(type_name, name), .min = (least), .max = (most)
 #define TIME(name, unit, least, most) INTEGER(TIME, name, least, most), .unit_ns = unit
-#define RATE(name, least, most) INTO(RATE, name), .low = least, .high = most
+#define RATE(name, least, most) INTO(RATE, name), .low = (least), .high = (most)
 #define PLAN_TEXT(name) INTO(TEXT, plan.name), .max = PP_PLAN_TEXT_MAX
-#define CHOICE(name, names) INTO(CHOICE, name), .words = names
+#define CHOICE(name, names) INTO(CHOICE, name), .words = (names)
 
 #define ALIASES(...) .aliases = { __VA_ARGS__ }
 #define ITS_DEFAULT .otherwise = "{}"
