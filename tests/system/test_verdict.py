@@ -302,8 +302,9 @@ def part_time_hog(folder, cpus):
 
 
 def has_seen(result, share, cpus):
-    """At least half of what it had: ticks are coarse, and the work of interrupts is anybody's."""
-    if result["disturbance"]["others_share"] < share / cpus / 2:
+    """At least a third of what it had: ticks are coarse, the work of interrupts is anybody's, and it
+    had more before it shared the CPU with what is measured."""
+    if result["disturbance"]["others_share"] < share / cpus / 3:
         pytest.fail(f"of {share} of a CPU, {cpus} CPUs:\n{result}")
 
 
