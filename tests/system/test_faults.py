@@ -307,7 +307,7 @@ JSON = {"json": ("-J", "-i", "50ms"), "stream": ("--json-stream", "-i", "50ms")}
 @pytest.mark.parametrize("which", [1, 7, 200, 900, 1100])
 @pytest.mark.parametrize("args", JSON.values(), ids=JSON)
 def test_json_without_memory_is_an_error_and_not_cut(pingpong, shim, args, which):
-    result = pingpong(*args, "-t", "300ms", "-n", "1000G", env=shim(json_allocation=which))
+    result = pingpong(*args, "-t", "800ms", "-n", "1000G", env=shim(json_allocation=which))
     assert result.status == 1 and "no memory for the result as JSON" in result.err, str(result)
     assert args[0] != "-J" or result.out == "", str(result)
     for line in result.out.splitlines(keepends=True):
