@@ -1,15 +1,13 @@
+#include "aborts.h"
 #include "base/container.h"
 #include "base/memory.h"
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h> /* needs the headers above */
@@ -40,18 +38,13 @@ static long resident_peak_kib(void)
 /* Whether act ends a process of its own with SIGABRT. */
 static bool aborts(void (*act)(void))
 {
-    int status = 0;
-    const pid_t child = fork();
+    const pid_t child = aborts_fork();
 
-    assert_true(child >= 0);
     if (child == 0) {
-        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-        (void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
         act();
         _exit(0);
     }
-    assert_true(waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    return aborts_wait(child);
 }
 
 static void test_memory_is_zero_even_where_it_was_used_before(void **state)

@@ -1,15 +1,13 @@
+#include "aborts.h"
 #include "base/pool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h> /* needs the headers above */
@@ -41,18 +39,13 @@ static void take_all(struct pp_pool *pool, struct item *items[CAPACITY])
 /* Whether act ends a process of its own with SIGABRT. */
 static bool aborts(void (*act)(struct pp_pool *), struct pp_pool *pool)
 {
-    int status = 0;
-    const pid_t child = fork();
+    const pid_t child = aborts_fork();
 
-    assert_true(child >= 0);
     if (child == 0) {
-        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-        (void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
         act(pool);
         _exit(0);
     }
-    assert_true(waitpid(child, &status, 0) == child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    return aborts_wait(child);
 }
 
 static void test_all_items_can_be_taken_and_do_not_overlap(void **state)

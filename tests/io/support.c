@@ -1,12 +1,12 @@
 #include "support.h"
 
+#include "aborts.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define EXIT_SKIPPED 77
@@ -231,20 +231,13 @@ void test_equal(const char *name, int64_t got, int64_t wanted)
 
 bool test_aborts(void (*act)(struct fixture *f), struct fixture *f)
 {
-    int status = 0;
-    const pid_t child = fork();
+    const pid_t child = aborts_fork();
 
-    assert_true(child >= 0);
     if (child == 0) {
-        (void)setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
-        (void)dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
-        (void)alarm(20); /* a child inherits none */
-        (void)signal(SIGABRT, SIG_DFL);
         act(f);
         _exit(0);
     }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+    return aborts_wait(child);
 }
 
 /* ---- sockets ----------------------------------------------------------------------------- */
