@@ -25,7 +25,8 @@ ROOMS = {
     "server": ["result"],
     "report": ["result"],
     "job": ["client", "server"],
-    "cli": ["job", "report"],
+    "experiment": ["job"],
+    "cli": ["experiment", "report"],
     "main": ["cli"],
 }
 

@@ -1,0 +1,49 @@
+/* Many trials in a designed order: in each round every candidate has one and the baseline two,
+ * shuffled anew. Trials run one after the other; nothing else does meanwhile. */
+#ifndef PP_EXPERIMENT_EXPERIMENT_H
+#define PP_EXPERIMENT_EXPERIMENT_H
+
+#include "experiment/trial.h"
+
+#define PP_CANDIDATE_NAME_BYTES 128
+
+struct pp_candidate {
+    char name[PP_CANDIDATE_NAME_BYTES]; /* as it is shown; no two are the same */
+    struct pp_trial_spec spec;
+};
+
+struct pp_experiment {
+    /* what to do */
+    unsigned count; /* of candidates */
+    struct pp_candidate candidates[PP_CANDIDATES_MAX];
+    unsigned rounds;
+    uint64_t seed; /* of the order */
+
+    /* what came of it */
+    unsigned trial_count;
+    struct pp_trial *trials;
+    json_t *results; /* an array: the whole result of each trial, null where it is missing */
+    int signal;      /* that ended it early; 0: none */
+};
+
+struct pp_experiment_hooks {
+    /* Before each trial, and after the last: how many there are, how many are over, how long one
+     * has taken on average (0: none is over). */
+    void (*on_progress)(void *context, const struct pp_experiment *experiment, unsigned done,
+                        unsigned of, uint64_t trial_ns);
+    /* A trial is over that has no figures: why, in a line. */
+    void (*on_missing)(void *context, const struct pp_experiment *experiment,
+                       const struct pp_trial *trial, const char *why);
+    void *context;
+};
+
+/* Adds rounds to those that there are. 0 also after a signal, with what is complete; a negative
+ * errno with err set where the trials cannot be run at all: the first one of a candidate failed
+ * twice. */
+int pp_experiment_run(struct pp_experiment *experiment, const struct pp_experiment_hooks *hooks,
+                      struct pp_error *err);
+
+/* What trials and results hold is given back. */
+void pp_experiment_fini(struct pp_experiment *experiment);
+
+#endif

@@ -1,0 +1,33 @@
+/* One trial: a program runs once in a process of its own and prints a result as JSON, which is read
+ * here. Beside it, if asked for, a server that is started before and stopped after it. */
+#ifndef PP_EXPERIMENT_TRIAL_H
+#define PP_EXPERIMENT_TRIAL_H
+
+#include "base/error.h"
+#include "result/comparison.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct pp_trial_spec {
+    /* The program and its arguments, then NULL. {host}, {port} and {pid} in them are filled in
+     * where there is a server. */
+    char *const *argv;
+    const char *server;         /* a command for the shell that starts an echo server, with {host}
+                                   and {port} in it; NULL: none */
+    const char *before, *after; /* commands for the shell around the trial; NULL: none */
+    uint64_t limit_ns;          /* no trial takes longer */
+};
+
+/* Runs it, and waits until all of it has ended, whatever came of it. *result_out is what it
+ * printed, the caller's to json_decref(); NULL with err set if that is no result, or none came: it
+ * could not be started, failed, hung, or its server never listened. -EINTR: a signal came
+ * (pp_interrupt_signal()). 0 also for a result that is INVALID. */
+int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err);
+
+/* The figures of a result, checked: what is missing in it, of another type, or cannot be (a
+ * negative rate, no JSON of this format) is refused with err set. Leaves candidate, round and twin
+ * alone. */
+int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err);
+
+#endif
