@@ -315,6 +315,7 @@ def test_the_graph_shows_what_each_room_includes(tmp_path):
         "server:",
         "report:",
         "job: base io",
+        "experiment:",
         "cli:",
         "main: io",
     ]

@@ -42,7 +42,11 @@ ONLY_IN = {
 
 # Calls of these functions, and the files that may make them.
 CALLS = [
-    ("exit _exit _Exit quick_exit", {"src/main.c"}, "the exit status is chosen in src/main.c"),
+    (
+        "exit _exit _Exit quick_exit",
+        {"src/main.c", "src/experiment/process.c"},
+        "the exit status is chosen in src/main.c",
+    ),
     ("abort", {"src/main.c", "src/base/assert.h"}, "use pp_assert()"),
     (
         "malloc calloc realloc reallocarray aligned_alloc posix_memalign free strdup strndup",
@@ -65,6 +69,8 @@ WORLD_EXCEPTIONS = [
     ("src/base/outfile.c", "close poll", "files, and a pipe that is waited for"),
     ("src/cli/outputs.c", "close", "files"),
     ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
+    ("src/experiment/process.c", "close poll ppoll", "waits for programs, which no loop does"),
+    ("src/experiment/trial.c", "bind close connect getsockname socket", "whether a server listens"),
     ("src/main.c", "close", "the standard streams"),
     ("src/measure/file.c", "close", "files below /proc and /sys"),
     ("src/measure/route.c", "close recv sendto setsockopt socket", "asks the kernel for its routes"),

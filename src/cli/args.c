@@ -38,7 +38,8 @@ bool pp_cli_option_begins(const struct pp_cli_option *option, const char *name, 
 static const struct pp_cli_option *meaning(const struct pp_cli_option *option, unsigned jobs)
 {
     for (size_t i = 0; i < pp_cli_option_count; i++)
-        if (strcmp(pp_cli_options[i].name, option->name) == 0 && (pp_cli_options[i].jobs & jobs))
+        if (strcmp(pp_cli_options[i].name, option->name) == 0 &&
+            (pp_cli_takers(&pp_cli_options[i]) & jobs))
             return &pp_cli_options[i];
     return option;
 }
@@ -56,7 +57,7 @@ static enum fit fit_for(unsigned jobs, const struct pp_cli_option *option, const
 {
     const enum fit fit = fit_of(option, name, bytes);
 
-    return fit == FIT_BEGINS && !(option->jobs & jobs) ? FIT_BEGINS_ELSEWHERE : fit;
+    return fit == FIT_BEGINS && !(pp_cli_takers(option) & jobs) ? FIT_BEGINS_ELSEWHERE : fit;
 }
 
 /* Fills in kind and option. */

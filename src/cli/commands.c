@@ -66,6 +66,16 @@ static const struct pp_cli_example serve_examples[] = {
     { NULL, NULL },
 };
 
+static const struct pp_cli_example compare_examples[] = {
+    { "pingpong compare epoll io_uring -c 100", "Two engines, at 100 connections" },
+    { "pingpong compare wait=block wait=spin -A 0,1", "Two policies of waiting, on two CPUs" },
+    { "pingpong compare 'server:./old {port}' 'server:./new {port}' -c 50",
+      "Two echo servers, which are started for each run" },
+    { "pingpong compare bin:./old/pingpong auto --fail-if 'rate<-3%'",
+      "For CI: status 3 if this build is surely slower than the old one" },
+    { NULL, NULL },
+};
+
 const struct pp_cli_command pp_cli_commands[] = {
     { "run", PP_CLI_NOTHING, "[run]", "server and client in one process", pp_cli_measure,
       PP_CLI_RUN,
@@ -82,6 +92,18 @@ const struct pp_cli_command pp_cli_commands[] = {
       "Measures against a server that runs already, for 10 seconds, unless --count or --time says "
       "otherwise.",
       client_examples },
+    { "compare", PP_CLI_CANDIDATES, "compare A B...", "which is faster, and by how much",
+      pp_cli_compare, PP_CLI_COMPARE,
+      "Runs A, the baseline, and each other candidate in turns, and says by how much they differ "
+      "in "
+      "CPU time a round trip, rate, p50 and p99, and whether that is sure. A candidate is an "
+      "engine "
+      "(io_uring:no-multishot), a peer (libuv), OPTION=VALUE of run and client ('engine=epoll "
+      "wait=block'), server:COMMAND, which starts an echo server on {host} and {port}, at:ADDRESS "
+      "of "
+      "one that runs already, or bin:PROGRAM, another build of pingpong. All options of run and "
+      "client that say what is measured apply to all of them.",
+      compare_examples },
     { "help", PP_CLI_A_COMMAND, "help [COMMAND]", "all options, or a command's", print_help, 0,
       NULL, NULL },
     { "version", PP_CLI_NOTHING, "version", "the version", print_version, 0, NULL, NULL },
@@ -97,10 +119,10 @@ const struct pp_cli_command *pp_cli_command_find(const char *name)
     return NULL;
 }
 
-const struct pp_cli_command *pp_cli_command_of(enum pp_job job)
+const struct pp_cli_command *pp_cli_command_of(unsigned job)
 {
     for (size_t i = 0; i < pp_cli_command_count; i++)
-        if (pp_cli_commands[i].jobs == 1U << job)
+        if (pp_cli_commands[i].jobs == job)
             return &pp_cli_commands[i];
     return NULL;
 }
@@ -113,9 +135,11 @@ const struct pp_cli_status pp_cli_statuses[] = {
       "with --strict an INVALID result, with --strict=suspect a SUSPECT one, too, or one that "
       "meets a condition of --fail-if",
       NULL, MEASURE },
+    { "3", "a condition of --fail-if is surely met", NULL, PP_CLI_COMPARE },
     { "4", "an engine or a feature cannot be had here", NULL, PP_CLI_ALL },
     { "5", "a wrong answer", NULL, MEASURE },
-    { "129, 130, 131 or 143", "interrupted (what was measured is printed)", NULL, MEASURE },
+    { "129, 130, 131 or 143", "interrupted (what was measured is printed)", NULL,
+      MEASURE | PP_CLI_EXPERIMENTS },
     { "129, 130, 131 or 143", "interrupted before it listens; later a signal ends it with 0", NULL,
       PP_CLI_SERVE },
 };

@@ -159,7 +159,7 @@ static void print_bash(FILE *out)
         const struct pp_cli_option *option = &pp_cli_options[i];
 
         (void)fputs(i > 0 ? "\n" : "", out);
-        (void)fputs(pp_cli_jobs_text(option->jobs, " ", " ").text, out);
+        (void)fputs(pp_cli_jobs_text(pp_cli_takers(option), " ", " ").text, out);
         (void)fputc('|', out);
         put_names(out, option);
         (void)fputc('|', out);
@@ -221,7 +221,7 @@ static void put_zsh_spec(FILE *out, const struct pp_cli_option *option, const ch
 static void put_zsh_option(FILE *out, const struct pp_cli_option *option)
 {
     (void)fprintf(out, "    [[ $1 == (%s%s) ]] && specs+=(", is_repeated(option) ? "" : "|",
-                  pp_cli_jobs_text(option->jobs, "|", "|").text);
+                  pp_cli_jobs_text(pp_cli_takers(option), "|", "|").text);
     if (option->letter)
         put_zsh_spec(out, option, "-", (const char[]){ option->letter, '\0' }, false);
     put_zsh_spec(out, option, "--", option->name, false);
@@ -285,7 +285,7 @@ static void put_fish_condition(FILE *out, const struct pp_cli_option *option)
 {
     (void)fprintf(out, "complete -c pingpong -n '__pingpong_for%s %s'",
                   is_repeated(option) ? "" : " none",
-                  pp_cli_jobs_text(option->jobs, " ", " ").text);
+                  pp_cli_jobs_text(pp_cli_takers(option), " ", " ").text);
 }
 
 static void put_fish_option(FILE *out, const struct pp_cli_option *option)

@@ -40,8 +40,8 @@ struct pp_cli_text pp_cli_jobs_text(unsigned jobs, const char *separator, const 
     struct pp_cli_text out = { 0 };
     unsigned i = 0;
 
-    for (enum pp_job job = PP_JOB_RUN; jobs >> job; job++)
-        if (jobs >> job & 1) {
+    for (unsigned job = 1; job && job <= jobs; job <<= 1)
+        if (jobs & job) {
             pp_cli_text_add(&out, "%s%s", pp_cli_separator(i, count, separator, last),
                             pp_cli_command_of(job)->name);
             i++;
@@ -192,6 +192,7 @@ static const struct {
     [PP_CLI_ENGINE] = { "NAME", "", false },
     [PP_CLI_ADDRESS] = { "ADDRESS", "", false },
     [PP_CLI_FILE] = { "FILE", "the name of a file, or - for standard output", false },
+    [PP_CLI_COMMAND] = { "COMMAND", "a command for the shell, in quotes", false },
     [PP_CLI_TEXT] = { "TEXT",
                       "text of 1 to {} bytes; \\n, \\r, \\t, \\0, \\\\ and \\xHH are what they are "
                       "in C",
@@ -290,9 +291,9 @@ static void add_default_percentiles(struct pp_cli_text *out, const struct pp_pla
 static uint64_t default_number(struct pp_cli *cli, const struct pp_cli_option *option,
                                struct pp_cli_field field)
 {
-    uint64_t greatest = 0;
+    uint64_t greatest = option->jobs & PP_CLI_EXPERIMENTS ? pp_cli_field_get(cli, field) : 0;
 
-    for (enum pp_job job = PP_JOB_RUN; option->jobs >> job; job++) {
+    for (enum pp_job job = PP_JOB_RUN; job <= PP_JOB_SERVE; job++) {
         uint64_t number;
 
         if (!(option->jobs >> job & 1))
@@ -308,7 +309,7 @@ static struct pp_cli_text default_text(const struct pp_cli_option *option)
 {
     const struct pp_cli_field field = option->normal.bytes ? option->normal : option->field;
     struct pp_cli_text out = { 0 };
-    struct pp_cli cli = { 0 };
+    struct pp_cli cli = { .experiment.rounds = PP_CLI_ROUNDS };
     const char *words[PP_CLI_WORDS_MAX];
 
     pp_plan_default(&cli.plan, PP_JOB_RUN);
@@ -354,9 +355,10 @@ struct pp_cli_text pp_cli_help_text(const struct pp_cli_option *option)
 
 const struct pp_cli_group_row pp_cli_groups[PP_CLI_GROUPS] = {
     [PP_CLI_LOAD] = { "The load", PP_CLI_RUN | PP_CLI_CLIENT },
-    [PP_CLI_TRANSPORT] = { "Transport", PP_CLI_ALL },
+    [PP_CLI_TRANSPORT] = { "Transport", PP_CLI_JOBS },
     [PP_CLI_FOREIGN] = { "Servers that are no pingpong", PP_CLI_CLIENT },
-    [PP_CLI_HOW] = { "How it runs", PP_CLI_ALL },
+    [PP_CLI_HOW] = { "How it runs", PP_CLI_JOBS },
+    [PP_CLI_TRIALS] = { "The trials", PP_CLI_EXPERIMENTS },
     [PP_CLI_RESULT] = { "The result", PP_CLI_RUN | PP_CLI_CLIENT },
     [PP_CLI_OUTPUT] = { "Output", PP_CLI_ALL },
 };

@@ -66,7 +66,7 @@ static void print_title(FILE *out, enum pp_cli_group group, unsigned jobs)
     const unsigned of_group = pp_cli_groups[group].jobs;
 
     (void)fprintf(out, "\n%s", pp_cli_groups[group].title);
-    if (jobs == PP_CLI_ALL && of_group != PP_CLI_ALL)
+    if (jobs == PP_CLI_ALL && (of_group & PP_CLI_JOBS) != PP_CLI_JOBS)
         (void)fprintf(out, " (%s)", pp_cli_jobs_text(of_group, ", ", " and ").text);
     (void)fputs(":\n", out);
 }

@@ -4,11 +4,12 @@
 #include "base/container.h"
 #include "cli/own.h"
 
-#define ALL PP_CLI_ALL
+#define ALL PP_CLI_JOBS
 #define RUN PP_CLI_RUN
 #define CLIENT PP_CLI_CLIENT
 #define SERVE PP_CLI_SERVE
 #define MEASURE (RUN | CLIENT)
+#define EXPERIMENTS PP_CLI_EXPERIMENTS
 
 #define COUNT_MAX UINT64_C(1000000000000)
 #define SEED_MAX INT64_MAX /* what an integer of JSON can be, as programs read it */
@@ -93,10 +94,6 @@ const struct pp_cli_option pp_cli_options[] = {
       TIME(plan.connect_timeout_ns, SECOND, PP_NS_PER_MS, PP_CLI_HOUR_NS),
       .such_as = "5 ({}) or 500ms", ITS_DEFAULT,
       .help = "give up connecting after so long, in {}" },
-    { 0, "strict", PP_CLI_LOAD, MEASURE, CHOICE(plan.strict, strict_words),
-      .apply = pp_cli_apply_strict, .optional = true,
-      .help = "a result whose verdict is INVALID, such as a --rate that was not held, is a "
-              "failure: status 3; with suspect, one that is SUSPECT is, too" },
 
     { 'H', "host", PP_CLI_TRANSPORT, ALL, INTO(ADDRESS, given.host), .has_path = true,
       .value = "HOST", .takes = "a name, an address or unix:/path, without a port (that is --port)",
@@ -184,6 +181,20 @@ const struct pp_cli_option pp_cli_options[] = {
       .value = "LIST", .takes = "CPU numbers, such as 0 or 0,2-3",
       .help = "pin the threads to these CPUs, as 0,2-3" },
 
+    { 0, "rounds", PP_CLI_TRIALS, EXPERIMENTS,
+      INTEGER(NUMBER, experiment.rounds, PP_ROUNDS_LEAST, PP_ROUNDS_MAX), ITS_DEFAULT,
+      .help = "in each round every candidate runs once, and the first one twice, in an order drawn "
+              "anew" },
+    { 0, "budget", PP_CLI_TRIALS, EXPERIMENTS,
+      TIME(experiment.budget_ns, SECOND, SECOND, PP_CLI_YEAR_NS), .such_as = "60 ({}), 2m or 90s",
+      .help = "all of it takes about so long, in {}: runs are as long as that allows",
+      .otherwise = "runs of 1s, unless there is a --time or a --count" },
+    { 0, "before", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.before),
+      .such_as = "'sysctl -q net.ipv4.tcp_autocorking=0'",
+      .help = "run this before each run, server and all; if it fails, so does the run" },
+    { 0, "after", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.after),
+      .help = "run this after each run, whatever came of it" },
+
     { 'i', "interval", PP_CLI_RESULT, MEASURE,
       TIME(plan.interval_ns, SECOND, 10 * PP_NS_PER_MS, PP_CLI_HOUR_NS),
       .such_as = "2 ({}) or 500ms",
@@ -198,21 +209,33 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "status 3 if the result meets it: 'p99>200us', 'rate<50k', 'loss>0.1%', and other "
               "figures by their names in --json; several may follow, each in quotes. One that is "
               "n/a fails" },
-    { 'J', "json", PP_CLI_RESULT, MEASURE, .type = PP_CLI_FILE, .format = &pp_report_json,
-      .optional = true,
+    { 0, "strict", PP_CLI_RESULT, MEASURE, CHOICE(plan.strict, strict_words),
+      .apply = pp_cli_apply_strict, .optional = true,
+      .help = "a result whose verdict is INVALID, such as a --rate that was not held, is a "
+              "failure: status 3; with suspect, one that is SUSPECT is, too" },
+    { 0, "fail-if", PP_CLI_RESULT, EXPERIMENTS, .type = PP_CLI_OTHER,
+      .apply = pp_cli_apply_fail_if_change, .repeats = true, .value = "CONDITION",
+      .takes = "cpu, rate, p50 or p99 with <, <=, > or >= and a change in percent, such as "
+               "'rate<-3%'",
+      .help = "status 3 if a candidate has surely changed so much against the first one: "
+              "'rate<-3%', 'p99>+10%'; several may follow, each in quotes" },
+    { 'J', "json", PP_CLI_RESULT, MEASURE | EXPERIMENTS, .type = PP_CLI_FILE,
+      .format = &pp_report_json, .optional = true,
       .help = "everything as JSON; without a FILE, or with -, it goes to standard output instead "
               "of the text" },
     { 0, "json-stream", PP_CLI_RESULT, MEASURE, .type = PP_CLI_FILE,
       .format = &pp_report_json_stream, .optional = true,
       .help = "a line of JSON for each interval (1s unless --interval says otherwise), and a last "
               "one with everything" },
-    { 0, "csv", PP_CLI_RESULT, MEASURE, .type = PP_CLI_FILE, .format = &pp_report_csv,
+    { 0, "csv", PP_CLI_RESULT, MEASURE | EXPERIMENTS, .type = PP_CLI_FILE, .format = &pp_report_csv,
       .optional = true,
       .help = "comma-separated values: a head, a row for the whole, and before it one for each "
               "--interval asked for" },
     { 0, "hlog", PP_CLI_RESULT, MEASURE, .type = PP_CLI_FILE, .format = &pp_report_hlog,
       .help = "the histogram of each interval as an HdrHistogram log" },
-    { 'o', "output", PP_CLI_RESULT, MEASURE, INTO(FILE, given.output),
+    { 0, "markdown", PP_CLI_RESULT, EXPERIMENTS, .type = PP_CLI_FILE, .format = &pp_report_markdown,
+      .optional = true, .help = "the table as Markdown, for an issue or a pull request" },
+    { 'o', "output", PP_CLI_RESULT, MEASURE | EXPERIMENTS, INTO(FILE, given.output),
       .help = "the file for the output that has none, or for the text" },
 
     { 'q', "quiet", PP_CLI_OUTPUT, MEASURE, FLAG(quiet, true),
@@ -223,8 +246,13 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "print more: of the build, the host, and either side" },
     { 'v', "verbose", PP_CLI_OUTPUT, SERVE, FLAG(verbose, true),
       .help = "print more: what the engine can do here, and why none that is faster" },
-    { 'h', "help", PP_CLI_OUTPUT, ALL, .type = PP_CLI_ACTION, .help = "print the help, and stop" },
-    { 'V', "version", PP_CLI_OUTPUT, ALL, .type = PP_CLI_ACTION,
+    { 'q', "quiet", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(quiet, true),
+      .help = "print what it comes to, a sentence each, and nothing else" },
+    { 'v', "verbose", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(verbose, true),
+      .help = "print more: each trial, with its verdict" },
+    { 'h', "help", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,
+      .help = "print the help, and stop" },
+    { 'V', "version", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,
       .help = "print the version, and stop" },
 };
 

@@ -3,18 +3,27 @@
 #ifndef PP_CLI_OPTIONS_H
 #define PP_CLI_OPTIONS_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "plan/plan.h"
 #include "report/report.h"
+#include "result/comparison.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Sets of jobs. */
+/* Sets of what commands do: a run's jobs, and experiments, which are many runs. */
 #define PP_CLI_RUN (1U << PP_JOB_RUN)
 #define PP_CLI_CLIENT (1U << PP_JOB_CLIENT)
 #define PP_CLI_SERVE (1U << PP_JOB_SERVE)
-#define PP_CLI_ALL (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
+#define PP_CLI_COMPARE (1U << (PP_JOB_SERVE + 1))
+#define PP_CLI_EXPERIMENTS PP_CLI_COMPARE
+#define PP_CLI_JOBS (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
+#define PP_CLI_ALL (PP_CLI_JOBS | PP_CLI_EXPERIMENTS)
+
+/* What an experiment is where nothing else is said. */
+#define PP_CLI_ROUNDS 12
+#define PP_CLI_TRIAL_NS PP_NS_PER_S
 
 /* What was given; the parser's own, kept to settle at the end what depends on several options. */
 struct pp_cli_given {
@@ -40,6 +49,27 @@ static inline const char *pp_cli_output_option(const struct pp_report_format *fo
 
 #define PP_CLI_OUTPUTS_MAX 8 /* more than there are formats */
 
+/* An option that an experiment hands on to its runs, and its value, or NULL. */
+struct pp_cli_passed {
+    const struct pp_cli_option *option;
+    const char *value;
+};
+
+#define PP_CLI_PASSED_MAX 64
+
+/* What an experiment is to be. */
+struct pp_cli_experiment {
+    unsigned candidate_count;
+    const char *candidates[PP_CANDIDATES_MAX]; /* as they were typed */
+    unsigned passed_count;
+    struct pp_cli_passed passed[PP_CLI_PASSED_MAX];
+    bool seed_given;
+    uint32_t rounds;
+    uint64_t budget_ns;         /* 0: as long as it takes */
+    uint64_t trial_ns;          /* how long a trial measures where nothing else is said */
+    const char *before, *after; /* commands around each trial; NULL: none */
+};
+
 /* 20 KB: pass it by pointer. */
 struct pp_cli {
     const struct pp_cli_command *command; /* what is to be done */
@@ -50,6 +80,7 @@ struct pp_cli {
     bool intervals; /* were asked for, and are shown in all outputs */
     unsigned output_count;
     struct pp_cli_output outputs[PP_CLI_OUTPUTS_MAX];
+    struct pp_cli_experiment experiment;
     struct pp_cli_given given;
 };
 

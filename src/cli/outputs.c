@@ -201,18 +201,18 @@ int pp_outputs_interval(struct pp_outputs *outputs, const struct pp_result_inter
     return ret;
 }
 
-int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, struct pp_error *err)
+int pp_outputs_write(struct pp_outputs *outputs,
+                     int (*write)(void *context, struct pp_report *report, struct pp_error *err),
+                     void *context, struct pp_error *err)
 {
     int first = 0;
 
-    if (!outputs->begun)
-        pp_outputs_begin(outputs);
     for (unsigned i = 0; i < outputs->count; i++) {
         struct pp_output *output = &outputs->outputs[i];
         int ret;
 
         errno = 0;
-        ret = output->report.format->end(&output->report, outputs->result, error, err);
+        ret = write(context, &output->report, err);
         note_error(output);
         if (ret == 0)
             ret = commit(output, err);
@@ -220,6 +220,27 @@ int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, str
             first = ret;
     }
     return first;
+}
+
+struct ending {
+    const struct pp_result *result;
+    const struct pp_error *error;
+};
+
+static int end(void *context, struct pp_report *report, struct pp_error *err)
+{
+    const struct ending *ending = context;
+
+    return report->format->end(report, ending->result, ending->error, err);
+}
+
+int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, struct pp_error *err)
+{
+    struct ending ending = { outputs->result, error };
+
+    if (!outputs->begun)
+        pp_outputs_begin(outputs);
+    return pp_outputs_write(outputs, end, &ending, err);
 }
 
 void pp_outputs_close(struct pp_outputs *outputs)

@@ -41,6 +41,11 @@ int pp_outputs_interval(struct pp_outputs *outputs, const struct pp_result_inter
  * do not suffer from. */
 int pp_outputs_end(struct pp_outputs *outputs, const struct pp_error *error, struct pp_error *err);
 
+/* The same for what is no measurement: write() puts it out in the format of each report. */
+int pp_outputs_write(struct pp_outputs *outputs,
+                     int (*write)(void *context, struct pp_report *report, struct pp_error *err),
+                     void *context, struct pp_error *err);
+
 /* Removes what is not whole. */
 void pp_outputs_close(struct pp_outputs *outputs);
 

@@ -3,6 +3,7 @@
 #include "base/number.h"
 #include "measure/cpulist.h"
 #include "report/figures.h"
+#include "result/change.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -157,14 +158,28 @@ int pp_cli_apply_cpus(struct pp_cli *cli, const struct pp_cli_option *option, co
 
 /* ---- the result ---- */
 
-/* One or several, with commas or spaces between them. */
-int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
-                         struct pp_error *err)
+static int take_figure(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err)
 {
-    struct pp_plan *plan = &cli->plan;
+    const int ret = pp_gate_parse(gate, text, bytes, err);
+
+    return ret == 0 ? pp_figure_check(gate->figure, err) : ret;
+}
+
+static int take_change(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err)
+{
+    const int ret = pp_gate_parse_change(gate, text, bytes, err);
+
+    return ret == 0 ? pp_change_check(gate, err) : ret;
+}
+
+/* One or several, with commas or spaces between them. */
+static int take_conditions(struct pp_plan *plan, const char *value,
+                           int (*take)(struct pp_gate *gate, const char *text, size_t bytes,
+                                       struct pp_error *err),
+                           struct pp_error *err)
+{
     int ret = *value ? 0 : -EINVAL;
 
-    (void)option;
     while (ret == 0 && *value) {
         const size_t bytes = strcspn(value, ", ");
         struct pp_gate *gate = &plan->gates[plan->gate_count];
@@ -173,11 +188,23 @@ int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option,
             return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
                                 "--fail-if takes %d conditions at most", PP_GATES_MAX);
         if (bytes > 0)
-            ret = pp_gate_parse(gate, value, bytes, err);
-        if (bytes > 0 && ret == 0)
-            ret = pp_figure_check(gate->figure, err);
+            ret = take(gate, value, bytes, err);
         plan->gate_count += bytes > 0 && ret == 0;
         value += bytes + (value[bytes] != '\0');
     }
     return ret;
+}
+
+int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                         struct pp_error *err)
+{
+    (void)option;
+    return take_conditions(&cli->plan, value, take_figure, err);
+}
+
+int pp_cli_apply_fail_if_change(struct pp_cli *cli, const struct pp_cli_option *option,
+                                const char *value, struct pp_error *err)
+{
+    (void)option;
+    return take_conditions(&cli->plan, value, take_change, err);
 }

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,12 +81,12 @@ static int find_command(int argc, char **argv, struct pp_cli *cli, struct pp_err
     bool unsure;
     const char *word = first_word(argc, argv, &unsure);
 
-    cli->command = pp_cli_command_of(PP_JOB_RUN);
+    cli->command = pp_cli_command_of(PP_CLI_RUN);
     if (!word)
         return 0;
     cli->command = pp_cli_command_find(word);
     if (!cli->command) {
-        cli->command = pp_cli_command_of(PP_JOB_CLIENT);
+        cli->command = pp_cli_command_of(PP_CLI_CLIENT);
         return unsure ? 0 : check_first_word(word, err);
     }
     if (cli->command->jobs)
@@ -138,11 +139,24 @@ static int take_address(struct pp_cli *cli, const char *text, struct pp_error *e
     return 0;
 }
 
+static int take_candidate(struct pp_cli *cli, const char *text, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+
+    if (experiment->candidate_count == PP_CANDIDATES_MAX)
+        return usage_error(err, "%s takes %d candidates at most", cli->command->name,
+                           PP_CANDIDATES_MAX);
+    experiment->candidates[experiment->candidate_count++] = text;
+    return 0;
+}
+
 static int take_word(struct pp_cli *cli, struct pp_cli_args *args, const char *word,
                      struct pp_error *err)
 {
     const struct pp_cli_command *command = args->words == 1 ? pp_cli_command_find(word) : NULL;
 
+    if (!command && cli->command->operand == PP_CLI_CANDIDATES)
+        return take_candidate(cli, word, err);
     if (!command)
         return take_address(cli, word, err);
     cli->command = command;
@@ -171,7 +185,7 @@ static struct pp_cli_nearest nearest_option(unsigned jobs, const char *name, siz
     struct pp_cli_nearest nearest = pp_cli_nearest_begin(name, bytes, pp_cli_nearest_max(bytes));
 
     for (size_t i = 0; i < pp_cli_option_count; i++) {
-        if (!(pp_cli_options[i].jobs & jobs))
+        if (!(pp_cli_takers(&pp_cli_options[i]) & jobs))
             continue;
         pp_cli_nearest_offer(&nearest, pp_cli_options[i].name);
         for (const char *const *alias = pp_cli_options[i].aliases; *alias; alias++)
@@ -199,13 +213,14 @@ static int refuse_name(const struct pp_cli *cli, const struct pp_cli_args *args,
 static int refuse_ambiguous(const struct pp_cli_args *args, const struct pp_cli_arg *arg,
                             struct pp_error *err)
 {
-    const unsigned jobs = arg->option->jobs & args->jobs ? args->jobs : PP_CLI_ALL;
+    const unsigned jobs = pp_cli_takers(arg->option) & args->jobs ? args->jobs : PP_CLI_ALL;
     struct pp_cli_text names = { 0 };
 
     for (size_t i = 0; i < pp_cli_option_count; i++) {
         const struct pp_cli_option *option = &pp_cli_options[i];
 
-        if ((option->jobs & jobs) && pp_cli_option_begins(option, arg->name, arg->name_bytes))
+        if ((pp_cli_takers(option) & jobs) &&
+            pp_cli_option_begins(option, arg->name, arg->name_bytes))
             pp_cli_text_add(&names, "%s--%s", names.used ? ", " : "", option->name);
     }
     return usage_error(err, "--%.*s is short for several: %.160s", (int)arg->name_bytes, arg->name,
@@ -220,8 +235,7 @@ static int refuse_job(const struct pp_cli *cli, const struct pp_cli_option *opti
     if (ret < 0)
         return ret;
     return usage_error(err, "--%s is for %s, not for %s", option->name,
-                       pp_cli_jobs_text(option->jobs, ", ", " and ").text,
-                       pp_cli_command_of(cli->plan.job)->name);
+                       pp_cli_jobs_text(option->jobs, ", ", " and ").text, cli->command->name);
 }
 
 /* ---- options ---- */
@@ -240,17 +254,32 @@ static int take_value(struct pp_cli *cli, const struct pp_cli_option *option, co
                        pp_cli_takes_text(option).text, value ? value : "");
 }
 
+/* An experiment's runs get it, too. */
+static int hand_on(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+
+    if (experiment->passed_count == PP_CLI_PASSED_MAX)
+        return usage_error(err, "there are more than %d options", PP_CLI_PASSED_MAX);
+    experiment->passed[experiment->passed_count++] = (struct pp_cli_passed){ .option = arg->option,
+                                                                             .value = arg->value };
+    return 0;
+}
+
 static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
 {
     const struct pp_cli_option *option = arg->option;
 
-    if (!(option->jobs & (1U << cli->plan.job)))
+    if (!(pp_cli_takers(option) & cli->command->jobs))
         return refuse_job(cli, option, err);
     if (pp_cli_takes_value(option) && !arg->value && !option->optional)
         return usage_error(err, "--%s takes %s, and none was given", option->name,
                            pp_cli_takes_text(option).text);
     if (!pp_cli_takes_value(option) && arg->value)
         return usage_error(err, "this option takes no value: --%s=%.80s", option->name, arg->value);
+    if (cli->command->jobs & PP_CLI_EXPERIMENTS && pp_cli_is_of_runs(option) &&
+        hand_on(cli, arg, err) < 0)
+        return -EINVAL;
     return take_value(cli, option, arg->value, err);
 }
 
@@ -430,6 +459,41 @@ static int settle_outputs(struct pp_cli *cli, struct pp_error *err)
     return 0;
 }
 
+/* ---- experiments ---- */
+
+/* Beside what it measures, a trial takes a while to come and go, and warms up for a tenth. */
+#define TRIAL_OVERHEAD_NS (60 * PP_NS_PER_MS)
+#define TRIAL_LEAST_NS (200 * PP_NS_PER_MS)
+
+/* A trial of the baseline more in each round. */
+static int settle_budget(struct pp_cli *cli, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+    const uint64_t trials = (uint64_t)experiment->rounds * (experiment->candidate_count + 1);
+    const uint64_t least_ns = trials * (TRIAL_LEAST_NS * 11 / 10 + TRIAL_OVERHEAD_NS);
+
+    if (!experiment->budget_ns)
+        return 0;
+    if (cli->given.count || cli->given.time)
+        return usage_error(err, "--budget says how long each run is, so --time and --count cannot: "
+                                "give one of them");
+    if (experiment->budget_ns < least_ns)
+        return usage_error(err,
+                           "--budget is too short for %" PRIu64 " runs: give it %" PRIu64
+                           "s or more, or fewer --rounds",
+                           trials, (least_ns + PP_NS_PER_S - 1) / PP_NS_PER_S);
+    experiment->trial_ns = (experiment->budget_ns / trials - TRIAL_OVERHEAD_NS) * 10 / 11;
+    return 0;
+}
+
+static int settle_experiment(struct pp_cli *cli, struct pp_error *err)
+{
+    if (cli->experiment.candidate_count < 2)
+        return usage_error(err, "compare takes two candidates or more, such as epoll and io_uring: "
+                                "pingpong compare epoll io_uring");
+    return settle_budget(cli, err);
+}
+
 static int settle(struct pp_cli *cli, struct pp_error *err)
 {
     int ret = check_exclusions(cli, err);
@@ -442,26 +506,35 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
         ret = settle_outputs(cli, err);
     if (ret < 0)
         return ret;
+    if (cli->command->jobs & PP_CLI_EXPERIMENTS)
+        return settle_experiment(cli, err);
     settle_plan(cli);
     return pp_plan_check(&cli->plan, err);
+}
+
+/* What an experiment hands on is tried out on a plan of the main job. */
+static enum pp_job job_of(unsigned jobs)
+{
+    return jobs & PP_CLI_EXPERIMENTS ? PP_JOB_RUN : (enum pp_job)__builtin_ctz(jobs);
 }
 
 int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err)
 {
     struct pp_cli_args args;
     struct pp_cli_arg arg;
-    enum pp_job job = PP_JOB_RUN;
+    unsigned jobs;
     int ret;
 
-    *cli = (struct pp_cli){ .help_jobs = PP_CLI_ALL };
+    *cli =
+        (struct pp_cli){ .help_jobs = PP_CLI_ALL,
+                         .experiment = { .rounds = PP_CLI_ROUNDS, .trial_ns = PP_CLI_TRIAL_NS } };
     ret = find_command(argc, argv, cli, err);
     if (ret < 0)
         return ret;
-    while (cli->command->jobs && cli->command->jobs != 1U << job)
-        job++;
-    pp_plan_default(&cli->plan, job);
-    args = pp_cli_args_begin(argc, argv, 1U << job);
-    cli->command = pp_cli_command_of(job);
+    jobs = cli->command->jobs ? cli->command->jobs : PP_CLI_RUN;
+    pp_plan_default(&cli->plan, job_of(jobs));
+    args = pp_cli_args_begin(argc, argv, jobs);
+    cli->command = pp_cli_command_of(jobs);
     while (pp_cli_args_next(&args, &arg)) {
         ret = take(cli, &args, &arg, err);
         if (ret < 0 || !cli->command->jobs)

@@ -22,6 +22,7 @@ enum pp_cli_group {
     PP_CLI_TRANSPORT,
     PP_CLI_FOREIGN,
     PP_CLI_HOW,
+    PP_CLI_TRIALS,
     PP_CLI_RESULT,
     PP_CLI_OUTPUT,
     PP_CLI_GROUPS /* how many there are */
@@ -42,6 +43,7 @@ enum pp_cli_type {
     PP_CLI_ENGINE,      /* a const char *, as typed: an engine's name, or "auto" */
     PP_CLI_ADDRESS,     /* the same: a name or an address */
     PP_CLI_FILE,        /* the same: a path; where the row has a format, of an output instead */
+    PP_CLI_COMMAND,     /* the same: a command for the shell */
     PP_CLI_TEXT,        /* struct pp_plan_text */
     PP_CLI_NAME,        /* an array of char */
     PP_CLI_OTHER        /* what apply() makes of it */
@@ -109,6 +111,19 @@ static inline bool pp_cli_takes_value(const struct pp_cli_option *option)
     return option->type > PP_CLI_ACTION;
 }
 
+/* Whether it says how a run is to be, and not what becomes of its result: an experiment takes it
+ * for its runs. */
+static inline bool pp_cli_is_of_runs(const struct pp_cli_option *option)
+{
+    return option->group <= PP_CLI_HOW && (option->jobs & (PP_CLI_RUN | PP_CLI_CLIENT));
+}
+
+/* Those that take it: a set. */
+static inline unsigned pp_cli_takers(const struct pp_cli_option *option)
+{
+    return option->jobs | (pp_cli_is_of_runs(option) ? PP_CLI_EXPERIMENTS : 0);
+}
+
 /* Does what the option says. value is NULL if there is none: see apply(). */
 int pp_cli_option_apply(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
                         struct pp_error *err);
@@ -132,7 +147,7 @@ struct pp_cli_example {
 };
 
 /* What may follow the name of a command. */
-enum pp_cli_operand { PP_CLI_NOTHING, PP_CLI_AN_ADDRESS, PP_CLI_A_COMMAND };
+enum pp_cli_operand { PP_CLI_NOTHING, PP_CLI_AN_ADDRESS, PP_CLI_A_COMMAND, PP_CLI_CANDIDATES };
 
 struct pp_cli_command {
     const char *name;
@@ -155,10 +170,11 @@ extern const size_t pp_cli_command_count;
 /* What commands do, as their run(). */
 int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 
-/* NULL: there is none of that name. */
+/* NULL: there is none of that name, or for that job, a set of one. */
 const struct pp_cli_command *pp_cli_command_find(const char *name);
-const struct pp_cli_command *pp_cli_command_of(enum pp_job job);
+const struct pp_cli_command *pp_cli_command_of(unsigned job);
 
 /* What is said of the program as a whole. */
 extern const struct pp_cli_example pp_cli_examples[]; /* then one without a line */

@@ -269,6 +269,11 @@ static int take(struct pp_cli *cli, const struct pp_cli_option *option, const ch
         return take_engine(cli, option, value);
     case PP_CLI_ADDRESS:
         return take_address(cli, option, value);
+    case PP_CLI_COMMAND:
+        if (!*value)
+            return -EINVAL;
+        put_pointer(cli, option->field, value);
+        return 0;
     case PP_CLI_FILE:
         return take_file(cli, option, value);
     case PP_CLI_TEXT:

@@ -12,11 +12,15 @@ struct pp_candidate {
     struct pp_trial_spec spec;
 };
 
+/* More than a comparison can have: an experiment may be a ladder, too. */
+#define PP_EXPERIMENT_CANDIDATES_MAX 256
+
 struct pp_experiment {
     /* what to do */
     unsigned count; /* of candidates */
-    struct pp_candidate candidates[PP_CANDIDATES_MAX];
+    struct pp_candidate candidates[PP_EXPERIMENT_CANDIDATES_MAX];
     unsigned rounds;
+    bool twins;    /* the first candidate has two trials a round */
     uint64_t seed; /* of the order */
 
     /* what came of it */
@@ -37,7 +41,7 @@ struct pp_experiment_hooks {
     void *context;
 };
 
-/* Adds rounds to those that there are. 0 also after a signal, with what is complete; a negative
+/* Does all rounds. 0 also after a signal, with what is complete; a negative
  * errno with err set where the trials cannot be run at all: the first one of a candidate failed
  * twice. */
 int pp_experiment_run(struct pp_experiment *experiment, const struct pp_experiment_hooks *hooks,

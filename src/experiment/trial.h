@@ -15,6 +15,7 @@ struct pp_trial_spec {
     char *const *argv;
     const char *server;         /* a command for the shell that starts an echo server, with {host}
                                    and {port} in it; NULL: none */
+    struct pp_cpus server_cpus; /* of that; none: any */
     const char *before, *after; /* commands for the shell around the trial; NULL: none */
     uint64_t limit_ns;          /* no trial takes longer */
 };
@@ -29,5 +30,9 @@ int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct p
  * negative rate, no JSON of this format) is refused with err set. Leaves candidate, round and twin
  * alone. */
 int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err);
+
+/* The first reason that a result's verdict gives; "?" if it gives none. It lives as long as
+ * result. */
+const char *pp_trial_reason(const json_t *result);
 
 #endif

@@ -9,6 +9,7 @@
 #include "measure/stat.h"
 
 #define PP_PAIRED_MAX 500 /* pairs */
+#define PP_PAIRED_TESTS_MAX 64
 
 struct pp_paired {
     unsigned n;   /* pairs */

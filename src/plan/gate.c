@@ -105,25 +105,54 @@ static size_t read_operator(struct pp_gate *gate, const char *text)
     return 0;
 }
 
-int pp_gate_parse(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err)
+/* Reads all up to the limit. Returns that, or NULL with *why set. */
+static const char *read_figure(struct pp_gate *gate, const char *text, size_t bytes,
+                               const char **why)
 {
     size_t length = 0, used;
 
     *gate = (struct pp_gate){ .limit = 0 };
+    *why = "it is too long";
     if (bytes >= sizeof gate->text)
-        return refuse(text, "it is too long", err);
+        return NULL;
     for (size_t i = 0; i < bytes; i++)
         if (!isspace((unsigned char)text[i]))
             gate->text[length++] = text[i];
     used = strcspn(gate->text, "<>=!");
     memcpy(gate->figure, gate->text, used);
     length = read_operator(gate, gate->text + used);
-    if (used == 0 || length == 0)
-        return refuse(gate->text, "it takes a figure, < or >, and a limit", err);
-    if (!gate->text[used + length])
-        return refuse(gate->text, "a limit is missing", err);
-    return pp_gate_is_time(gate->figure) ? read_time(gate, gate->text + used + length, err)
-                                         : read_number(gate, gate->text + used + length, err);
+    *why = used == 0 || length == 0 ? "it takes a figure, < or >, and a limit"
+                                    : "a limit is missing";
+    return used > 0 && length > 0 && gate->text[used + length] ? gate->text + used + length : NULL;
+}
+
+int pp_gate_parse(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err)
+{
+    const char *why, *limit = read_figure(gate, text, bytes, &why);
+
+    if (!limit)
+        return refuse(gate->text[0] ? gate->text : text, why, err);
+    return pp_gate_is_time(gate->figure) ? read_time(gate, limit, err)
+                                         : read_number(gate, limit, err);
+}
+
+int pp_gate_parse_change(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err)
+{
+    const char *why, *limit = read_figure(gate, text, bytes, &why);
+    char *end;
+
+    if (limit && gate->op != PP_GATE_EQUAL && gate->op != PP_GATE_NOT_EQUAL &&
+        limit[strspn(limit, "+-0123456789.")] == '%') {
+        gate->limit = strtod(limit, &end) / 100;
+        if (end > limit && strcmp(end, "%") == 0)
+            return 0;
+    }
+    return pp_error_set(
+        err, PP_ERROR_USAGE, -EINVAL,
+        "--fail-if \"%.60s\": it takes cpu, rate, p50 or p99, < or >, and a change "
+        "in percent, as in 'rate<-3%%' or 'p99>+10%%' (in quotes: the shell takes < "
+        "and > for itself)",
+        gate->text[0] ? gate->text : text);
 }
 
 bool pp_gate_meets(const struct pp_gate *gate, double value)

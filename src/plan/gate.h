@@ -37,6 +37,11 @@ struct pp_gate_outcome {
  * (ns, us, ms, s, m), a share may have %, a number k, M or G. 0, or -EINVAL with err set. */
 int pp_gate_parse(struct pp_gate *gate, const char *text, size_t bytes, struct pp_error *err);
 
+/* The same for how far a figure may change, in percent: "rate<-3%", "p99>+10%". The limit is a
+ * share, -0.03 or 0.1, the operator <, <=, > or >=. */
+int pp_gate_parse_change(struct pp_gate *gate, const char *text, size_t bytes,
+                         struct pp_error *err);
+
 /* Whether a figure of this name is a time in ns. */
 bool pp_gate_is_time(const char *figure);
 

@@ -10,6 +10,11 @@
 void pp_progress_draw(FILE *out, unsigned columns, uint64_t done, double share,
                       uint64_t elapsed_ns);
 
+/* The same of an experiment: so many trials of all are over, the rest takes left_ns (0: it is not
+ * known); text is what it looks like so far, "" if like nothing. */
+void pp_progress_trials(FILE *out, unsigned columns, unsigned done, unsigned of, uint64_t left_ns,
+                        const char *text);
+
 /* Leaves the line empty. */
 void pp_progress_clear(FILE *out);
 

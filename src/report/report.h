@@ -57,5 +57,6 @@ extern const struct pp_report_format pp_report_json;
 extern const struct pp_report_format pp_report_json_stream;
 extern const struct pp_report_format pp_report_csv;
 extern const struct pp_report_format pp_report_hlog;
+extern const struct pp_report_format pp_report_markdown;
 
 #endif

@@ -68,8 +68,11 @@ static unsigned last_that_fits(const struct pp_table *table, unsigned first, uns
 static void write_row(const struct pp_table *table, FILE *out, const char *label,
                       const char (*cells)[PP_FORMAT_BYTES], unsigned first, unsigned end)
 {
+    while (end > first && !cells[end - 1][0])
+        end--;
     (void)fputs(label, out);
-    pad(out, label_width(table) - pp_line_columns(label));
+    if (end > first)
+        pad(out, label_width(table) - pp_line_columns(label));
     for (unsigned column = first; column < end; column++) {
         pad(out, column_width(table, column) - pp_line_columns(cells[column]));
         (void)fputs(cells[column], out);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #define PP_TABLE_COLUMNS 24
-#define PP_TABLE_ROWS 4
+#define PP_TABLE_ROWS 16
 
 /* Zero it, but for its title. */
 struct pp_table {

@@ -72,6 +72,17 @@ static void threads_field(struct pp_line *line, const struct pp_plan *plan)
         pp_line_field(line, "%u threads", plan->client_threads);
 }
 
+void pp_text_load_fields(struct pp_line *line, const struct pp_plan *plan)
+{
+    char count[PP_FORMAT_BYTES];
+
+    pp_line_field(line, "%s connection%s", pp_format_count(count, plan->connections),
+                  pp_text_plural(plan->connections));
+    threads_field(line, plan);
+    message_fields(line, plan);
+    load_fields(line, plan);
+}
+
 static void engine_field(struct pp_line *line, const struct pp_result *result)
 {
     const struct pp_plan *plan = &result->plan;
@@ -316,18 +327,14 @@ void pp_text_begin(FILE *out, const struct pp_report_style *style, const struct 
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
     const struct pp_plan *plan = &result->plan;
-    char addr[PP_TARGET_TEXT_BYTES], shown[PP_TARGET_TEXT_BYTES], count[PP_FORMAT_BYTES];
+    char addr[PP_TARGET_TEXT_BYTES], shown[PP_TARGET_TEXT_BYTES];
 
     if (style->quiet)
         return;
     pp_line_field(&line, "pingpong %s", PP_VERSION);
     pp_line_field(&line, "%s %s", pp_text_transport_name(plan),
                   pp_format_line(shown, sizeof shown, pp_server_address(result, addr)));
-    pp_line_field(&line, "%s connection%s", pp_format_count(count, plan->connections),
-                  pp_text_plural(plan->connections));
-    threads_field(&line, plan);
-    message_fields(&line, plan);
-    load_fields(&line, plan);
+    pp_text_load_fields(&line, plan);
     pp_line_end(&line);
     engine_field(&line, result);
     pp_text_wait_field(&line, plan);

@@ -8,6 +8,9 @@
 
 const char *pp_text_plural(uint64_t n);                         /* "s", or "" for one */
 const char *pp_text_transport_name(const struct pp_plan *plan); /* "TCP" */
+
+/* How many connections and threads, how long messages are, how they follow each other. */
+void pp_text_load_fields(struct pp_line *line, const struct pp_plan *plan);
 void pp_text_wait_field(struct pp_line *line, const struct pp_plan *plan);
 void pp_text_placement_field(struct pp_line *line, const struct pp_plan *plan);
 

@@ -60,7 +60,7 @@ struct pp_candidate_tally {
 };
 
 struct pp_comparison {
-    unsigned candidates, rounds; /* rounds that are complete for the baseline */
+    unsigned candidates, rounds;                             /* those begun, too */
     struct pp_effect effects[PP_CANDIDATES_MAX][PP_METRICS]; /* [0]: medians alone */
     struct pp_effect twin[PP_METRICS];                       /* the baseline against itself */
     double floor[PP_METRICS]; /* how far a ratio may be from 1 by noise alone: 0.013 is 1.3 % */

@@ -61,7 +61,7 @@ static inline const struct pp_cli *parsed(const struct line *line)
 
 static inline struct pp_cli defaults(enum pp_job job)
 {
-    struct pp_cli cli = { .help_jobs = PP_CLI_ALL, .command = pp_cli_command_of(job) };
+    struct pp_cli cli = { .help_jobs = PP_CLI_ALL, .command = pp_cli_command_of(1U << job) };
 
     pp_plan_default(&cli.plan, job);
     return cli;

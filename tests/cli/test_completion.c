@@ -58,7 +58,7 @@ static bool is_for(const char *line, const struct dialect *dialect, unsigned job
         return false;
     (void)snprintf(condition, sizeof condition, "%.*s ", (int)(end - line), line);
     for (unsigned job = 0; PP_CLI_ALL >> job; job++) {
-        const char *name = pp_cli_command_of((enum pp_job)job)->name;
+        const char *name = pp_cli_command_of(1U << job)->name;
 
         if (has(condition, "", name, strlen(name)) != (jobs >> job & 1))
             return false;
@@ -72,7 +72,7 @@ static bool is_line_of(const char *line, const struct dialect *dialect,
 {
     const char *before = option->letter ? dialect->name : dialect->long_only;
 
-    return is_for(line, dialect, option->jobs) &&
+    return is_for(line, dialect, pp_cli_takers(option)) &&
            (!option->letter || has(line, dialect->letter, &option->letter, 1)) &&
            has(line, before, option->name, strlen(option->name));
 }

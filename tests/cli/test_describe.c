@@ -273,8 +273,9 @@ static void test_jobs_are_listed_by_the_names_of_their_commands(void **state)
     assert_string_equal(pp_cli_jobs_text(PP_CLI_RUN, ", ", " and ").text, "run");
     assert_string_equal(pp_cli_jobs_text(PP_CLI_RUN | PP_CLI_SERVE, ", ", " and ").text,
                         "run and serve");
-    assert_string_equal(pp_cli_jobs_text(PP_CLI_ALL, ", ", " and ").text, "run, client and serve");
-    assert_string_equal(pp_cli_jobs_text(PP_CLI_ALL, "|", "|").text, "run|client|serve");
+    assert_string_equal(pp_cli_jobs_text(PP_CLI_ALL, ", ", " and ").text,
+                        "run, client, serve and compare");
+    assert_string_equal(pp_cli_jobs_text(PP_CLI_JOBS, "|", "|").text, "run|client|serve");
 }
 
 static void test_a_text_that_is_too_long_is_cut_off(void **state)

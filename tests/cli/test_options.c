@@ -1012,10 +1012,7 @@ static void test_a_value_for_another_server_that_makes_no_sense_is_refused(void 
 /* A job that has the option. */
 static const char *job_of(const struct pp_cli_option *option)
 {
-    for (enum pp_job job = PP_JOB_RUN; job <= PP_JOB_SERVE; job++)
-        if (option->jobs & (1U << job))
-            return pp_cli_command_of(job)->name;
-    return "";
+    return pp_cli_command_of(option->jobs & -option->jobs)->name;
 }
 
 static void test_a_missing_value_is_refused_by_the_name_of_its_option(void **state)

@@ -211,7 +211,7 @@ static void test_a_server_has_no_outputs(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(typed); i++)
-        check_refused(LINE("serve", typed[i]), "run and client", "serve");
+        check_refused(LINE("serve", typed[i]), "is for run", "not for serve");
 }
 
 /* ---- intervals ---- */

@@ -1,0 +1,410 @@
+/* A candidate is words with spaces between: the first part takes them apart, the second makes the
+ * arguments of a trial of them and of what is handed on to all, the third decides what is to be the
+ * same for all. */
+#include "cli/candidates.h"
+
+#include "base/container.h"
+#include "base/memory.h"
+#include "cli/table.h"
+#include "experiment/peers.h"
+#include "job/loops.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* No trial takes so much longer than it should. */
+#define TRIAL_GRACE_NS (60 * PP_NS_PER_S)
+#define TRIAL_COUNT_NS (3600 * PP_NS_PER_S)
+
+/* What was typed, taken apart. */
+struct candidate {
+    const char *text;
+    char program[PATH_MAX];             /* another than this one; "": this one */
+    const char *server;                 /* a command that starts its server; NULL: none */
+    char address[PP_TARGET_TEXT_BYTES]; /* of a server that runs already; "": none */
+    struct pp_cli_trial_args options;   /* its own */
+};
+
+#define refuse(err, ...) pp_error_set(err, PP_ERROR_USAGE, -EINVAL, __VA_ARGS__)
+
+/* ---- arguments ---- */
+
+__attribute__((format(printf, 3, 4))) static int add(struct pp_cli_trial_args *args,
+                                                     struct pp_error *err, const char *format, ...)
+{
+    va_list list;
+    char *text;
+    int bytes;
+
+    va_start(list, format);
+    bytes = vsnprintf(NULL, 0, format, list);
+    va_end(list);
+    if (args->count == PP_CLI_TRIAL_ARGS_MAX)
+        return refuse(err, "a trial has more than %d arguments", PP_CLI_TRIAL_ARGS_MAX);
+    text = bytes >= 0 ? pp_memory_alloc(1, (size_t)bytes + 1) : NULL;
+    if (!text)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the arguments of a trial");
+    va_start(list, format);
+    (void)vsnprintf(text, (size_t)bytes + 1, format, list);
+    va_end(list);
+    args->args[args->count++] = text;
+    return 0;
+}
+
+static void clear(struct pp_cli_trial_args *args)
+{
+    while (args->count > 0) {
+        pp_memory_free(args->args[--args->count]);
+        args->args[args->count] = NULL;
+    }
+}
+
+/* ---- what was typed ---- */
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static bool is_flag(const char *word)
+{
+    for (size_t i = 0; i < pp_cli_option_count; i++)
+        if (pp_cli_options[i].type == PP_CLI_FLAG && pp_cli_is_of_runs(&pp_cli_options[i]) &&
+            strcmp(pp_cli_options[i].name, word) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_word(const struct candidate *candidate, const char *word, struct pp_error *err)
+{
+    return refuse(err,
+                  "%.80s: \"%.80s\" is no candidate: an engine, a peer (pingpong engines lists "
+                  "both), OPTION=VALUE, server:COMMAND, at:ADDRESS or bin:PROGRAM",
+                  candidate->text, word);
+}
+
+static int take_word(struct candidate *candidate, const char *word, struct pp_error *err)
+{
+    char path[PATH_MAX];
+
+    if (begins(word, "at:") && word[3] && strlen(word + 3) < sizeof candidate->address) {
+        memcpy(candidate->address, word + 3, strlen(word + 3) + 1);
+        return 0;
+    }
+    if (begins(word, "bin:") && word[4]) {
+        (void)snprintf(candidate->program, sizeof candidate->program, "%s", word + 4);
+        return 0;
+    }
+    if (strchr(word, '=') && isalpha((unsigned char)word[0]))
+        return add(&candidate->options, err, word[1] == '=' ? "-%c%s" : "--%c%s", word[0],
+                   word[1] == '=' ? word + 2 : word + 1);
+    if (pp_io_engine_exists(word) || strcmp(word, "auto") == 0)
+        return add(&candidate->options, err, "--engine=%s", word);
+    if (is_flag(word))
+        return add(&candidate->options, err, "--%s", word);
+    if (pp_peer_find(word, path, sizeof path)) {
+        memcpy(candidate->program, path, sizeof path);
+        return 0;
+    }
+    return refuse_word(candidate, word, err);
+}
+
+/* What follows "server:" is a command with all its spaces. */
+static int take_apart(struct candidate *candidate, const char *text, struct pp_error *err)
+{
+    candidate->text = text;
+    for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
+        const size_t bytes = strcspn(text, " ");
+        char word[PATH_MAX];
+        int ret;
+
+        if (begins(text, "server:")) {
+            candidate->server = text + strlen("server:");
+            return candidate->server[0] ? 0 : refuse_word(candidate, text, err);
+        }
+        if (bytes >= sizeof word)
+            return refuse_word(candidate, text, err);
+        (void)snprintf(word, sizeof word, "%.*s", (int)bytes, text);
+        ret = take_word(candidate, word, err);
+        if (ret < 0)
+            return ret;
+        text += bytes;
+    }
+    if (candidate->program[0] && candidate->address[0])
+        return refuse(err,
+                      "%.80s: a program with a client and a server of its own is at no "
+                      "ADDRESS: give one of bin: and at:",
+                      candidate->text);
+    return 0;
+}
+
+/* ---- a trial ---- */
+
+static bool is_client(const struct candidate *candidate)
+{
+    return candidate->server || candidate->address[0];
+}
+
+static int add_option(struct pp_cli_trial_args *args, const struct pp_cli_passed *passed,
+                      struct pp_error *err)
+{
+    if (!passed->value)
+        return add(args, err, "--%s", passed->option->name);
+    return add(args, err, "--%s=%s", passed->option->name, passed->value);
+}
+
+/* Where threads run is said anew, from what was decided. */
+static bool is_placing(const char *option)
+{
+    return begins(option, "--placement") || begins(option, "--cpus");
+}
+
+static int add_options(struct pp_cli_trial_args *args, const struct pp_cli *cli,
+                       const struct candidate *candidate, bool with_places, struct pp_error *err)
+{
+    const struct pp_cli_experiment *experiment = &cli->experiment;
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < experiment->passed_count; i++) {
+        struct pp_cli_passed passed = experiment->passed[i];
+
+        if (!with_places && (strcmp(passed.option->name, "placement") == 0 ||
+                             strcmp(passed.option->name, "cpus") == 0))
+            continue;
+        ret = add_option(args, &passed, err);
+    }
+    for (unsigned i = 0; ret == 0 && i < candidate->options.count; i++)
+        if (with_places || !is_placing(candidate->options.args[i]))
+            ret = add(args, err, "%s", candidate->options.args[i]);
+    return ret;
+}
+
+/* The program, its command, and which server: all that is not said by options. */
+static int add_head(struct pp_cli_trial_args *args, const struct candidate *candidate,
+                    bool with_server, struct pp_error *err)
+{
+    char own[PATH_MAX];
+    int ret = add(args, err, "%s",
+                  candidate->program[0] ? candidate->program : pp_own_path(own, sizeof own));
+
+    if (ret == 0)
+        ret = add(args, err, "%s", is_client(candidate) ? "client" : "run");
+    if (ret == 0 && candidate->address[0])
+        ret = add(args, err, "%s", candidate->address);
+    if (ret == 0 && candidate->server)
+        ret = add(args, err, "%s", with_server ? "{host}:{port}" : "127.0.0.1:1");
+    return ret;
+}
+
+/* What the parser makes of the trial's options, as far as they go: errors of theirs are those of
+ * the candidate. */
+static int parse(struct pp_cli *out, const struct pp_cli *cli, const struct candidate *candidate,
+                 struct pp_error *err)
+{
+    struct pp_cli_trial_args args = { 0 };
+    struct pp_error why = { 0 };
+    int ret = add_head(&args, candidate, false, err);
+
+    if (ret == 0)
+        ret = add_options(&args, cli, candidate, true, err);
+    if (ret == 0)
+        ret = pp_cli_parse(out, (int)args.count, args.args, &why);
+    if (ret == 0)
+        ret = pp_plan_decide(&out->plan, &why);
+    clear(&args);
+    return why.code
+               ? pp_error_set(err, why.kind, why.code, "%.80s: %.200s", candidate->text, why.text)
+               : ret;
+}
+
+/* ---- what is the same for all ---- */
+
+/* The name of the engine that auto takes here, which is the baseline's. */
+static int name_engine(const struct pp_plan *plan, char *name, size_t bytes, struct pp_error *err)
+{
+    char refused[PP_REFUSED_BYTES];
+    struct pp_io_loop *loop;
+    int ret = pp_loops_open(&loop, 1, plan, "auto", refused, err);
+
+    if (ret < 0)
+        return ret;
+    (void)snprintf(name, bytes, "%.*s", (int)strcspn(pp_io_loop_describe(loop), ":"),
+                   pp_io_loop_describe(loop));
+    pp_io_loop_close(loop);
+    return 0;
+}
+
+static int add_wait(struct pp_cli_trial_args *args, const struct pp_plan *plan,
+                    struct pp_error *err)
+{
+    const char *name = pp_wait_names[plan->wait];
+
+    if (plan->wait == PP_IO_WAIT_BLOCK || plan->spin_ns == PP_IO_SPIN_FOREVER)
+        return add(args, err, "--wait=%s", name);
+    return add(args, err, "--wait=%s:%" PRIu64 "ns", name, plan->spin_ns);
+}
+
+/* "0,2" */
+static const char *cpus_text(const int *cpus, unsigned count, char *text, size_t bytes)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < count && used < bytes; i++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%d", i > 0 ? "," : "", cpus[i]);
+    return text;
+}
+
+static int add_places(struct pp_cli_trial_args *args, const struct pp_plan *plan, bool client,
+                      struct pp_error *err)
+{
+    char clients[8 * PP_PLAN_THREADS_MAX], servers[8 * PP_PLAN_THREADS_MAX];
+
+    if (plan->client_cpus[0] == PP_CPU_ANY)
+        return add(args, err, "--placement=none");
+    (void)cpus_text(plan->client_cpus, plan->client_threads, clients, sizeof clients);
+    (void)cpus_text(plan->server_cpus, plan->server_threads, servers, sizeof servers);
+    if (client)
+        return add(args, err, "--cpus=%s", clients);
+    return add(args, err, "--cpus=%s/%s", clients, servers);
+}
+
+static bool has_option(const struct candidate *candidate, const char *name)
+{
+    for (unsigned i = 0; i < candidate->options.count; i++)
+        if (begins(candidate->options.args[i] + 2, name))
+            return true;
+    return false;
+}
+
+/* Of what a candidate does not ask for itself, the baseline's. Threads in another number have other
+ * places. */
+static void share_decisions(struct pp_plan *plan, const struct pp_plan *baseline,
+                            const struct candidate *candidate)
+{
+    if (!has_option(candidate, "wait")) {
+        plan->wait = baseline->wait;
+        plan->spin_ns = baseline->spin_ns;
+    }
+    if (has_option(candidate, "placement") || has_option(candidate, "cpus") ||
+        plan->client_threads != baseline->client_threads ||
+        plan->server_threads != baseline->server_threads)
+        return;
+    plan->placement = baseline->placement;
+    memcpy(plan->client_cpus, baseline->client_cpus, sizeof plan->client_cpus);
+    memcpy(plan->server_cpus, baseline->server_cpus, sizeof plan->server_cpus);
+}
+
+static int add_decided(struct pp_cli_trial_args *args, const struct pp_cli *parsed,
+                       const struct pp_plan *plan, const char *engine, const struct pp_cli *cli,
+                       struct pp_error *err)
+{
+    const bool client = plan->job == PP_JOB_CLIENT;
+    int ret = add_places(args, plan, client, err);
+
+    if (ret == 0)
+        ret = add_wait(args, plan, err);
+    if (ret == 0 && strcmp(plan->client_engine, "auto") == 0)
+        ret = add(args, err, "--engine=%s", engine);
+    if (ret == 0 && !client && strcmp(plan->server_engine, "auto") == 0)
+        ret = add(args, err, "--server-engine=%s", engine);
+    if (ret == 0 && !client && !plan->target.path[0] && !parsed->given.port)
+        ret = add(args, err, "--port=0");
+    if (ret == 0 && !parsed->given.count && !parsed->given.time)
+        ret = add(args, err, "--time=%" PRIu64 "us", cli->experiment.trial_ns / PP_NS_PER_US);
+    if (ret == 0)
+        ret = add(args, err, "--json=-");
+    return ret;
+}
+
+static uint64_t limit_of(const struct pp_plan *plan, const struct pp_cli *parsed,
+                         const struct pp_cli *cli)
+{
+    const bool timed = parsed->given.time || !parsed->given.count;
+    const uint64_t time_ns = parsed->given.time ? plan->time_ns : cli->experiment.trial_ns;
+
+    return timed ? 2 * (time_ns + plan->warmup_ns) + plan->connect_timeout_ns + TRIAL_GRACE_NS
+                 : TRIAL_COUNT_NS;
+}
+
+/* ---- all of them ---- */
+
+static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
+                      struct pp_experiment *experiment, const char *engine,
+                      struct candidate *candidate, struct pp_cli *parsed, struct pp_error *err)
+{
+    const unsigned number = experiment->count;
+    struct pp_cli_trial_args *args = &candidates->args[number];
+    struct pp_candidate *out = &experiment->candidates[number];
+    int ret = add_head(args, candidate, true, err);
+
+    if (number > 0)
+        share_decisions(&parsed->plan, &candidates->plan, candidate);
+    if (ret == 0)
+        ret = add_options(args, cli, candidate, false, err);
+    if (ret == 0)
+        ret = add_decided(args, parsed, &parsed->plan, engine, cli, err);
+    (void)snprintf(out->name, sizeof out->name, "%s", candidate->text);
+    out->spec = (struct pp_trial_spec){ .argv = args->args,
+                                        .server = candidate->server,
+                                        .before = cli->experiment.before,
+                                        .after = cli->experiment.after,
+                                        .limit_ns = limit_of(&parsed->plan, parsed, cli) };
+    experiment->count++;
+    return ret;
+}
+
+static int check_names(const struct pp_cli_experiment *asked, struct pp_error *err)
+{
+    for (unsigned i = 0; i < asked->candidate_count; i++) {
+        if (strlen(asked->candidates[i]) >= PP_CANDIDATE_NAME_BYTES)
+            return refuse(err, "a candidate has at most %d bytes: %.60s...",
+                          PP_CANDIDATE_NAME_BYTES - 1, asked->candidates[i]);
+        for (unsigned j = 0; j < i; j++)
+            if (strcmp(asked->candidates[i], asked->candidates[j]) == 0)
+                return refuse(err,
+                              "%.80s stands there twice; the first candidate is compared with "
+                              "itself in any case",
+                              asked->candidates[i]);
+    }
+    return 0;
+}
+
+int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
+                             struct pp_experiment *experiment, struct pp_error *err)
+{
+    struct candidate *candidate = pp_memory_alloc(1, sizeof *candidate);
+    struct pp_cli *parsed = pp_memory_alloc(1, sizeof *parsed);
+    char engine[64] = "";
+    int ret = candidate && parsed
+                  ? check_names(&cli->experiment, err)
+                  : pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the candidates");
+
+    for (unsigned i = 0; ret == 0 && i < cli->experiment.candidate_count; i++) {
+        *candidate = (struct candidate){ 0 };
+        ret = take_apart(candidate, cli->experiment.candidates[i], err);
+        if (ret == 0)
+            ret = parse(parsed, cli, candidate, err);
+        if (ret == 0 && i == 0) {
+            candidates->plan = parsed->plan;
+            ret = name_engine(&parsed->plan, engine, sizeof engine, err);
+        }
+        if (ret == 0)
+            ret = settle_one(candidates, cli, experiment, engine, candidate, parsed, err);
+        clear(&candidate->options);
+    }
+    pp_memory_free(candidate);
+    pp_memory_free(parsed);
+    return ret;
+}
+
+void pp_cli_candidates_fini(struct pp_cli_candidates *candidates)
+{
+    for (unsigned i = 0; i < PP_CANDIDATES_MAX; i++)
+        clear(&candidates->args[i]);
+}

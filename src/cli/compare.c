@@ -1,0 +1,198 @@
+/* The command compare: trials of all candidates in turns, a line of progress meanwhile, and what
+ * they come to. */
+#include "base/memory.h"
+#include "base/random.h"
+#include "cli/candidates.h"
+#include "cli/outputs.h"
+#include "cli/screen.h"
+#include "cli/table.h"
+#include "experiment/record.h"
+#include "job/interrupt.h"
+#include "report/comparison.h"
+#include "report/progress.h"
+#include "result/change.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+struct comparing {
+    const struct pp_cli *cli;
+    struct pp_screen screen;
+    struct pp_outputs outputs;
+    struct pp_cli_candidates candidates;
+    struct pp_experiment experiment;
+    struct pp_comparison comparison;
+};
+
+/* ---- meanwhile ---- */
+
+/* The last candidate that can be told apart so far; the rate is what people ask for. */
+static void tally(struct comparing *comparing, char *text, size_t bytes)
+{
+    const struct pp_experiment *experiment = &comparing->experiment;
+    struct pp_comparison *so_far = &comparing->comparison;
+    double ratio;
+
+    text[0] = '\0';
+    if (pp_comparison_of(experiment->trials, experiment->trial_count, experiment->count, so_far) <
+        0)
+        return;
+    ratio = so_far->effects[1][PP_METRIC_RATE].paired.ratio;
+    if (isfinite(ratio))
+        (void)snprintf(text, bytes, "%.24s %+.1f %%", experiment->candidates[1].name,
+                       (ratio - 1) * 100);
+}
+
+static void on_progress(void *context, const struct pp_experiment *experiment, unsigned done,
+                        unsigned of, uint64_t trial_ns)
+{
+    struct comparing *comparing = context;
+    char text[64];
+
+    (void)experiment;
+    if (!comparing->screen.bar_columns)
+        return;
+    tally(comparing, text, sizeof text);
+    pp_progress_trials(stderr, comparing->screen.bar_columns, done, of, (of - done) * trial_ns,
+                       text);
+}
+
+static void on_missing(void *context, const struct pp_experiment *experiment,
+                       const struct pp_trial *trial, const char *why)
+{
+    const struct comparing *comparing = context;
+
+    if (comparing->screen.bar_columns)
+        pp_progress_clear(stderr);
+    (void)fprintf(stderr, "pingpong: round %u: %s is left out: %s\n", trial->round + 1,
+                  experiment->candidates[trial->candidate].name, why);
+}
+
+/* ---- at the end ---- */
+
+static int write_output(void *context, struct pp_report *report, struct pp_error *err)
+{
+    const struct comparing *comparing = context;
+    const struct pp_experiment *experiment = &comparing->experiment;
+    struct pp_report_comparison of = { .comparison = &comparing->comparison,
+                                       .plan = &comparing->candidates.plan,
+                                       .trials = experiment->trials,
+                                       .trial_count = experiment->trial_count,
+                                       .seed = experiment->seed,
+                                       .signal = experiment->signal };
+
+    for (unsigned i = 0; i < experiment->count; i++)
+        of.names[i] = experiment->candidates[i].name;
+    if (report->format == &pp_report_json)
+        return pp_record_write(experiment, &comparing->comparison, report->out, err);
+    if (report->format == &pp_report_csv)
+        pp_report_comparison_csv(report->out, &of);
+    else if (report->format == &pp_report_markdown)
+        pp_report_comparison_markdown(report->out, &of);
+    else
+        pp_report_comparison_text(report->out, &report->style, &of);
+    return 0;
+}
+
+/* The first condition that is surely met fails it; what cannot be told is said. */
+static int check_gates(const struct comparing *comparing, struct pp_error *err)
+{
+    const struct pp_experiment *experiment = &comparing->experiment;
+    const struct pp_plan *plan = &comparing->cli->plan;
+
+    for (unsigned i = 0; i < plan->gate_count; i++)
+        for (unsigned j = 1; j < experiment->count; j++) {
+            const struct pp_gate *gate = &plan->gates[i];
+            const struct pp_effect *effect = pp_change_effect(gate, &comparing->comparison, j);
+            const enum pp_change change = pp_change_of(gate, &comparing->comparison, j);
+            const double low = (effect->paired.at95.low - 1) * 100;
+            const double high = (effect->paired.at95.high - 1) * 100;
+
+            if (change == PP_CHANGE_SURELY)
+                return pp_error_set(err, PP_ERROR_GATE, -ERANGE,
+                                    "--fail-if %.60s: %.80s changed by %+.1f %% [%+.1f, %+.1f]",
+                                    gate->text, experiment->candidates[j].name,
+                                    (effect->paired.ratio - 1) * 100, low, high);
+            if (change == PP_CHANGE_CANNOT_TELL)
+                (void)fprintf(stderr,
+                              "pingpong: --fail-if %s: whether %s has changed so much cannot be "
+                              "told; more --rounds would tell\n",
+                              gate->text, experiment->candidates[j].name);
+        }
+    return 0;
+}
+
+static int report(struct comparing *comparing, struct pp_error *err)
+{
+    const struct pp_experiment *experiment = &comparing->experiment;
+    struct pp_error error = { 0 };
+    int ret = pp_comparison_of(experiment->trials, experiment->trial_count, experiment->count,
+                               &comparing->comparison);
+
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for the comparison");
+    if (!experiment->signal)
+        ret = check_gates(comparing, &error);
+    if (pp_outputs_write(&comparing->outputs, write_output, comparing, err) < 0)
+        return -EIO;
+    *err = error;
+    return ret;
+}
+
+/* ---- from the beginning ---- */
+
+/* A seed that nobody named is drawn, so that no order is everybody's. */
+static uint64_t draw_seed(void)
+{
+    struct pp_random random = { .state = pp_clock_now_ns() };
+
+    return pp_random_next(&random) % 1000000;
+}
+
+static bool is_given(const struct pp_cli_experiment *asked, const char *name)
+{
+    for (unsigned i = 0; i < asked->passed_count; i++)
+        if (strcmp(asked->passed[i].option->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int run(struct comparing *comparing, struct pp_error *err)
+{
+    const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
+                                               .on_missing = on_missing,
+                                               .context = comparing };
+    int ret = pp_experiment_run(&comparing->experiment, &hooks, err);
+
+    if (comparing->screen.bar_columns)
+        pp_progress_clear(stderr);
+    return ret == 0 ? report(comparing, err) : ret;
+}
+
+int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
+{
+    struct comparing *comparing = pp_memory_alloc(1, sizeof *comparing);
+    int ret;
+
+    if (!comparing)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a comparison");
+    pp_interrupt_install();
+    comparing->cli = cli;
+    comparing->screen = pp_screen_of(cli);
+    comparing->experiment.rounds = cli->experiment.rounds;
+    comparing->experiment.twins = true;
+    comparing->experiment.seed = is_given(&cli->experiment, "seed") ? cli->plan.seed : draw_seed();
+    ret = pp_cli_candidates_settle(&comparing->candidates, cli, &comparing->experiment, err);
+    if (ret == 0)
+        ret = pp_outputs_open(&comparing->outputs, cli, &comparing->screen, NULL, err);
+    if (ret == 0)
+        ret = run(comparing, err);
+    pp_outputs_close(&comparing->outputs);
+    *signal_out = comparing->experiment.signal;
+    pp_experiment_fini(&comparing->experiment);
+    pp_cli_candidates_fini(&comparing->candidates);
+    pp_memory_free(comparing);
+    return ret;
+}

@@ -1,0 +1,160 @@
+#include "experiment/record.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <math.h>
+
+#define FORMAT "pingpong-experiment"
+#define FORMAT_VERSION 1
+
+static json_t *number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+/* ---- what was run ---- */
+
+static json_t *candidate_object(const struct pp_candidate *candidate)
+{
+    json_t *argv = json_array();
+
+    for (char *const *arg = candidate->spec.argv; *arg; arg++)
+        if (json_array_append_new(argv, json_string(*arg)) < 0) {
+            json_decref(argv);
+            return NULL;
+        }
+    return json_pack("{s:s, s:o, s:o}", "name", candidate->name, "argv", argv, "server",
+                     text_or_null(candidate->spec.server));
+}
+
+static json_t *candidates_array(const struct pp_experiment *experiment)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < experiment->count; i++)
+        if (json_array_append_new(array, candidate_object(&experiment->candidates[i])) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+static json_t *trials_array(const struct pp_experiment *experiment)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < experiment->trial_count; i++) {
+        const struct pp_trial *trial = &experiment->trials[i];
+        json_t *object = json_pack("{s:i, s:i, s:b, s:b, s:O}", "candidate", (int)trial->candidate,
+                                   "round", (int)trial->round, "twin", (int)trial->twin, "missing",
+                                   (int)trial->missing, "result",
+                                   json_array_get(experiment->results, i));
+
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* ---- what it came to ---- */
+
+static const char *difference_name(enum pp_difference difference)
+{
+    switch (difference) {
+    case PP_DIFFERENCE_BETTER:
+        return "better";
+    case PP_DIFFERENCE_WORSE:
+        return "worse";
+    case PP_DIFFERENCE_SAME:
+        return "same";
+    case PP_DIFFERENCE_CANNOT_TELL:
+        return "cannot tell";
+    case PP_DIFFERENCE_UNKNOWN:
+        break;
+    }
+    return "unknown";
+}
+
+static json_t *interval_array(const struct pp_interval *interval)
+{
+    if (!(interval->low > 0) || !isfinite(interval->high))
+        return json_null();
+    return json_pack("[f, f]", interval->low, interval->high);
+}
+
+static json_t *effect_object(const struct pp_effect *effect, double floor)
+{
+    const struct pp_paired *paired = &effect->paired;
+
+    return json_pack(
+        "{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:i, s:o}", "median", number(effect->median),
+        "pairs", (int)paired->n, "ratio", number(paired->n ? paired->ratio : NAN), "interval_95",
+        interval_array(&paired->at95), "interval_90", interval_array(&paired->at90), "p",
+        number(paired->n ? paired->p : NAN), "p_holm", number(paired->n ? effect->p_holm : NAN),
+        "verdict", difference_name(effect->difference), "rounds_needed", (int)effect->rounds_needed,
+        "noise", number(floor));
+}
+
+static json_t *effects_object(const struct pp_effect effects[PP_METRICS],
+                              const double floor[PP_METRICS])
+{
+    json_t *object = json_object();
+
+    for (unsigned i = 0; i < PP_METRICS; i++)
+        if (json_object_set_new(object, pp_metrics[i].name, effect_object(&effects[i], floor[i])) <
+            0) {
+            json_decref(object);
+            return NULL;
+        }
+    return object;
+}
+
+static json_t *comparison_array(const struct pp_experiment *experiment,
+                                const struct pp_comparison *comparison)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < comparison->candidates; i++) {
+        const struct pp_candidate_tally *tally = &comparison->tallies[i];
+        json_t *object = json_pack(
+            "{s:s, s:i, s:i, s:i, s:o}", "name", experiment->candidates[i].name, "trials",
+            (int)tally->trials, "missing", (int)tally->missing, "suspect", (int)tally->suspect,
+            "metrics", effects_object(comparison->effects[i], comparison->floor));
+
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+/* ---- all of it ---- */
+
+int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
+                    FILE *out, struct pp_error *err)
+{
+    json_t *object = json_pack(
+        "{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o}", "format", FORMAT, "format_version",
+        FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed, "rounds",
+        (int)comparison->rounds, "signal",
+        experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
+        candidates_array(experiment), "comparison", comparison_array(experiment, comparison),
+        "baseline_against_itself", effects_object(comparison->twin, comparison->floor), "trials",
+        trials_array(experiment));
+    const int ret = object ? json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : -1;
+
+    json_decref(object);
+    if (ret < 0)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the experiment as JSON");
+    (void)fputc('\n', out);
+    return 0;
+}

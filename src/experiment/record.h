@@ -1,0 +1,14 @@
+/* An experiment as one JSON document, with everything in it: what was run, in which order, the
+ * whole result of each trial, and what it came to. */
+#ifndef PP_EXPERIMENT_RECORD_H
+#define PP_EXPERIMENT_RECORD_H
+
+#include "experiment/experiment.h"
+
+#include <stdio.h>
+
+/* 0, or a negative errno with err set; whether out has taken it is for its owner to find out. */
+int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
+                    FILE *out, struct pp_error *err);
+
+#endif

@@ -1,0 +1,430 @@
+/* Words and figures of an effect first, then a table a metric, the sentences, the notes, and the
+ * three forms that these are put together to. */
+#include "report/comparison.h"
+
+#include "base/container.h"
+#include "base/format.h"
+#include "report/line.h"
+#include "report/table.h"
+#include "report/text_parts.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#define BOLD "\033[1m"
+#define PLAIN "\033[0m"
+
+/* ---- figures ---- */
+
+/* A candidate's name for people, who may have typed anything. */
+static const char *name_of(const struct pp_report_comparison *of, unsigned candidate,
+                           char text[PP_FORMAT_BYTES])
+{
+    (void)pp_format_line(text, PP_FORMAT_BYTES - 4, of->names[candidate]);
+    if (strlen(of->names[candidate]) >= PP_FORMAT_BYTES - 4)
+        (void)strcat(text, "...");
+    return text;
+}
+
+static const char *figure(char text[PP_FORMAT_BYTES], enum pp_metric metric, double value)
+{
+    if (!isfinite(value))
+        return strcpy(text, "n/a");
+    return metric == PP_METRIC_RATE ? pp_format_decimal(text, value, 0) : pp_format_us(text, value);
+}
+
+static double percent(double ratio)
+{
+    return (ratio - 1) * 100;
+}
+
+static bool has_interval(const struct pp_paired *paired)
+{
+    return isfinite(paired->ratio) && paired->at95.low > 0 && isfinite(paired->at95.high);
+}
+
+static const char *verdict(const struct pp_effect *effect, enum pp_metric metric,
+                           char text[PP_FORMAT_BYTES])
+{
+    switch (effect->difference) {
+    case PP_DIFFERENCE_BETTER:
+        return metric == PP_METRIC_CPU ? "cheaper" : "faster";
+    case PP_DIFFERENCE_WORSE:
+        return metric == PP_METRIC_CPU ? "dearer" : "slower";
+    case PP_DIFFERENCE_SAME:
+        return "same";
+    case PP_DIFFERENCE_CANNOT_TELL:
+        (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell");
+        if (effect->rounds_needed > effect->paired.n)
+            (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell (%u rounds?)",
+                           effect->rounds_needed);
+        return text;
+    case PP_DIFFERENCE_UNKNOWN:
+        break;
+    }
+    return effect->paired.n > 0 ? "too few rounds" : "n/a";
+}
+
+/* ---- a table a metric ---- */
+
+static void effect_cells(char (*cells)[PP_FORMAT_BYTES], const struct pp_effect *effect,
+                         enum pp_metric metric)
+{
+    const struct pp_paired *paired = &effect->paired;
+    char text[PP_FORMAT_BYTES];
+
+    (void)snprintf(cells[1], PP_FORMAT_BYTES, "n/a");
+    if (isfinite(paired->ratio))
+        (void)snprintf(cells[1], PP_FORMAT_BYTES, "%+.1f %%", percent(paired->ratio));
+    if (has_interval(paired))
+        (void)snprintf(cells[2], PP_FORMAT_BYTES, "%+.1f .. %+.1f", percent(paired->at95.low),
+                       percent(paired->at95.high));
+    (void)snprintf(cells[3], PP_FORMAT_BYTES, "%s", verdict(effect, metric, text));
+}
+
+/* A long name among the others would leave no room for figures. */
+static void metric_table(FILE *out, const struct pp_report_style *style,
+                         const struct pp_report_comparison *of, enum pp_metric metric)
+{
+    static char labels[PP_CANDIDATES_MAX][PP_FORMAT_BYTES + 2];
+    const struct pp_metric_about *about = &pp_metrics[metric];
+    struct pp_table table = { .rows = of->comparison->candidates };
+    char title[64], name[PP_FORMAT_BYTES];
+
+    (void)snprintf(title, sizeof title, "%s%s", about->title, about->unit[0] ? " \u00b5s" : "");
+    table.title = title;
+    (void)pp_table_head(&table, "median");
+    (void)pp_table_head(&table, "change");
+    (void)pp_table_head(&table, "95 %% interval");
+    (void)pp_table_head(&table, "%s", "");
+    for (unsigned i = 0; i < table.rows; i++) {
+        const struct pp_effect *effect = &of->comparison->effects[i][metric];
+
+        (void)snprintf(labels[i], sizeof labels[i], "  %s", name_of(of, i, name));
+        table.labels[i] = labels[i];
+        (void)figure(table.cells[i][0], metric, effect->median);
+        if (i > 0)
+            effect_cells(table.cells[i], effect, metric);
+    }
+    pp_table_write(&table, out, style->columns);
+}
+
+/* ---- sentences ---- */
+
+/* "14.1 % faster than epoll [12.9, 15.2]": of a rate, and of how much less as a share of the
+ * baseline's. */
+static void rate_words(char *out, size_t bytes, const struct pp_effect *effect, const char *name,
+                       const char *baseline)
+{
+    const struct pp_paired *paired = &effect->paired;
+    const double low = percent(paired->at95.low), high = percent(paired->at95.high);
+
+    switch (effect->difference) {
+    case PP_DIFFERENCE_BETTER:
+        (void)snprintf(out, bytes, "%s is %.1f %% faster than %s [%.1f, %.1f]", name,
+                       percent(paired->ratio), baseline, low, high);
+        return;
+    case PP_DIFFERENCE_WORSE:
+        (void)snprintf(out, bytes, "%s is %.1f %% slower than %s [%.1f, %.1f]", name,
+                       -percent(paired->ratio), baseline, -high, -low);
+        return;
+    case PP_DIFFERENCE_SAME:
+        (void)snprintf(out, bytes, "%s is as fast as %s, within 2 %%", name, baseline);
+        return;
+    case PP_DIFFERENCE_CANNOT_TELL:
+        (void)snprintf(out, bytes,
+                       "whether %s is faster than %s cannot be told (%+.1f %% [%+.1f, %+.1f])",
+                       name, baseline, percent(paired->ratio), low, high);
+        return;
+    case PP_DIFFERENCE_UNKNOWN:
+        break;
+    }
+    (void)snprintf(out, bytes, "%s and %s: %s", name, baseline,
+                   paired->n > 0 ? "too few rounds to tell" : "there are no runs of both");
+}
+
+static void cpu_words(char *out, size_t bytes, const struct pp_effect *effect)
+{
+    const double change = percent(effect->paired.ratio);
+
+    out[0] = '\0';
+    if (effect->difference == PP_DIFFERENCE_BETTER)
+        (void)snprintf(out, bytes, " and uses %.0f %% less CPU", -change);
+    else if (effect->difference == PP_DIFFERENCE_WORSE)
+        (void)snprintf(out, bytes, " and uses %.0f %% more CPU", change);
+    else if (effect->difference == PP_DIFFERENCE_SAME)
+        (void)snprintf(out, bytes, " and uses as much CPU");
+}
+
+static void sentence(char *out, size_t bytes, const struct pp_report_comparison *of,
+                     unsigned candidate)
+{
+    const struct pp_effect *effects = of->comparison->effects[candidate];
+    const struct pp_effect *rate = &effects[PP_METRIC_RATE];
+    char name[PP_FORMAT_BYTES], baseline[PP_FORMAT_BYTES], count[PP_FORMAT_BYTES];
+    char rates[256], cpu[64], more[96] = "";
+
+    rate_words(rates, sizeof rates, rate, name_of(of, candidate, name), name_of(of, 0, baseline));
+    cpu_words(cpu, sizeof cpu, &effects[PP_METRIC_CPU]);
+    if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
+        (void)snprintf(more, sizeof more, "; --rounds %u might tell", rate->rounds_needed);
+    (void)snprintf(out, bytes, "%s%s, at %s connection%s%s.", rates, cpu,
+                   pp_format_count(count, of->plan->connections),
+                   pp_text_plural(of->plan->connections), more);
+}
+
+/* ---- notes ---- */
+
+static void put_words(FILE *out, unsigned columns, const char *text)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = columns };
+
+    pp_line_words(&line, text);
+    pp_line_end(&line);
+}
+
+/* By how much the baseline differs from itself, which nothing but noise can be. */
+static void noise_line(FILE *out, unsigned columns, const struct pp_report_comparison *of)
+{
+    char text[512], name[PP_FORMAT_BYTES];
+    size_t used = (size_t)snprintf(text, sizeof text, "noise: %s against itself",
+                                   name_of(of, 0, name));
+    const char *before = ": ";
+
+    for (unsigned i = 0; i < PP_METRICS; i++) {
+        const struct pp_paired *paired = &of->comparison->twin[i].paired;
+
+        if (!has_interval(paired))
+            continue;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %+.1f %% [%+.1f, %+.1f]",
+                                 before, pp_metrics[i].name, percent(paired->ratio),
+                                 percent(paired->at95.low), percent(paired->at95.high));
+        before = ", ";
+    }
+    if (before[0] == ',')
+        put_words(out, columns, text);
+}
+
+static bool differs_from_itself(const struct pp_comparison *comparison)
+{
+    for (unsigned i = 0; i < PP_METRICS; i++) {
+        const struct pp_effect *twin = &comparison->twin[i];
+
+        if (twin->paired.n >= PP_ROUNDS_LEAST && twin->paired.p * PP_METRICS < 0.05 &&
+            comparison->floor[i] > PP_DIFFERENCE_LEAST)
+            return true;
+    }
+    return false;
+}
+
+static void note_lines(FILE *out, unsigned columns, const struct pp_report_comparison *of)
+{
+    char text[256], name[PP_FORMAT_BYTES];
+
+    if (of->signal)
+        put_words(out, columns,
+                  "PARTIAL: interrupted; what is here are the rounds that were whole");
+    if (differs_from_itself(of->comparison))
+        put_words(out, columns,
+                  "SUSPECT: the baseline differs from itself by more than chance would have it: "
+                  "something on this machine changes with the trials");
+    for (unsigned i = 0; i < of->comparison->candidates; i++) {
+        const struct pp_candidate_tally *tally = &of->comparison->tallies[i];
+
+        (void)name_of(of, i, name);
+        if (tally->missing > 0) {
+            (void)snprintf(text, sizeof text, "note: %u of the %u runs of %s gave no result",
+                           tally->missing, tally->trials, name);
+            put_words(out, columns, text);
+        }
+        if (tally->suspect > 0) {
+            (void)snprintf(text, sizeof text,
+                           "note: %u of the %u runs of %s were SUSPECT, and are in the figures",
+                           tally->suspect, tally->trials, name);
+            put_words(out, columns, text);
+        }
+    }
+}
+
+/* ---- text ---- */
+
+static void head_lines(FILE *out, const struct pp_report_style *style,
+                       const struct pp_report_comparison *of)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+
+    pp_line_field(&line, "pingpong %s", PP_VERSION);
+    pp_line_field(&line, "%s", pp_text_transport_name(of->plan));
+    pp_text_load_fields(&line, of->plan);
+    pp_line_end(&line);
+    pp_text_wait_field(&line, of->plan);
+    pp_text_placement_field(&line, of->plan);
+    pp_line_end(&line);
+    pp_line_field(&line, "%u round%s of %u runs in shuffled order (--seed %" PRIu64 ")",
+                  of->comparison->rounds, pp_text_plural(of->comparison->rounds),
+                  of->comparison->candidates + 1, of->seed);
+    pp_line_end(&line);
+}
+
+/* With -v: each run, in the order in which they were made. */
+static void trial_lines(FILE *out, const struct pp_report_comparison *of)
+{
+    static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
+    char rate[PP_FORMAT_BYTES], cpu[PP_FORMAT_BYTES], p50[PP_FORMAT_BYTES], p99[PP_FORMAT_BYTES];
+    char name[PP_FORMAT_BYTES];
+
+    (void)fprintf(out, "\n%5s %12s %9s %9s %9s  %-8s %s\n", "round", "round trips/s", "CPU \u00b5s",
+                  "p50 \u00b5s", "p99 \u00b5s", "verdict", "candidate");
+    for (size_t i = 0; i < of->trial_count; i++) {
+        const struct pp_trial *trial = &of->trials[i];
+
+        (void)fprintf(out, "%5u %13s %8s %8s %8s  %-8s %s%s\n", trial->round + 1,
+                      figure(rate, PP_METRIC_RATE, trial->figures[PP_METRIC_RATE]),
+                      figure(cpu, PP_METRIC_CPU, trial->figures[PP_METRIC_CPU]),
+                      figure(p50, PP_METRIC_P50, trial->figures[PP_METRIC_P50]),
+                      figure(p99, PP_METRIC_P99, trial->figures[PP_METRIC_P99]),
+                      trial->missing ? "missing" : levels[trial->level],
+                      name_of(of, trial->candidate, name), trial->twin ? " (again)" : "");
+    }
+}
+
+static void sentence_lines(FILE *out, const struct pp_report_style *style,
+                           const struct pp_report_comparison *of)
+{
+    char text[512];
+
+    for (unsigned i = 1; i < of->comparison->candidates; i++) {
+        sentence(text, sizeof text, of, i);
+        (void)fputs(style->colour ? BOLD : "", out);
+        put_words(out, style->columns, text);
+        (void)fputs(style->colour ? PLAIN : "", out);
+    }
+}
+
+void pp_report_comparison_text(FILE *out, const struct pp_report_style *style,
+                               const struct pp_report_comparison *of)
+{
+    if (style->quiet) {
+        sentence_lines(out, style, of);
+        return;
+    }
+    head_lines(out, style, of);
+    for (unsigned i = 0; i < PP_METRICS; i++) {
+        (void)fputc('\n', out);
+        metric_table(out, style, of, (enum pp_metric)i);
+    }
+    if (style->verbose)
+        trial_lines(out, of);
+    (void)fputc('\n', out);
+    sentence_lines(out, style, of);
+    noise_line(out, style->columns, of);
+    note_lines(out, style->columns, of);
+}
+
+/* ---- Markdown ---- */
+
+static void put_markdown(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("|*_`<>[]\\", *text))
+            (void)fputc('\\', out);
+        (void)fputc(*text, out);
+    }
+}
+
+static void markdown_row(FILE *out, const struct pp_report_comparison *of, unsigned candidate)
+{
+    char text[PP_FORMAT_BYTES];
+
+    (void)fputs("| ", out);
+    put_markdown(out, name_of(of, candidate, text));
+    for (unsigned i = 0; i < PP_METRICS; i++) {
+        const struct pp_effect *effect = &of->comparison->effects[candidate][i];
+
+        (void)fprintf(out, " | %s", figure(text, (enum pp_metric)i, effect->median));
+        if (candidate > 0 && has_interval(&effect->paired))
+            (void)fprintf(out, " (%+.1f %% [%+.1f, %+.1f], %s)", percent(effect->paired.ratio),
+                          percent(effect->paired.at95.low), percent(effect->paired.at95.high),
+                          verdict(effect, (enum pp_metric)i, text));
+    }
+    (void)fputs(" |\n", out);
+}
+
+void pp_report_comparison_markdown(FILE *out, const struct pp_report_comparison *of)
+{
+    static const struct pp_report_style plain = { .columns = 0 };
+    char text[512];
+
+    (void)fputs(
+        "| | CPU a round trip \u00b5s | round trips/s | RTT p50 \u00b5s | RTT p99 \u00b5s |\n"
+        "|---|---|---|---|---|\n",
+        out);
+    for (unsigned i = 0; i < of->comparison->candidates; i++)
+        markdown_row(out, of, i);
+    (void)fputc('\n', out);
+    for (unsigned i = 1; i < of->comparison->candidates; i++) {
+        sentence(text, sizeof text, of, i);
+        put_markdown(out, text);
+        (void)fputs("\n", out);
+    }
+    (void)fputc('\n', out);
+    head_lines(out, &plain, of);
+}
+
+/* ---- CSV ---- */
+
+static void put_csv_text(FILE *out, const char *text)
+{
+    (void)fputc('"', out);
+    for (; *text; text++)
+        (void)fprintf(out, *text == '"' ? "\"%c" : "%c", *text);
+    (void)fputc('"', out);
+}
+
+/* Nothing where it is not known. */
+static void put_csv_number(FILE *out, double value)
+{
+    if (isfinite(value))
+        (void)fprintf(out, ",%.9g", value);
+    else
+        (void)fputc(',', out);
+}
+
+static const char *difference_name(enum pp_difference difference)
+{
+    static const char *const names[] = { [PP_DIFFERENCE_UNKNOWN] = "unknown",
+                                         [PP_DIFFERENCE_BETTER] = "better",
+                                         [PP_DIFFERENCE_WORSE] = "worse",
+                                         [PP_DIFFERENCE_SAME] = "same",
+                                         [PP_DIFFERENCE_CANNOT_TELL] = "cannot tell" };
+
+    return names[difference];
+}
+
+void pp_report_comparison_csv(FILE *out, const struct pp_report_comparison *of)
+{
+    const struct pp_comparison *comparison = of->comparison;
+
+    (void)fputs("candidate,metric,unit,median,pairs,ratio,ratio_low,ratio_high,p_holm,verdict,"
+                "rounds_needed,noise\n",
+                out);
+    for (unsigned i = 0; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++) {
+            const struct pp_effect *effect = &comparison->effects[i][j];
+            const struct pp_paired *paired = &effect->paired;
+
+            put_csv_text(out, of->names[i]);
+            (void)fprintf(out, ",%s,%s", pp_metrics[j].name, pp_metrics[j].unit);
+            put_csv_number(out, effect->median);
+            (void)fprintf(out, ",%u", i > 0 ? paired->n : 0);
+            put_csv_number(out, i > 0 ? paired->ratio : NAN);
+            put_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.low : NAN);
+            put_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.high : NAN);
+            put_csv_number(out, i > 0 ? effect->p_holm : NAN);
+            (void)fprintf(out, ",%s,%u", i > 0 ? difference_name(effect->difference) : "baseline",
+                          i > 0 ? effect->rounds_needed : 0);
+            put_csv_number(out, comparison->floor[j]);
+            (void)fputc('\n', out);
+        }
+}

@@ -1,0 +1,198 @@
+#include "result/comparison.h"
+
+#include "base/assert.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* What is called a difference is one with this chance at most, whatever is looked at besides. */
+#define SIGNIFICANT 0.05
+
+const struct pp_metric_about pp_metrics[PP_METRICS] = {
+    [PP_METRIC_CPU] = { "cpu", "CPU a round trip", "ns", false },
+    [PP_METRIC_RATE] = { "rate", "Round trips/s", "", true },
+    [PP_METRIC_P50] = { "p50", "RTT p50", "ns", false },
+    [PP_METRIC_P99] = { "p99", "RTT p99", "ns", false },
+};
+
+/* The trial of a round; NULL: there is none with figures. */
+static const struct pp_trial *find(const struct pp_trial *trials, size_t count, unsigned candidate,
+                                   unsigned round, bool twin)
+{
+    for (size_t i = 0; i < count; i++)
+        if (trials[i].candidate == candidate && trials[i].round == round && trials[i].twin == twin)
+            return trials[i].missing ? NULL : &trials[i];
+    return NULL;
+}
+
+static bool is_figure(double value)
+{
+    return isfinite(value) && value > 0;
+}
+
+static unsigned rounds_of(const struct pp_trial *trials, size_t count)
+{
+    unsigned rounds = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (trials[i].round >= rounds)
+            rounds = trials[i].round + 1;
+    return rounds;
+}
+
+/* ---- a metric of a candidate ---- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median_of(double *values, unsigned count)
+{
+    if (count == 0)
+        return NAN;
+    qsort(values, count, sizeof values[0], compare_doubles);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
+}
+
+/* scratch holds a value a round. */
+static double median(const struct pp_trial *trials, size_t count, unsigned candidate,
+                     enum pp_metric metric, double *scratch)
+{
+    unsigned known = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (trials[i].candidate == candidate && !trials[i].twin && !trials[i].missing &&
+            is_figure(trials[i].figures[metric]))
+            scratch[known++] = trials[i].figures[metric];
+    return median_of(scratch, known);
+}
+
+/* Of those rounds that have both. */
+static int pair(const struct pp_trial *trials, size_t count, unsigned rounds, unsigned candidate,
+                bool twin, enum pp_metric metric, double *scratch, struct pp_paired *paired)
+{
+    unsigned n = 0;
+
+    for (unsigned round = 0; round < rounds; round++) {
+        const struct pp_trial *baseline = find(trials, count, 0, round, false);
+        const struct pp_trial *other = find(trials, count, candidate, round, twin);
+
+        if (baseline && other && is_figure(baseline->figures[metric]) &&
+            is_figure(other->figures[metric]))
+            scratch[n++] = log(other->figures[metric] / baseline->figures[metric]);
+    }
+    return pp_paired_of(scratch, n, paired);
+}
+
+/* ---- verdicts ---- */
+
+static bool holds(const struct pp_interval *interval, double value)
+{
+    return interval->low <= value && value <= interval->high;
+}
+
+/* A difference has to be sure, to be more than anybody should act upon, and to be more than what
+ * the baseline shows to itself in the same minutes: by how much its second trials are off, and not
+ * the whole interval of that, in which the noise that every interval has already would count
+ * twice. */
+static enum pp_difference judge(const struct pp_effect *effect, enum pp_metric metric, double floor)
+{
+    const struct pp_paired *paired = &effect->paired;
+    const double least = floor > PP_DIFFERENCE_LEAST ? floor : PP_DIFFERENCE_LEAST;
+    const double off = fabs(paired->ratio - 1);
+
+    if (paired->n < PP_ROUNDS_LEAST)
+        return PP_DIFFERENCE_UNKNOWN;
+    if (!holds(&paired->at95, 1) && effect->p_holm <= SIGNIFICANT && off > least)
+        return (paired->ratio > 1) == pp_metrics[metric].more_is_better ? PP_DIFFERENCE_BETTER
+                                                                        : PP_DIFFERENCE_WORSE;
+    if (paired->at90.low > 1 - PP_DIFFERENCE_LEAST && paired->at90.high < 1 + PP_DIFFERENCE_LEAST)
+        return PP_DIFFERENCE_SAME;
+    return PP_DIFFERENCE_CANNOT_TELL;
+}
+
+/* Of all metrics that are known of all candidates, as one family. */
+static void correct(struct pp_comparison *comparison)
+{
+    double p[PP_CANDIDATES_MAX * PP_METRICS];
+    unsigned count = 0, at = 0;
+
+    for (unsigned i = 1; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++)
+            if (comparison->effects[i][j].paired.n > 0)
+                p[count++] = comparison->effects[i][j].paired.p;
+    pp_paired_holm(p, count);
+    for (unsigned i = 1; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++)
+            comparison->effects[i][j].p_holm = comparison->effects[i][j].paired.n > 0 ? p[at++] : 1;
+}
+
+static void judge_all(struct pp_comparison *comparison)
+{
+    for (unsigned i = 1; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++) {
+            struct pp_effect *effect = &comparison->effects[i][j];
+
+            effect->difference = judge(effect, (enum pp_metric)j, comparison->floor[j]);
+            effect->rounds_needed = pp_paired_rounds_needed(&effect->paired, PP_DIFFERENCE_LEAST);
+        }
+}
+
+/* ---- all of it ---- */
+
+static void tally(const struct pp_trial *trials, size_t count, struct pp_comparison *comparison)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct pp_candidate_tally *tally = &comparison->tallies[trials[i].candidate];
+
+        pp_assert(trials[i].candidate < comparison->candidates);
+        tally->trials++;
+        tally->missing += trials[i].missing;
+        tally->suspect += !trials[i].missing && trials[i].level == PP_SUSPECT;
+    }
+}
+
+static int fill_metric(const struct pp_trial *trials, size_t count, unsigned metric,
+                       struct pp_comparison *comparison, double *scratch)
+{
+    struct pp_effect *twin = &comparison->twin[metric];
+    int ret = pair(trials, count, comparison->rounds, 0, true, (enum pp_metric)metric, scratch,
+                   &twin->paired);
+
+    twin->p_holm = twin->paired.p;
+    comparison->floor[metric] = twin->paired.n > 0 ? fabs(twin->paired.ratio - 1) : 0;
+    for (unsigned i = 0; ret == 0 && i < comparison->candidates; i++) {
+        struct pp_effect *effect = &comparison->effects[i][metric];
+
+        effect->median = median(trials, count, i, (enum pp_metric)metric, scratch);
+        if (i > 0)
+            ret = pair(trials, count, comparison->rounds, i, false, (enum pp_metric)metric, scratch,
+                       &effect->paired);
+    }
+    return ret;
+}
+
+int pp_comparison_of(const struct pp_trial *trials, size_t count, unsigned candidates,
+                     struct pp_comparison *comparison)
+{
+    double *scratch = pp_memory_alloc(PP_ROUNDS_MAX, sizeof *scratch);
+    int ret = scratch ? 0 : -ENOMEM;
+
+    pp_assert(candidates <= PP_CANDIDATES_MAX && rounds_of(trials, count) <= PP_ROUNDS_MAX);
+    *comparison = (struct pp_comparison){ .candidates = candidates,
+                                          .rounds = rounds_of(trials, count) };
+    tally(trials, count, comparison);
+    for (unsigned metric = 0; ret == 0 && metric < PP_METRICS; metric++)
+        ret = fill_metric(trials, count, metric, comparison, scratch);
+    pp_memory_free(scratch);
+    if (ret < 0)
+        return ret;
+    correct(comparison);
+    judge_all(comparison);
+    return 0;
+}

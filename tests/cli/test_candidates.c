@@ -1,0 +1,215 @@
+/* Candidates of a comparison: what is run for each, what is the same for all, what is refused. */
+#include "support.h"
+
+#include "cli/candidates.h"
+
+#include <stdio.h>
+
+struct settled {
+    struct pp_cli cli;
+    struct pp_cli_candidates candidates;
+    struct pp_experiment experiment;
+    struct pp_error err;
+};
+
+static struct settled settled;
+
+static int settle(const struct line *line)
+{
+    settled = (struct settled){ .experiment = { .rounds = 8 } };
+    if (parse(&settled.cli, line, &settled.err) < 0)
+        return settled.err.code;
+    settled.err = (struct pp_error){ 0 };
+    return pp_cli_candidates_settle(&settled.candidates, &settled.cli, &settled.experiment,
+                                    &settled.err);
+}
+
+static void done(void)
+{
+    pp_cli_candidates_fini(&settled.candidates);
+}
+
+static bool has(unsigned candidate, const char *arg)
+{
+    for (char *const *at = settled.experiment.candidates[candidate].spec.argv; *at; at++)
+        if (strcmp(*at, arg) == 0)
+            return true;
+    return false;
+}
+
+/* The argument of the candidate's trials that begins so; "" if there is none. */
+static const char *arg_of(unsigned candidate, const char *begin)
+{
+    for (char *const *at = settled.experiment.candidates[candidate].spec.argv; *at; at++)
+        if (strncmp(*at, begin, strlen(begin)) == 0)
+            return *at;
+    return "";
+}
+
+static void check_settles(const struct line *line, unsigned count)
+{
+    if (settle(line) < 0)
+        fail_msg("%s", settled.err.text);
+    assert_int_equal(settled.experiment.count, count);
+}
+
+static void check_no_trial(const struct line *line, const char *says)
+{
+    assert_int_equal(settle(line), -EINVAL);
+    assert_int_equal(settled.err.kind, PP_ERROR_USAGE);
+    if (!strstr(settled.err.text, says))
+        fail_msg("no \"%s\" in: %s", says, settled.err.text);
+    done();
+}
+
+static void test_what_is_handed_on_reaches_every_candidate(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "wait=block", "-c", "7", "--size=64", "-4"), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(has(i, "--connections=7"));
+        assert_true(has(i, "--size=64"));
+        assert_true(has(i, "--ipv4"));
+        assert_true(has(i, "--port=0"));
+        assert_true(has(i, "--json=-"));
+        assert_string_equal(settled.experiment.candidates[i].spec.argv[1], "run");
+    }
+    assert_true(has(0, "--engine=epoll"));
+    assert_string_equal(settled.experiment.candidates[0].name, "epoll");
+    assert_string_equal(settled.experiment.candidates[1].name, "wait=block");
+    done();
+}
+
+static void test_engine_wait_and_placement_are_the_baselines_where_they_are_not_asked_for(
+    void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "size=100", "wait=block", "-c", "1"), 3);
+    assert_string_equal(arg_of(0, "--wait="), "--wait=yield:50000ns");
+    assert_string_equal(arg_of(1, "--wait="), "--wait=yield:50000ns");
+    assert_string_equal(arg_of(2, "--wait="), "--wait=block");
+    for (unsigned i = 1; i < 3; i++)
+        assert_string_equal(arg_of(i, "--cpus="), arg_of(0, "--cpus="));
+    assert_string_not_equal(arg_of(1, "--engine="), "");
+    assert_string_not_equal(arg_of(1, "--engine="), "--engine=auto");
+    assert_string_equal(arg_of(1, "--engine="), arg_of(2, "--engine="));
+    done();
+}
+
+static void test_a_placement_that_is_asked_for_is_that_of_the_candidate(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "placement=none", "--placement", "same"), 2);
+    assert_string_not_equal(arg_of(0, "--cpus="), "");
+    assert_string_equal(arg_of(0, "--placement"), "");
+    assert_string_equal(arg_of(1, "--cpus="), "");
+    assert_string_equal(arg_of(1, "--placement"), "--placement=none");
+    done();
+}
+
+static void test_a_trial_is_a_second_unless_something_else_is_said(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "count=5000"), 2);
+    assert_true(has(0, "--time=1000000us"));
+    assert_string_equal(arg_of(1, "--time="), "");
+    done();
+    check_settles(LINE("compare", "epoll", "wait=block", "-t", "3"), 2);
+    assert_true(has(0, "--time=3"));
+    assert_false(has(0, "--time=1000000us"));
+    done();
+}
+
+static void test_a_budget_is_shared_among_all_runs(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "wait=block", "--rounds=10", "--budget=33"), 2);
+    /* 30 runs of 1.1 s, of which 60 ms go and the rest is a tenth of warm-up */
+    assert_string_equal(arg_of(0, "--time="), "--time=945454us");
+    done();
+    check_no_trial(LINE("compare", "epoll", "wait=block", "--budget=1"), "too short for 36 runs");
+    check_no_trial(LINE("compare", "epoll", "wait=block", "--budget=60", "-t1"), "--budget says");
+}
+
+static void test_a_server_is_started_and_pingpong_is_its_client(void **state)
+{
+    const struct pp_candidate *candidates = settled.experiment.candidates;
+
+    (void)state;
+    check_settles(LINE("compare", "server:./old {port}", "depth=4 server:./new  -x {host}"), 2);
+    assert_string_equal(candidates[0].spec.server, "./old {port}");
+    assert_string_equal(candidates[1].spec.server, "./new  -x {host}");
+    assert_string_equal(candidates[0].spec.argv[1], "client");
+    assert_true(has(0, "{host}:{port}"));
+    assert_string_equal(arg_of(0, "--port="), "");
+    assert_string_equal(arg_of(0, "--depth="), "");
+    assert_true(has(1, "--depth=4"));
+    done();
+}
+
+static void test_a_server_that_runs_already_is_at_its_address(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "at:127.0.0.1:7", "at:[::1]:8 engine=epoll"), 2);
+    assert_true(has(0, "127.0.0.1:7"));
+    assert_true(has(1, "[::1]:8"));
+    assert_true(has(1, "--engine=epoll"));
+    assert_string_equal(arg_of(1, "--server-engine"), "");
+    done();
+}
+
+static void test_another_program_is_run_as_this_one_is(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "bin:/old/pingpong", "auto", "-c", "5"), 2);
+    assert_string_equal(settled.experiment.candidates[0].spec.argv[0], "/old/pingpong");
+    assert_string_not_equal(settled.experiment.candidates[1].spec.argv[0], "/old/pingpong");
+    assert_true(has(0, "--connections=5"));
+    done();
+}
+
+static void test_letters_and_flags_are_options_too(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "c=1", "c=3 crr"), 2);
+    assert_true(has(0, "-c1"));
+    assert_true(has(1, "-c3"));
+    assert_true(has(1, "--crr"));
+    done();
+}
+
+static void test_what_is_no_candidate_is_refused_with_what_would_be(void **state)
+{
+    (void)state;
+    check_no_trial(LINE("compare", "epoll", "nonsense"), "\"nonsense\" is no candidate");
+    check_no_trial(LINE("compare", "epoll", "server:"), "is no candidate");
+    check_no_trial(LINE("compare", "epoll", "at:"), "is no candidate");
+    check_no_trial(LINE("compare", "epoll", "connectoins=4"), "did you mean --connections?");
+    check_no_trial(LINE("compare", "epoll", "wait=sleep"), "wait=sleep: --wait takes");
+    check_no_trial(LINE("compare", "epoll", "epoll"), "stands there twice");
+    check_no_trial(LINE("compare", "bin:/x at:127.0.0.1", "epoll"), "give one of bin: and at:");
+    check_no_trial(LINE("compare", "epoll"), "two candidates or more");
+    check_no_trial(LINE("compare", "epoll", "wait=block", "--rounds=7"), "--rounds takes");
+    check_no_trial(LINE("compare", "epoll", "wait=block", "-i1"),
+                   "--interval is for run and client");
+    check_no_trial(LINE("compare", "epoll", "expect=x"), "--expect is for client");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_handed_on_reaches_every_candidate),
+        cmocka_unit_test(
+            test_engine_wait_and_placement_are_the_baselines_where_they_are_not_asked_for),
+        cmocka_unit_test(test_a_placement_that_is_asked_for_is_that_of_the_candidate),
+        cmocka_unit_test(test_a_trial_is_a_second_unless_something_else_is_said),
+        cmocka_unit_test(test_a_budget_is_shared_among_all_runs),
+        cmocka_unit_test(test_a_server_is_started_and_pingpong_is_its_client),
+        cmocka_unit_test(test_a_server_that_runs_already_is_at_its_address),
+        cmocka_unit_test(test_another_program_is_run_as_this_one_is),
+        cmocka_unit_test(test_letters_and_flags_are_options_too),
+        cmocka_unit_test(test_what_is_no_candidate_is_refused_with_what_would_be),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
