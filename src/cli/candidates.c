@@ -300,9 +300,9 @@ static void share_decisions(struct pp_plan *plan, const struct pp_plan *baseline
     memcpy(plan->server_cpus, baseline->server_cpus, sizeof plan->server_cpus);
 }
 
-static int add_decided(struct pp_cli_trial_args *args, const struct pp_cli *parsed,
-                       const struct pp_plan *plan, const char *engine, const struct pp_cli *cli,
-                       struct pp_error *err)
+static int add_decided(struct pp_cli_trial_args *args, const struct candidate *candidate,
+                       const struct pp_cli *parsed, const struct pp_plan *plan, const char *engine,
+                       const struct pp_cli *cli, struct pp_error *err)
 {
     const bool client = plan->job == PP_JOB_CLIENT;
     int ret = add_places(args, plan, client, err);
@@ -315,6 +315,10 @@ static int add_decided(struct pp_cli_trial_args *args, const struct pp_cli *pars
         ret = add(args, err, "--server-engine=%s", engine);
     if (ret == 0 && !client && !plan->target.path[0] && !parsed->given.port)
         ret = add(args, err, "--port=0");
+    if (ret == 0 && candidate->server && plan->hello)
+        ret = add(args, err, "--no-hello");
+    if (ret == 0 && candidate->server && !plan->server_pid)
+        ret = add(args, err, "--server-pid={pid}");
     if (ret == 0 && !parsed->given.count && !parsed->given.time)
         ret = add(args, err, "--time=%" PRIu64 "us", cli->experiment.trial_ns / PP_NS_PER_US);
     if (ret == 0)
@@ -334,6 +338,17 @@ static uint64_t limit_of(const struct pp_plan *plan, const struct pp_cli *parsed
 
 /* ---- all of them ---- */
 
+/* A server of its own process runs where the baseline's threads do. */
+static struct pp_cpus server_cpus(const struct pp_plan *baseline)
+{
+    struct pp_cpus cpus = { .count = 0 };
+
+    for (unsigned i = 0; baseline->job == PP_JOB_RUN && i < baseline->server_threads; i++)
+        if (baseline->server_cpus[i] != PP_CPU_ANY)
+            cpus.cpus[cpus.count++] = baseline->server_cpus[i];
+    return cpus;
+}
+
 static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
                       struct pp_experiment *experiment, const char *engine,
                       struct candidate *candidate, struct pp_cli *parsed, struct pp_error *err)
@@ -348,9 +363,10 @@ static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli 
     if (ret == 0)
         ret = add_options(args, cli, candidate, false, err);
     if (ret == 0)
-        ret = add_decided(args, parsed, &parsed->plan, engine, cli, err);
-    (void)snprintf(out->name, sizeof out->name, "%s", candidate->text);
+        ret = add_decided(args, candidate, parsed, &parsed->plan, engine, cli, err);
+    out->name = candidate->text;
     out->spec = (struct pp_trial_spec){ .argv = args->args,
+                                        .server_cpus = server_cpus(&candidates->plan),
                                         .server = candidate->server,
                                         .before = cli->experiment.before,
                                         .after = cli->experiment.after,
@@ -361,17 +377,13 @@ static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli 
 
 static int check_names(const struct pp_cli_experiment *asked, struct pp_error *err)
 {
-    for (unsigned i = 0; i < asked->candidate_count; i++) {
-        if (strlen(asked->candidates[i]) >= PP_CANDIDATE_NAME_BYTES)
-            return refuse(err, "a candidate has at most %d bytes: %.60s...",
-                          PP_CANDIDATE_NAME_BYTES - 1, asked->candidates[i]);
+    for (unsigned i = 0; i < asked->candidate_count; i++)
         for (unsigned j = 0; j < i; j++)
             if (strcmp(asked->candidates[i], asked->candidates[j]) == 0)
                 return refuse(err,
                               "%.80s stands there twice; the first candidate is compared with "
                               "itself in any case",
                               asked->candidates[i]);
-    }
     return 0;
 }
 

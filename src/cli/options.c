@@ -14,6 +14,7 @@
 #define COUNT_MAX UINT64_C(1000000000000)
 #define SEED_MAX INT64_MAX /* what an integer of JSON can be, as programs read it */
 #define SOCKET_BUFFER_MAX (UINT64_C(1) << 30)
+#define PID_MAX (UINT64_C(1) << 22) /* the kernel's own limit */
 #define SECOND PP_NS_PER_S
 
 /* A member of struct pp_cli, and the parts of a row that say what it is. */
@@ -150,6 +151,10 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "the response has so many bytes" },
     { 0, "expect-until", PP_CLI_FOREIGN, CLIENT, PLAN_TEXT(expect),
       .given = MEMBER(given.expect_until), .help = "the response ends with this text" },
+    { 0, "server-pid", PP_CLI_FOREIGN, CLIENT, INTEGER(NUMBER, plan.server_pid, 1, PID_MAX),
+      .value = "PID",
+      .help = "the server is this process of this machine, and those that it has started: what it "
+              "costs is read there" },
     { 0, "no-hello", PP_CLI_FOREIGN, CLIENT, FLAG(plan.hello, false),
       .help = "do not ask the server whether it is a pingpong; one that is to give responses of "
               "another size is told so all the same" },

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "job/interrupt.h"
@@ -36,7 +37,6 @@ static void shuffle(unsigned *order, unsigned count, struct pp_random *random)
 
 static void forget(struct pp_trial *trial)
 {
-    trial->missing = true;
     trial->level = PP_INVALID;
     for (unsigned i = 0; i < PP_METRICS; i++)
         trial->figures[i] = NAN;
@@ -46,22 +46,33 @@ static void forget(struct pp_trial *trial)
 static int try_trial(const struct pp_candidate *candidate, struct pp_trial *trial,
                      json_t **result_out, struct pp_error *err)
 {
+    char reason[160];
     int ret = pp_trial_run(&candidate->spec, result_out, err);
 
     if (ret == 0)
         ret = pp_trial_read(*result_out, trial, err);
     if (ret == 0 && trial->level == PP_INVALID)
-        ret = pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "its result is INVALID: %.160s",
-                           pp_trial_reason(*result_out));
+        ret = pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "its result is INVALID: %s",
+                           pp_format_line(reason, sizeof reason, pp_trial_reason(*result_out)));
     if (ret < 0) {
         json_decref(*result_out);
         *result_out = NULL;
         forget(trial);
     }
+    trial->missing = ret < 0;
     return ret;
 }
 
-/* What went wrong once may have been an accident. */
+static bool has_figures(const struct pp_experiment *experiment, unsigned candidate)
+{
+    for (unsigned i = 0; i < experiment->trial_count; i++)
+        if (experiment->trials[i].candidate == candidate && !experiment->trials[i].missing)
+            return true;
+    return false;
+}
+
+/* What went wrong once may have been an accident; of a candidate that has never worked it is none.
+ */
 static int run_trial(struct pp_experiment *experiment, const struct pp_experiment_hooks *hooks,
                      struct pp_trial *trial, struct pp_error *err)
 {
@@ -79,7 +90,7 @@ static int run_trial(struct pp_experiment *experiment, const struct pp_experimen
     experiment->trial_count++;
     if (ret == 0)
         return 0;
-    if (trial->round == 0 && !trial->twin)
+    if (!has_figures(experiment, trial->candidate))
         return pp_error_set(err, second.kind, second.code, "%.80s: %.220s", candidate->name,
                             second.text);
     hooks->on_missing(hooks->context, experiment, trial, second.text);

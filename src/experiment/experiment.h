@@ -5,10 +5,8 @@
 
 #include "experiment/trial.h"
 
-#define PP_CANDIDATE_NAME_BYTES 128
-
 struct pp_candidate {
-    char name[PP_CANDIDATE_NAME_BYTES]; /* as it is shown; no two are the same */
+    const char *name; /* as it is shown; no two are the same */
     struct pp_trial_spec spec;
 };
 

@@ -3,6 +3,7 @@
 #include "experiment/trial.h"
 
 #include "base/clock.h"
+#include "base/format.h"
 #include "base/memory.h"
 #include "experiment/process.h"
 #include "job/interrupt.h"
@@ -237,15 +238,16 @@ static int read_all(struct pp_process *process, struct text *text, uint64_t dead
 static int parse(const struct text *text, const char *name, json_t **result_out,
                  struct pp_error *err)
 {
-    json_error_t why;
+    json_error_t why = { .text = "" };
+    char shown[81];
 
     *result_out = text->used > 0 ? json_loadb(text->bytes, text->used, JSON_REJECT_DUPLICATES, &why)
                                  : NULL;
     if (*result_out)
         return 0;
     return pp_error_set(err, PP_ERROR_RUN, -EBADMSG,
-                        "%.80s printed no result that can be read as JSON%s%.80s", name,
-                        text->used > 0 ? ": " : "", text->used > 0 ? why.text : "");
+                        "%.80s printed no result that can be read as JSON%s%s", name,
+                        text->used > 0 ? ": " : "", pp_format_line(shown, sizeof shown, why.text));
 }
 
 static int read_result(struct pp_process *process, const struct pp_trial_spec *spec,

@@ -1,6 +1,7 @@
 #include "job/peer.h"
 
 #include "job/interrupt.h"
+#include "measure/family.h"
 
 /* What a hello's answer and the last messages make of what the server sent is less than this. */
 #define SHARED_LEAST 0.02
@@ -132,14 +133,37 @@ static bool ask(struct pp_peer_talk *talk, enum pp_peer_step step)
            (pp_control_ask(&talk->control, UINT64_MAX) || note(talk));
 }
 
+/* One that does not say what it costs may be a process of this machine. */
+static void read_family_before(struct pp_peer_talk *talk)
+{
+    const uint32_t pid = talk->result->plan.server_pid;
+
+    if (talk->result->peer == PP_PEER_UNKNOWN && pid)
+        talk->family_before = pp_usage_of_family((pid_t)pid);
+}
+
+static void read_family_after(struct pp_peer_talk *talk)
+{
+    struct pp_result *result = talk->result;
+    struct pp_usage after;
+
+    if (result->peer != PP_PEER_UNKNOWN || !result->plan.server_pid)
+        return;
+    after = pp_usage_of_family((pid_t)result->plan.server_pid);
+    result->server.usage = pp_usage_between(&talk->family_before, &after);
+    result->peer_costs_known = !result->server.usage.unknown;
+}
+
 bool pp_peer_ask_before(struct pp_peer_talk *talk)
 {
+    read_family_before(talk);
     talk->asked_ns = pp_io_now_ns(talk->control.loop);
     return ask(talk, PP_PEER_BEFORE);
 }
 
 bool pp_peer_ask_after(struct pp_peer_talk *talk)
 {
+    read_family_after(talk);
     return ask(talk, PP_PEER_AFTER);
 }
 

@@ -24,7 +24,8 @@ struct pp_peer_talk {
     int signal;           /* that had come when the step began */
     bool greeted;         /* a connection was made for the hello alone */
     struct pp_hello_reply before;
-    uint64_t asked_ns; /* for before */
+    uint64_t asked_ns;             /* for before */
+    struct pp_usage family_before; /* of plan.server_pid */
 };
 
 /* Before any other use. All happens on loop; result->plan and addr must stand by the first step. */

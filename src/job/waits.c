@@ -42,7 +42,7 @@ static unsigned cpus_of(const struct pp_waiter *waiters, unsigned count, unsigne
  * it: what it had is known if it says so. */
 static uint64_t server_ns(const struct pp_result *result)
 {
-    if (result->peer != PP_PEER_PINGPONG || !result->peer_costs_known ||
+    if (result->peer == PP_PEER_OURS || !result->peer_costs_known ||
         !pp_result_server_is_near(result))
         return 0;
     return result->server.usage.user_ns + result->server.usage.system_ns;

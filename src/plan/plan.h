@@ -124,6 +124,7 @@ struct pp_plan {
     uint64_t silence_ns; /* without a limit of time a silence this long ends it; not an option */
     uint64_t seed;
     bool hello;                   /* ask the server who it is */
+    uint32_t server_pid;          /* of this machine, whose costs are read; 0: not known */
     enum pp_verdict_level strict; /* a result of this level is a failure; PP_VALID: none is */
     unsigned gate_count;          /* conditions that make a result a failure */
     struct pp_gate gates[PP_GATES_MAX];

@@ -192,7 +192,7 @@ static void cost_cells(struct row *row, const struct pp_result *result)
     cell(row, server->usage.user_ns, of_server);
     cell(row, server->usage.system_ns, of_server);
     cell(row, client->io.syscalls, of_client);
-    cell(row, server->io.syscalls, of_server);
+    cell(row, server->io.syscalls, result->measured && pp_result_server_calls_known(result));
     cell(row, client->usage.context_switches, of_client);
     cell(row, server->usage.context_switches, of_server);
 }

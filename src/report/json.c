@@ -61,25 +61,27 @@ static json_t *per_round_trip(double total, uint64_t round_trips)
     return round_trips ? json_real(total / (double)round_trips) : json_null();
 }
 
-static json_t *costs_of(const struct pp_result_side *side, uint64_t round_trips)
+static json_t *costs_of(const struct pp_result_side *side, uint64_t round_trips, bool calls_known)
 {
     const double cpu_ns = (double)(side->usage.user_ns + side->usage.system_ns);
 
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "cpu_user_ns", (json_int_t)side->usage.user_ns,
+        "{s:I, s:I, s:o, s:I, s:o, s:o, s:o}", "cpu_user_ns", (json_int_t)side->usage.user_ns,
         "cpu_system_ns", (json_int_t)side->usage.system_ns, "system_calls",
-        (json_int_t)side->io.syscalls, "context_switches", (json_int_t)side->usage.context_switches,
-        "cpu_ns_per_round_trip",
+        calls_known ? json_integer((json_int_t)side->io.syscalls) : json_null(), "context_switches",
+        (json_int_t)side->usage.context_switches, "cpu_ns_per_round_trip",
         pp_json_ns(round_trips ? (uint64_t)(cpu_ns / (double)round_trips + 0.5) : 0,
                    round_trips > 0),
-        "system_calls_per_round_trip", per_round_trip((double)side->io.syscalls, round_trips),
+        "system_calls_per_round_trip",
+        calls_known ? per_round_trip((double)side->io.syscalls, round_trips) : json_null(),
         "context_switches_per_round_trip",
         per_round_trip((double)side->usage.context_switches, round_trips));
 }
 
-static json_t *costs_if(bool known, const struct pp_result_side *side, uint64_t round_trips)
+static json_t *costs_if(bool known, bool calls_known, const struct pp_result_side *side,
+                        uint64_t round_trips)
 {
-    return known ? costs_of(side, round_trips) : json_null();
+    return known ? costs_of(side, round_trips, calls_known) : json_null();
 }
 
 /* A server that has not said what it costs costs nobody knows what. */
@@ -92,9 +94,9 @@ static json_t *costs(const struct pp_result *result)
         return json_null();
     return json_pack(
         "{s:o, s:o, s:o, s:I, s:o, s:o}", "client",
-        costs_if(pp_result_client_costs_known(result), &result->client, trips), "server",
-        costs_if(pp_result_server_costs_known(result), &result->server,
-                 pp_result_server_trips(result)),
+        costs_if(pp_result_client_costs_known(result), true, &result->client, trips), "server",
+        costs_if(pp_result_server_costs_known(result), pp_result_server_calls_known(result),
+                 &result->server, pp_result_server_trips(result)),
         "server_share", result->server_share > 0 ? json_real(result->server_share) : json_null(),
         "server_other_connections", (json_int_t)result->server_others, "client_busy_share",
         load->unknown ? json_null() : json_real(load->share), "client_saturated",

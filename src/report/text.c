@@ -246,7 +246,7 @@ static void loss_line(FILE *out, const struct pp_report_style *style,
 /* ---- costs ---- */
 
 static void cost_row(struct pp_table *table, const char *label, const struct pp_result_side *side,
-                     uint64_t round_trips, bool known)
+                     uint64_t round_trips, bool known, bool calls_known)
 {
     char(*cells)[PP_FORMAT_BYTES] = table->cells[table->rows];
     const double trips = (double)round_trips;
@@ -260,7 +260,8 @@ static void cost_row(struct pp_table *table, const char *label, const struct pp_
     (void)snprintf(cells[4], PP_FORMAT_BYTES, "n/a");
     if (!known)
         return;
-    (void)pp_format_decimal(cells[3], (double)side->io.syscalls / trips, 2);
+    if (calls_known)
+        (void)pp_format_decimal(cells[3], (double)side->io.syscalls / trips, 2);
     (void)pp_format_decimal(cells[4], (double)side->usage.context_switches / trips, 2);
 }
 
@@ -304,8 +305,10 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     (void)pp_table_head(&table, "system");
     (void)pp_table_head(&table, "system calls");
     (void)pp_table_head(&table, "context switches");
-    cost_row(&table, "  client", &result->client, trips, pp_result_client_costs_known(result));
-    cost_row(&table, "  server", &result->server, pp_result_server_trips(result), known);
+    cost_row(&table, "  client", &result->client, trips, pp_result_client_costs_known(result),
+             true);
+    cost_row(&table, "  server", &result->server, pp_result_server_trips(result), known,
+             pp_result_server_calls_known(result));
     pp_table_write(&table, out, style->columns);
     if (known && result->server_share > 0 && result->server_share < 1)
         shared_line(out, style, result);
@@ -498,7 +501,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
         return;
     if (pp_result_client_costs_known(result))
         side_line(out, style, "client", &result->client, false);
-    if (pp_result_server_costs_known(result))
+    if (pp_result_server_calls_known(result))
         side_line(out, style, "server", &result->server, result->peer != PP_PEER_OURS);
     disturbance_line(out, style, result);
     identity_line(out, result);

@@ -116,8 +116,8 @@ static enum pp_difference judge(const struct pp_effect *effect, enum pp_metric m
     return PP_DIFFERENCE_CANNOT_TELL;
 }
 
-/* Of all metrics that are known of all candidates, as one family. */
-static void correct(struct pp_comparison *comparison)
+/* Of all metrics that are known of all candidates, as one family. Returns how many. */
+static unsigned correct(struct pp_comparison *comparison)
 {
     double p[PP_CANDIDATES_MAX * PP_METRICS];
     unsigned count = 0, at = 0;
@@ -130,16 +130,38 @@ static void correct(struct pp_comparison *comparison)
     for (unsigned i = 1; i < comparison->candidates; i++)
         for (unsigned j = 0; j < PP_METRICS; j++)
             comparison->effects[i][j].p_holm = comparison->effects[i][j].paired.n > 0 ? p[at++] : 1;
+    return count;
 }
 
-static void judge_all(struct pp_comparison *comparison)
+/* So many rounds it takes at least for anything to be sure where so many tests are made: of n pairs
+ * that all point one way, p is 2 / 2^n. */
+static unsigned rounds_for(unsigned tests)
+{
+    unsigned rounds = 1;
+
+    while (ldexp(2, -(int)rounds) * tests > SIGNIFICANT)
+        rounds++;
+    return rounds;
+}
+
+/* What is clear but for the number of tests takes hardly more rounds. */
+static unsigned rounds_needed(const struct pp_effect *effect, unsigned tests)
+{
+    const unsigned least = rounds_for(tests), n = effect->paired.n;
+
+    if (!holds(&effect->paired.at95, 1) && fabs(effect->paired.ratio - 1) > PP_DIFFERENCE_LEAST)
+        return least > n ? least : n + 1;
+    return pp_paired_rounds_needed(&effect->paired, PP_DIFFERENCE_LEAST);
+}
+
+static void judge_all(struct pp_comparison *comparison, unsigned tests)
 {
     for (unsigned i = 1; i < comparison->candidates; i++)
         for (unsigned j = 0; j < PP_METRICS; j++) {
             struct pp_effect *effect = &comparison->effects[i][j];
 
             effect->difference = judge(effect, (enum pp_metric)j, comparison->floor[j]);
-            effect->rounds_needed = pp_paired_rounds_needed(&effect->paired, PP_DIFFERENCE_LEAST);
+            effect->rounds_needed = rounds_needed(effect, tests);
         }
 }
 
@@ -192,7 +214,6 @@ int pp_comparison_of(const struct pp_trial *trials, size_t count, unsigned candi
     pp_memory_free(scratch);
     if (ret < 0)
         return ret;
-    correct(comparison);
-    judge_all(comparison);
+    judge_all(comparison, correct(comparison));
     return 0;
 }

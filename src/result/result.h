@@ -49,7 +49,8 @@ struct pp_result {
     char congestion_control[PP_CONGESTION_CONTROL_BYTES]; /* of TCP; "" for anything else */
     enum pp_peer peer;
     struct pp_hello_reply peer_says; /* PP_PEER_PINGPONG */
-    bool peer_costs_known;           /* PP_PEER_PINGPONG: it answered when asked before and after */
+    bool peer_costs_known;           /* a server elsewhere answered when asked before and after, or
+                                        is a process whose costs could be read */
     double server_share;             /* of what the server sent meanwhile, this was for us, and so
                                         much of its costs is ours; 0: not known, taken for all */
     uint64_t server_others; /* connections of others that it had in the end, if it is not 1 */
@@ -141,8 +142,13 @@ static inline bool pp_result_client_costs_known(const struct pp_result *result)
 /* Whether anything is in server.usage and server.io. */
 static inline bool pp_result_server_costs_known(const struct pp_result *result)
 {
-    return (result->peer == PP_PEER_OURS && !result->server.usage.unknown) ||
-           (result->peer == PP_PEER_PINGPONG && result->peer_costs_known);
+    return result->peer == PP_PEER_OURS ? !result->server.usage.unknown : result->peer_costs_known;
+}
+
+/* Whether its system calls are among them: the kernel counts none for others. */
+static inline bool pp_result_server_calls_known(const struct pp_result *result)
+{
+    return result->peer != PP_PEER_UNKNOWN && pp_result_server_costs_known(result);
 }
 
 /* What the server's costs are divided by: as many round trips of ours as make all that it did. */

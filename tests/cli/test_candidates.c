@@ -141,6 +141,7 @@ static void test_a_server_is_started_and_pingpong_is_its_client(void **state)
     assert_string_equal(candidates[1].spec.server, "./new  -x {host}");
     assert_string_equal(candidates[0].spec.argv[1], "client");
     assert_true(has(0, "{host}:{port}"));
+    assert_true(has(0, "--server-pid={pid}"));
     assert_string_equal(arg_of(0, "--port="), "");
     assert_string_equal(arg_of(0, "--depth="), "");
     assert_true(has(1, "--depth=4"));

@@ -215,6 +215,22 @@ static void test_the_order_of_trials_changes_nothing(void **state)
     assert_memory_equal(&straight, &comparison, sizeof straight);
 }
 
+/* With eight rounds the least p is 2/256, which eight tests make 0.06: one round more will do. */
+static void test_what_is_clear_but_for_many_tests_takes_few_rounds_more(void **state)
+{
+    struct pp_trial trials[4 * PP_ROUNDS_LEAST];
+    unsigned count = plain(trials, PP_ROUNDS_LEAST);
+
+    (void)state;
+    for (unsigned round = 0; round < PP_ROUNDS_LEAST; round++) {
+        trials[count] = trials[3 * round + 2];
+        trials[count++].candidate = 2;
+    }
+    compare(trials, count, 3);
+    assert_int_equal(comparison.effects[1][PP_METRIC_CPU].difference, PP_DIFFERENCE_CANNOT_TELL);
+    assert_int_equal(comparison.effects[1][PP_METRIC_CPU].rounds_needed, PP_ROUNDS_LEAST + 1);
+}
+
 /* The baseline's own second trials are 10 % off: 5 % are nothing to act upon. */
 static void test_less_than_the_baseline_differs_from_itself_is_no_difference(void **state)
 {
@@ -307,6 +323,7 @@ int main(void)
         cmocka_unit_test(test_what_is_missing_leaves_its_pair_out_and_is_counted),
         cmocka_unit_test(test_the_order_of_trials_changes_nothing),
         cmocka_unit_test(test_less_than_the_baseline_differs_from_itself_is_no_difference),
+        cmocka_unit_test(test_what_is_clear_but_for_many_tests_takes_few_rounds_more),
         cmocka_unit_test(test_no_change_at_all_is_the_same),
         cmocka_unit_test(test_a_condition_is_met_only_where_that_is_sure),
         cmocka_unit_test(test_a_condition_that_makes_no_sense_is_refused),

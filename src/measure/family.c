@@ -1,0 +1,121 @@
+#include "measure/family.h"
+
+#include "base/clock.h"
+#include "measure/file.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FAMILY_MAX 1024
+
+struct family {
+    unsigned count;
+    long pids[FAMILY_MAX];
+};
+
+/* The fields of /proc/PID/stat behind the name, which may hold anything: proc_pid_stat(5). */
+static bool read_stat(long pid, long *parent, uint64_t *user, uint64_t *system)
+{
+    char path[PP_FILE_PATH_BYTES], line[1024];
+    const char *behind_name;
+    unsigned long long user_ticks, system_ticks;
+
+    pp_file_path(path, "", "/proc/%ld/stat", pid);
+    if (!pp_file_line(path, line, sizeof line) || !(behind_name = strrchr(line, ')')) ||
+        sscanf(behind_name + 1, " %*c %ld %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", parent,
+               &user_ticks, &system_ticks) != 3)
+        return false;
+    *user = user_ticks;
+    *system = system_ticks;
+    return true;
+}
+
+static bool is_of(const struct family *family, long pid)
+{
+    for (unsigned i = 0; i < family->count; i++)
+        if (family->pids[i] == pid)
+            return true;
+    return false;
+}
+
+/* All processes once: those whose parent is of the family. */
+static bool add_children(struct family *family)
+{
+    const unsigned before = family->count;
+    struct pp_file_names names;
+    const char *name;
+
+    pp_file_names_open(&names, "/proc");
+    while ((name = pp_file_names_next(&names))) {
+        const long pid = isdigit((unsigned char)name[0]) ? atol(name) : 0;
+        uint64_t user, system;
+        long parent;
+
+        if (pid > 0 && family->count < FAMILY_MAX && !is_of(family, pid) &&
+            read_stat(pid, &parent, &user, &system) && is_of(family, parent))
+            family->pids[family->count++] = pid;
+    }
+    pp_file_names_close(&names);
+    return family->count > before;
+}
+
+/* Of all its threads, voluntary and not. */
+static uint64_t context_switches_of(long pid)
+{
+    char path[PP_FILE_PATH_BYTES];
+    struct pp_file_names tasks;
+    const char *task;
+    uint64_t sum = 0;
+
+    pp_file_path(path, "", "/proc/%ld/task", pid);
+    pp_file_names_open(&tasks, path);
+    while ((task = pp_file_names_next(&tasks))) {
+        struct pp_file_lines lines;
+        const char *line;
+        unsigned long long count;
+
+        pp_file_path(path, "", "/proc/%ld/task/%s/status", pid, task);
+        pp_file_lines_open(&lines, path);
+        while ((line = pp_file_lines_next(&lines)))
+            if (sscanf(line, "voluntary_ctxt_switches: %llu", &count) == 1 ||
+                sscanf(line, "nonvoluntary_ctxt_switches: %llu", &count) == 1)
+                sum += count;
+        pp_file_lines_close(&lines);
+    }
+    pp_file_names_close(&tasks);
+    return sum;
+}
+
+/* The clock of a process has all of its time, and its books how that divides. */
+static bool add_usage(struct pp_usage *sum, long pid)
+{
+    uint64_t user, system, all_ns;
+    clockid_t clock;
+    long parent;
+
+    if (!read_stat(pid, &parent, &user, &system) || clock_getcpuclockid((pid_t)pid, &clock) != 0)
+        return false;
+    all_ns = pp_clock_read_ns(clock);
+    if (user + system > 0)
+        user = (uint64_t)((double)all_ns * (double)user / (double)(user + system));
+    sum->user_ns += user;
+    sum->system_ns += all_ns - user;
+    sum->context_switches += context_switches_of(pid);
+    return true;
+}
+
+struct pp_usage pp_usage_of_family(pid_t pid)
+{
+    struct family family = { .count = 1, .pids = { pid } };
+    struct pp_usage sum = { 0 };
+
+    while (add_children(&family))
+        ;
+    sum.unknown = !add_usage(&sum, pid);
+    for (unsigned i = 1; !sum.unknown && i < family.count; i++)
+        (void)add_usage(&sum, family.pids[i]);
+    return sum;
+}

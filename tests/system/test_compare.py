@@ -1,0 +1,298 @@
+"""pingpong compare: what it runs and in which order, what it says of it, and what becomes of
+candidates that fail."""
+
+import csv
+import io
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from driver import wait_until
+
+ROUNDS = 8
+QUICK = ("--rounds", ROUNDS, "-n", "300")
+METRICS = ["cpu", "rate", "p50", "p99"]
+
+
+@pytest.fixture
+def compare(pingpong):
+    def run(*args, **options):
+        return pingpong("compare", *args, free_port=False, **options)
+
+    return run
+
+
+def document(compare, tmp_path, *args):
+    path = tmp_path / "experiment.json"
+    result = compare(*args, "--json", path)
+    assert result.status == 0, str(result)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def script(tmp_path, name, text):
+    """A program of the test's own."""
+    path = tmp_path / name
+    path.write_text(f"#!{sys.executable}\n" + textwrap.dedent(text), encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+# ---- what is run -------------------------------------------------------------------------------
+
+
+def test_every_candidate_runs_once_a_round_and_the_first_one_twice(compare, tmp_path):
+    result = document(compare, tmp_path, "epoll", "wait=block", *QUICK)
+    assert [c["name"] for c in result["candidates"]] == ["epoll", "wait=block"]
+    rounds = [[(t["candidate"], t["twin"]) for t in result["trials"] if t["round"] == i]
+              for i in range(ROUNDS)]
+    assert all(sorted(r) == [(0, False), (0, True), (1, False)] for r in rounds)
+    assert len({tuple(r) for r in rounds}) > 1, "all rounds have one order"
+    for trial in result["trials"]:
+        assert trial["result"]["format"] == "pingpong-result"
+        assert trial["result"]["round_trips"] == 300
+    waits = {t["candidate"]: t["result"]["options"]["wait"]["how"] for t in result["trials"]}
+    assert waits == {0: "yield", 1: "block"}
+
+
+def test_a_seed_repeats_the_order(compare, tmp_path):
+    def order(seed):
+        result = document(compare, tmp_path, "epoll", "wait=block", *QUICK, "--seed", seed)
+        return [(t["round"], t["candidate"], t["twin"]) for t in result["trials"]]
+
+    first = order(5)
+    assert order(5) == first
+    assert order(6) != first
+
+
+def test_placement_is_decided_once_for_all(compare, tmp_path):
+    result = document(compare, tmp_path, "epoll", "size=100", *QUICK)
+    places = {json.dumps(t["result"]["options"]["placement"], sort_keys=True)
+              for t in result["trials"]}
+    assert len(places) == 1
+
+
+def test_commands_run_around_each_trial(compare, tmp_path):
+    log = tmp_path / "log"
+    result = compare("epoll", "wait=block", *QUICK, "--before", f"echo before >> {log}",
+                     "--after", f"echo after >> {log}")
+    assert result.status == 0, str(result)
+    assert log.read_text().split() == ["before", "after"] * (3 * ROUNDS)
+
+
+def test_a_command_that_fails_is_named(compare):
+    compare("epoll", "wait=block", *QUICK, "--before", "echo no good >&2; exit 9").failed(
+        1, "epoll: ", "ended with status 9: no good")
+
+
+# ---- servers -----------------------------------------------------------------------------------
+
+ECHO = """
+    import signal, socket, sys, time
+    signal.signal(signal.SIGTERM, lambda *_: (open(sys.argv[3], "a").write("ended\\n"), sys.exit(0)))
+    with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
+        while True:
+            client, _ = server.accept()
+            while data := client.recv(65536):
+                time.sleep(float(sys.argv[4]))
+                client.sendall(data)
+            client.close()
+"""
+
+
+def test_a_server_is_started_for_each_run_and_told_to_end(compare, tmp_path):
+    log = tmp_path / "log"
+    echo = script(tmp_path, "echo", ECHO)
+    result = document(compare, tmp_path, "epoll", f"server:exec {echo} {{host}} {{port}} {log} 0",
+                      "--rounds", ROUNDS, "-n", "50")
+    assert log.read_text().split() == ["ended"] * ROUNDS
+    for trial in result["trials"]:
+        if trial["candidate"] == 1:
+            server = trial["result"]["costs"]["server"]
+            assert server["cpu_ns_per_round_trip"] > 0 and server["system_calls"] is None
+
+
+@pytest.mark.parametrize("command, says", [
+    ("echo is broken >&2; exit 3", "its server ended with status 3: is broken"),
+    ("kill -9 $$", "its server was ended by signal 9"),
+    ("/nonexistent/server {port}", "its server ended with status 127: .*not found"),
+])
+def test_a_server_that_does_not_start_is_named(compare, command, says):
+    compare(f"server:{command}", "epoll", *QUICK).failed(1, says)
+
+
+@pytest.mark.alone
+def test_a_server_that_is_slower_is_called_slower_by_how_much_it_is(compare, tmp_path):
+    """Each answer is 4 ms late, or 5."""
+    echo = script(tmp_path, "echo", ECHO)
+    servers = [f"server:exec {echo} {{host}} {{port}} /dev/null {delay}" for delay in (0.004, 0.005)]
+    result = document(compare, tmp_path, *servers, "--rounds", 12, "-n", "40")
+    rate, p50 = (result["comparison"][1]["metrics"][metric] for metric in ("rate", "p50"))
+    assert rate["verdict"] == p50["verdict"] == "worse", str(result["comparison"])
+    low, high = p50["interval_95"]
+    assert low - 0.02 <= 5 / 4 <= high + 0.02
+    assert result["comparison"][1]["metrics"]["rate"]["ratio"] == pytest.approx(4 / 5, rel=0.05)
+
+
+# ---- candidates that fail ----------------------------------------------------------------------
+
+
+def test_what_fails_at_once_ends_it_with_its_own_words(compare):
+    compare("epoll", "bin:/nonexistent/pingpong", *QUICK).failed(
+        1, "cannot run /nonexistent/pingpong: No such file")
+    compare("epoll", "at:127.0.0.1:1", *QUICK).failed(1, "at:127.0.0.1:1", "refused")
+
+
+def test_a_run_that_fails_later_is_tried_again_and_then_left_out(compare, pingpong, tmp_path):
+    """Of its runs, each a call, the 3rd fails and the 4th does not; the 5th and the 6th do."""
+    count = tmp_path / "count"
+    count.write_text("0")
+    flaky = script(tmp_path, "flaky", f"""
+        import os, sys
+        count = int(open({str(count)!r}).read()) + 1
+        open({str(count)!r}, "w").write(str(count))
+        if count in (3, 5, 6):
+            sys.exit("gave up")
+        os.execv({pingpong.path!r}, [{pingpong.path!r}] + sys.argv[1:])
+    """)
+    path = tmp_path / "experiment.json"
+    result = compare("epoll", f"bin:{flaky}", *QUICK, "--json", path)
+    assert result.status == 0, str(result)
+    assert result.err.count("\n") == 1 and "is left out: " in result.err and "gave up" in result.err
+    experiment = json.loads(path.read_text())
+    missing = [t for t in experiment["trials"] if t["missing"]]
+    assert [t["candidate"] for t in missing] == [1] and missing[0]["result"] is None
+    assert experiment["comparison"][1]["metrics"]["rate"]["pairs"] == ROUNDS - 1
+    assert f"1 of the {ROUNDS} runs of" in result.out.replace("\n", " ") + " "
+
+
+GOOD = {"format": "pingpong-result", "round_trips_per_s": 1000.5}
+
+
+@pytest.mark.parametrize("text, says", [
+    ("", "printed no result"),
+    ("nonsense", "printed no result"),
+    (json.dumps(GOOD)[:-3], "printed no result"),
+    (json.dumps(GOOD) * 2, "printed no result"),
+    ('{"format": "pingpong-result", "format": "pingpong-result"}', "duplicate"),
+    ("[" * 100000, "printed no result"),
+    ("[]", '"format" is not'),
+    ("{}", '"format" is not'),
+    (json.dumps({**GOOD, "format": "x"}), '"format" is not'),
+    (json.dumps({"format": "pingpong-result"}), '"round_trips_per_s" is no rate'),
+    (json.dumps({**GOOD, "round_trips_per_s": "7"}), '"round_trips_per_s" is no rate'),
+    (json.dumps({**GOOD, "round_trips_per_s": -7}), '"round_trips_per_s" is no rate'),
+    (json.dumps({**GOOD, "rtt": {"percentiles": [{"percentile": "x"}]}}), '"percentiles" are none'),
+    (json.dumps({**GOOD, "rtt": {"percentiles": [{"percentile": 50, "ns": -1}]}}), "are none"),
+    (json.dumps({**GOOD, "costs": {"client": {"cpu_ns_per_round_trip": []}}}), '"costs" are none'),
+    (json.dumps({**GOOD, "verdict": {"level": "FINE"}}), '"verdict" is none'),
+    (json.dumps({**GOOD, "verdict": 7}), '"verdict" is none'),
+    (json.dumps({**GOOD, "verdict": {"level": "INVALID", "reasons": [{"text": "x\x1by"}]}}),
+     r"its result is INVALID: x\?y"),
+])
+def test_what_is_no_result_is_refused(compare, tmp_path, text, says):
+    (tmp_path / "text").write_text(text)
+    program = script(tmp_path, "liar", f"print(open({str(tmp_path / 'text')!r}).read(), end='')")
+    compare(f"bin:{program}", "epoll", *QUICK).failed(1, says)
+
+
+def test_too_much_is_refused(compare, tmp_path):
+    program = script(tmp_path, "liar", """
+        import sys
+        while True:
+            sys.stdout.write(" " * 1000000)
+    """)
+    compare(f"bin:{program}", "epoll", *QUICK).failed(1, "printed more than 64 MiB")
+
+
+def test_a_program_that_says_only_its_rate_is_compared_by_it(compare, tmp_path):
+    program = script(tmp_path, "other", f"print({json.dumps(GOOD)!r})")
+    result = document(compare, tmp_path, f"bin:{program}", "epoll", *QUICK)
+    metrics = result["comparison"][1]["metrics"]
+    assert metrics["rate"]["pairs"] == ROUNDS
+    assert metrics["p50"]["pairs"] == 0 and metrics["cpu"]["verdict"] == "unknown"
+    assert result["comparison"][0]["metrics"]["rate"]["median"] == 1000.5
+
+
+# ---- what is said ------------------------------------------------------------------------------
+
+
+def slow_and_fast(tmp_path):
+    """Two programs that print what they are told: one makes twice as many round trips."""
+    programs = []
+    for name, rate in (("slow", 1000), ("fast", 2000)):
+        text = json.dumps({**GOOD, "round_trips_per_s": rate})
+        programs.append(f"bin:{script(tmp_path, name, f'print({text!r})')}")
+    return programs
+
+
+def test_twice_as_fast_is_said_in_a_sentence(compare, tmp_path):
+    slow, fast = slow_and_fast(tmp_path)
+    result = compare(slow, fast, "--rounds", ROUNDS, "-q")
+    assert "is 100.0 % faster than" in result.ok().out and "[100.0, 100.0]" in result.out
+
+
+def test_a_condition_that_is_surely_met_is_status_3(compare, tmp_path):
+    slow, fast = slow_and_fast(tmp_path)
+    rounds = ("--rounds", ROUNDS)
+    compare(fast, slow, *rounds, "-q", "--fail-if", "rate<-3%").failed(3, "rate<-3%", "-50.0 %")
+    compare(fast, slow, *rounds, "-q", "--fail-if", "rate>3%", "rate<-60%").ok()
+    unknown = compare(fast, slow, *rounds, "-q", "--fail-if", "p99>3%")
+    assert unknown.status == 0 and "cannot be told" in unknown.err, str(unknown)
+
+
+def test_csv_has_a_row_for_each_candidate_and_metric(compare, tmp_path):
+    slow, fast = slow_and_fast(tmp_path)
+    result = compare(slow, fast, "--rounds", ROUNDS, "--csv")
+    rows = list(csv.DictReader(io.StringIO(result.ok().out)))
+    assert [(r["candidate"], r["metric"]) for r in rows] == [
+        (name, metric) for name in (slow, fast) for metric in METRICS]
+    assert (rows[5]["median"], rows[5]["ratio"], rows[5]["verdict"]) == ("2000", "2", "better")
+
+
+def test_markdown_is_a_table(compare, tmp_path):
+    slow, fast = slow_and_fast(tmp_path)
+    lines = compare(slow, fast, "--rounds", ROUNDS, "--markdown").ok().lines
+    assert [line.count("|") for line in lines[:4]] == [6, 6, 6, 6]
+    assert "2,000 (+100.0 % [+100.0, +100.0], faster)" in lines[3]
+
+
+# ---- signals -----------------------------------------------------------------------------------
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_what_is_complete_and_leaves_nothing_running(pingpong, tmp_path, number):
+    log, path = tmp_path / "log", tmp_path / "experiment.json"
+    with pingpong.spawn("compare", "epoll", "wait=block", "--rounds", "500", "-n", "2000",
+                        "--before", f"echo >> {log}", "--json", path, free_port=False) as running:
+        wait_until(lambda: log.exists() and len(log.read_text()) > 3 * 3, "no trials")
+        children = wait_until(lambda: children_of(running.pid), "no trial runs")
+        result = running.interrupt(number)
+    assert result.status == 128 + number, str(result)
+    assert "PARTIAL: interrupted" in result.out
+    wait_until(lambda: not any(os.path.exists(f"/proc/{child}") for child in children),
+               "a trial goes on")
+    experiment = json.loads(path.read_text())
+    assert experiment["signal"] == number
+    assert 3 <= len(experiment["trials"]) < 1500 and len(experiment["trials"]) % 3 == 0
+
+
+def test_a_kill_leaves_no_trial_behind(pingpong):
+    with pingpong.spawn("compare", "epoll", "wait=block", "-t", "100",
+                        free_port=False) as running:
+        children = wait_until(lambda: children_of(running.pid), "no trial runs")
+        time.sleep(0.1)
+        running.send(signal.SIGKILL).finish()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{child}") for child in children),
+               "a trial goes on")
