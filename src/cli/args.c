@@ -34,14 +34,19 @@ bool pp_cli_option_begins(const struct pp_cli_option *option, const char *name, 
     return fit_of(option, name, bytes) != FIT_NONE;
 }
 
-/* The meaning that an option has for these jobs, if it has one there. */
+/* The meaning that an option has for these jobs; where it has none there, its first one. */
 static const struct pp_cli_option *meaning(const struct pp_cli_option *option, unsigned jobs)
 {
-    for (size_t i = 0; i < pp_cli_option_count; i++)
-        if (strcmp(pp_cli_options[i].name, option->name) == 0 &&
-            (pp_cli_takers(&pp_cli_options[i]) & jobs))
+    const struct pp_cli_option *first = NULL;
+
+    for (size_t i = 0; i < pp_cli_option_count; i++) {
+        if (strcmp(pp_cli_options[i].name, option->name) != 0)
+            continue;
+        if (pp_cli_takers(&pp_cli_options[i]) & jobs)
             return &pp_cli_options[i];
-    return option;
+        first = first ? first : &pp_cli_options[i];
+    }
+    return first;
 }
 
 static const struct pp_cli_option *find_letter(char letter, unsigned jobs)

@@ -229,7 +229,7 @@ def complete(request):
     return request.getfixturevalue(request.param)
 
 
-COMMANDS = ["client", "help", "run", "serve", "version"]
+COMMANDS = ["client", "compare", "help", "run", "serve", "version"]
 
 
 @pytest.mark.parametrize(
@@ -246,8 +246,8 @@ COMMANDS = ["client", "help", "run", "serve", "version"]
         ("pingpong --wait=", ["auto", "block", "spin", "yield"]),
         ("pingpong --arrivals ", ["fixed", "poisson"]),
         ("pingpong serve --se", ["--server-engine", "--server-threads"]),
-        ("pingpong client --se", ["--seed", "--send"]),
-        ("pingpong 10.0.0.1 --server", []),
+        ("pingpong client --se", ["--seed", "--send", "--server-pid"]),
+        ("pingpong 10.0.0.1 --server", ["--server-pid"]),
         ("pingpong --seed serve --server-t", ["--server-threads"]),
         ("pingpong -q -D serve client --server-t", []),
         ("pingpong run --flo", ["--flows"]),
