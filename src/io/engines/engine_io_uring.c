@@ -60,6 +60,7 @@ static void close_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_assert(!slot->op);
     pp_uring_multishot_stop(loop, op->fd, slot);
     pp_uring_drop_held(loop, slot);
+    pp_uring_file_forget(loop, op->fd);
     *slot = (struct pp_uring_slot){ .generation = (uint8_t)(slot->generation + 1) };
     pp_io_number_released();
     sqe = pp_uring_sqe(loop);
@@ -374,9 +375,11 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
                            loop->fds_max);
         goto fail;
     }
+    pp_uring_files_open(loop, options);
     for (unsigned i = 0; i < PP_URING_FEATURES; i++)
         st->has[i] = st->has[i] && !(without >> i & 1);
     st->sends_to = st->sends_to && st->has[PP_URING_SKIP];
+    st->files = st->has[PP_URING_FIXED] ? st->files : 0;
     if (st->has[PP_URING_MULTISHOT] && !(without >> PP_URING_BUFFER_RING & 1)) {
         ret = pp_uring_buffers_lend(loop, err);
         if (ret < 0)
@@ -399,7 +402,8 @@ const struct pp_io_engine pp_io_engine_io_uring = {
     .features = { [PP_URING_MULTISHOT] = "multishot",
                   [PP_URING_BUFFER_RING] = "buffer-ring",
                   [PP_URING_DEFER] = "defer",
-                  [PP_URING_SKIP] = "skip" },
+                  [PP_URING_SKIP] = "skip",
+                  [PP_URING_FIXED] = "fixed" },
     .can_overflow = true,
     .state_size = sizeof(struct pp_uring),
     .open = uring_open,

@@ -14,6 +14,7 @@ enum pp_uring_feature {
     PP_URING_BUFFER_RING,
     PP_URING_DEFER,
     PP_URING_SKIP,
+    PP_URING_FIXED,
     PP_URING_FEATURES
 };
 
@@ -49,7 +50,15 @@ struct pp_uring_slot {
     bool ended;         /* end_res is the stream's end, still to be delivered */
     int16_t end_res;
     uint8_t class; /* enum pp_io_class: the buffers that the multishot request fills */
+    uint8_t sends; /* so far; or PP_URING_SENDS_FIXED, PP_URING_SENDS_PLAIN */
 };
+
+/* A descriptor that is sent on so often is registered with the ring, which saves the kernel looking
+ * its file up for each request. One that is not worth that, as a connection for each round trip,
+ * never gets there. */
+#define PP_URING_SENDS_MANY 64
+#define PP_URING_SENDS_FIXED 254 /* it is registered, under its own number */
+#define PP_URING_SENDS_PLAIN 255 /* it cannot be */
 
 static_assert(sizeof(struct pp_uring_slot) == 32, "an idle connection costs a slot: keep it small");
 
@@ -81,6 +90,7 @@ struct pp_uring {
     bool plain_sends; /* try send(2) first, while completions come few at a time */
     unsigned batch;   /* how many completions came last */
     bool sends_to;    /* IORING_OP_SEND takes an address */
+    uint32_t files;   /* descriptors below this may be registered */
     bool ring_enabled;
     int error; /* the ring has broken down; a negative errno */
     struct io_uring_sqe nowhere;
@@ -107,6 +117,13 @@ int pp_uring_probe(struct pp_uring *st);
 
 /* Sets err to why the kernel refused a ring with ret, and what to do. Returns ret. */
 int pp_uring_refused(struct pp_error *err, int ret);
+
+/* Makes room for registered descriptors, as many as may be worth it. */
+void pp_uring_files_open(struct pp_io_loop *loop, const struct pp_io_options *options);
+
+/* Registers fd, or forgets it before it is closed. */
+void pp_uring_file_register(struct pp_io_loop *loop, int fd);
+void pp_uring_file_forget(struct pp_io_loop *loop, int fd);
 
 /* This thread is the one that submits from now on. 0 or a negative errno. */
 int pp_uring_enable(struct pp_io_loop *loop);

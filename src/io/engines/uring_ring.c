@@ -85,6 +85,46 @@ void pp_uring_settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res)
         pp_uring_poll_first(loop, op);
 }
 
+/* ---- registered descriptors ---- */
+
+/* Listening sockets and pipes have numbers, too, and other threads their connections. */
+#define FILES_SPARE 1024
+#define FILES_EACH 4
+
+void pp_uring_files_open(struct pp_io_loop *loop, const struct pp_io_options *options)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    const uint64_t wanted = (uint64_t)FILES_EACH * options->connections + FILES_SPARE;
+    const uint32_t files = wanted < loop->fds_max ? (uint32_t)wanted : loop->fds_max;
+
+    st->files = io_uring_register_files_sparse(&st->ring, files) == 0 ? files : 0;
+    st->has[PP_URING_FIXED] = st->files > 0;
+}
+
+/* To the file of descriptor to, -1: to none. */
+static bool file_update(struct pp_io_loop *loop, int fd, int to)
+{
+    pp_assert(fd >= 0 && (uint32_t)fd < pp_uring_of(loop)->files);
+    pp_io_count_syscall(loop);
+    return io_uring_register_files_update(&pp_uring_of(loop)->ring, (unsigned)fd, &to, 1) == 1;
+}
+
+void pp_uring_file_register(struct pp_io_loop *loop, int fd)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    const bool fits = (uint32_t)fd < st->files;
+
+    st->slots[fd].sends = fits && file_update(loop, fd, fd) ? PP_URING_SENDS_FIXED
+                                                            : PP_URING_SENDS_PLAIN;
+}
+
+/* The ring would keep the file open otherwise. */
+void pp_uring_file_forget(struct pp_io_loop *loop, int fd)
+{
+    if (pp_uring_of(loop)->slots[fd].sends == PP_URING_SENDS_FIXED)
+        (void)file_update(loop, fd, -1);
+}
+
 /* ---- setting up ---- */
 
 static int sysctl_disabled(void)

@@ -8,7 +8,21 @@
  * calls cost more than passing sends through the ring. */
 #define PLAIN_SENDS_MAX 4
 
-static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int flags)
+/* Whether fd is registered, or is now that it has been sent on so often. */
+static bool is_fixed(struct pp_io_loop *loop, int fd)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    struct pp_uring_slot *slot = &st->slots[fd];
+
+    if (slot->sends < PP_URING_SENDS_MANY)
+        slot->sends++;
+    else if (slot->sends == PP_URING_SENDS_MANY)
+        pp_uring_file_register(loop, fd);
+    return slot->sends == PP_URING_SENDS_FIXED;
+}
+
+static void prep_send(struct pp_io_loop *loop, struct io_uring_sqe *sqe, const struct pp_io_op *op,
+                      int flags)
 {
     pp_assert(pp_io_is_send(op));
     io_uring_prep_send(sqe, op->fd, op->buf, op->len, MSG_NOSIGNAL | flags);
@@ -17,13 +31,15 @@ static void prep_send(struct io_uring_sqe *sqe, const struct pp_io_op *op, int f
 
         io_uring_prep_send_set_addr(sqe, &sender->any, (uint16_t)sender->len);
     }
+    if (is_fixed(loop, op->fd))
+        sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 static void send_submit_announced(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
-    prep_send(sqe, op, MSG_DONTWAIT);
+    prep_send(loop, sqe, op, MSG_DONTWAIT);
     pp_uring_tag(sqe, op, PP_URING_TAG_OP);
 }
 
@@ -34,7 +50,7 @@ static void send_submit_skip(struct pp_io_loop *loop, struct pp_io_op *op)
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
     pp_assert(pp_uring_of(loop)->has[PP_URING_SKIP]);
-    prep_send(sqe, op, MSG_DONTWAIT | MSG_WAITALL);
+    prep_send(loop, sqe, op, MSG_DONTWAIT | MSG_WAITALL);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     pp_uring_tag(sqe, op, PP_URING_TAG_SEND);
     op->res = 0;
