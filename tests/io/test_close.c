@@ -26,6 +26,34 @@ static void a_closed_descriptor_is_gone_and_its_peer_reads_the_end(void **state)
     test_read_eof(pair.far);
 }
 
+/* An engine may make arrangements for a descriptor that is sent on often: they end with it. */
+static void send_often(struct fixture *f, struct pp_io_loop *loop, const struct test_pair *pair)
+{
+    for (int i = 0; i < 200; i++) {
+        struct test_probe *probe = test_probe(f);
+
+        pp_io_send(loop, &probe->op, pair->near, "ping", 4, test_probe_once);
+        test_run(loop);
+        assert_int_equal(probe->res, 4);
+        test_read_text(pair->far, "ping");
+    }
+}
+
+static void after_many_sends_the_peer_reads_the_end_and_the_number_is_anothers(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+
+    for (int i = 0; i < 3; i++) {
+        const struct test_pair pair = test_pair(AF_INET);
+
+        send_often(f, loop, &pair);
+        close_on_loop(f, loop, pair.near);
+        test_read_eof(pair.far);
+        (void)close(pair.far);
+    }
+}
+
 static void closing_twice_completes_with_ebadf(void **state)
 {
     struct fixture *f = *state;
@@ -376,6 +404,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_closed_descriptor_is_gone_and_its_peer_reads_the_end),
+        TEST(after_many_sends_the_peer_reads_the_end_and_the_number_is_anothers),
         TEST(closing_twice_completes_with_ebadf),
         TEST(what_was_sent_before_arrives_before_the_end),
         TEST(after_receives_the_peer_reads_the_end),

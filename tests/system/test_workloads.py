@@ -11,7 +11,7 @@ OLD_KERNELS = [
     "io_uring:no-buffer-ring",
     "io_uring:no-defer",
     "io_uring:no-skip",
-    "io_uring:no-multishot,no-buffer-ring,no-defer,no-skip",
+    "io_uring:no-multishot,no-buffer-ring,no-defer,no-skip,no-fixed",
 ]
 
 
