@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/container.h"
+#include "engines.h"
 #include "io/io.h"
 
 #include <arpa/inet.h>
@@ -31,13 +32,13 @@
 #define HANG_S 120
 #define KILL_S 5
 
-/* Two entries of a table of tests. The engine's name is the test's initial state. */
+/* Entries of a table of tests. The engine's name is the test's initial state. */
 #define ON_ENGINE(engine, test)                                                                    \
     {                                                                                              \
         .name = #test "@" engine, .test_func = test, .setup_func = setup,                          \
         .teardown_func = teardown, .initial_state = engine,                                        \
     }
-#define ON_EACH_ENGINE(test) ON_ENGINE("epoll", test), ON_ENGINE("io_uring", test)
+#define ON_EACH_ENGINE(test) EACH_ENGINE(ON_ENGINE, test)
 
 /* ---- hanging ---- */
 

@@ -1,15 +1,18 @@
 """What goes wrong on the way: wrong bytes, connections that break, calls that fail."""
 
+import collections
 import errno
+import functools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 
 import pytest
-from driver import wait_until
+from driver import ENGINES, wait_until
 from peers import serve
 from results import measured
 
@@ -202,18 +205,34 @@ def test_io_uring_loses_nothing_when_enter_fails_for_a_moment(
     assert result.identity == (COUNT, COUNT, 0, 0)
 
 
-WAITS_BY = {"epoll": "epoll_wait", "io_uring": "io_uring_enter"}
+# In one of these a thread waits that has nothing to do.
+WAITING_CALLS = ("epoll_wait", "epoll_pwait", "epoll_pwait2", "io_uring_enter", "poll", "ppoll")
+
+
+@pytest.fixture(scope="session")
+def waits_by(pingpong, strace, tmp_path_factory):
+    """waits_by(ENGINE): the call in which its loop waits, which is the one that a run makes most."""
+
+    @functools.cache
+    def find(engine):
+        path = tmp_path_factory.mktemp("strace") / "calls"
+        prefix = (strace, "-f", "-qq", "-o", path, "-e", f"trace={','.join(WAITING_CALLS)}")
+        assert pingpong("-n", 300, "--engine", engine, "--wait", "block", prefix=prefix).status == 0
+        calls = re.findall(r"^\d+ +(\w+)\(", path.read_text(), re.MULTILINE)
+        return collections.Counter(calls).most_common(1)[0][0]
+
+    return find
 
 
 def other_than(engine):
-    return next(name for name in WAITS_BY if name != engine)
+    return next(name for name in ENGINES if name != engine)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
-    pingpong, strace, engine, threads
+    pingpong, strace, waits_by, engine, threads
 ):
-    call = WAITS_BY[engine]
+    call = waits_by(engine)
     inject = f"inject={call}:error=EIO:when=300+"  # in the main thread: others are not traced
     prefix = (strace, "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
     args = ("--engine", engine, "--wait", "block", "--warmup", "0", "-T", threads, "-c", threads)
@@ -224,20 +243,19 @@ def test_when_an_engine_breaks_down_the_run_ends_and_what_it_measured_is_kept(
     assert result.partial == (received, 100_000_000), str(result)
 
 
-def breaking(strace, engine, call_number):
-    """The command in front of a program that has this engine on one side alone."""
-    call = WAITS_BY[engine]
+def breaking(strace, call, call_number):
+    """The command in front of a program that waits in this call on one side alone."""
     inject = f"inject={call}:error=EIO:when={call_number}+"
     return (strace, "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_when_the_servers_engine_breaks_down_the_run_says_so_with_its_errno(
-    pingpong, strace, io_uring, engine, threads
+    pingpong, strace, waits_by, io_uring, engine, threads
 ):
     args = ("--engine", other_than(engine), "--server-engine", engine, "--wait", "block")
     args += ("-w", "0", "-c", 2, "-T", threads, "-S", threads)
-    prefix = breaking(strace, engine, 300)
+    prefix = breaking(strace, waits_by(engine), 300)
     result = pingpong("-v", "-n", "100M", *args, prefix=prefix)
     result.failed(4, f"engine {engine} broke down: Input/output error")
     sent, received, errors, in_flight = result.identity
@@ -247,10 +265,10 @@ def test_when_the_servers_engine_breaks_down_the_run_says_so_with_its_errno(
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_when_the_engine_of_a_server_by_itself_breaks_down_it_ends_and_says_so(
-    pingpong, strace, engine, threads
+    pingpong, strace, waits_by, engine, threads
 ):
     args = ("--engine", engine, "-S", threads, "--wait", "block")
-    with serve(pingpong, *args, prefix=breaking(strace, engine, 100)) as server:
+    with serve(pingpong, *args, prefix=breaking(strace, waits_by(engine), 100)) as server:
         with pingpong.spawn("client", server.target, "-n", "100M", free_port=False) as measuring:
             result = server.finish()
             broken = measuring.finish()
