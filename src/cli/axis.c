@@ -15,6 +15,9 @@
 #define FACTOR 2
 #define WIDE 100 /* from the lowest to the highest */
 
+/* Rates have decimals below this. */
+#define RATE_WHOLE 1000
+
 /* A number of an axis as text has at most so many bytes. */
 #define NUMBER_BYTES 24
 
@@ -64,7 +67,7 @@ bool pp_cli_is_axis(const struct pp_cli_option *option, const char *text)
 /* Whole where the option is; what is no more than the one before it is left out. */
 static int add_value(struct pp_cli_axis *axis, double value)
 {
-    if (axis->option->type != PP_CLI_RATE)
+    if (axis->option->type != PP_CLI_RATE || value >= RATE_WHOLE)
         value = round(value);
     if (axis->count > 0 && value <= axis->values[axis->count - 1])
         return 0;
@@ -172,7 +175,7 @@ const char *pp_cli_axis_value(const struct pp_cli_axis *axis, unsigned step,
     const double value = axis->values[step];
 
     if (axis->option->type == PP_CLI_RATE)
-        (void)snprintf(text, PP_CLI_AXIS_TEXT_BYTES, "%.6f", value);
+        (void)snprintf(text, PP_CLI_AXIS_TEXT_BYTES, "%.10g", value);
     else
         (void)snprintf(text, PP_CLI_AXIS_TEXT_BYTES, "%" PRIu64 "%s", (uint64_t)value,
                        axis->option->type == PP_CLI_TIME ? "ns" : "");

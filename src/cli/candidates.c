@@ -5,8 +5,8 @@
 
 #include "base/container.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "cli/table.h"
-#include "experiment/peers.h"
 #include "job/loops.h"
 
 #include <ctype.h>
@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* No trial takes so much longer than it should. */
 #define TRIAL_GRACE_NS (60 * PP_NS_PER_S)
@@ -82,16 +83,15 @@ static bool is_flag(const char *word)
 
 static int refuse_word(const struct candidate *candidate, const char *word, struct pp_error *err)
 {
-    return refuse(err,
-                  "%.80s: \"%.80s\" is no candidate: an engine, a peer (pingpong engines lists "
-                  "both), OPTION=VALUE, server:COMMAND, at:ADDRESS or bin:PROGRAM",
-                  candidate->text, word);
+    return refuse(
+        err,
+        "%.80s: \"%.80s\" is no candidate: that is an engine, OPTION=VALUE, server:COMMAND, "
+        "at:ADDRESS or bin:PROGRAM",
+        candidate->text, word);
 }
 
 static int take_word(struct candidate *candidate, const char *word, struct pp_error *err)
 {
-    char path[PATH_MAX];
-
     if (begins(word, "at:") && word[3] && strlen(word + 3) < sizeof candidate->address) {
         memcpy(candidate->address, word + 3, strlen(word + 3) + 1);
         return 0;
@@ -107,10 +107,6 @@ static int take_word(struct candidate *candidate, const char *word, struct pp_er
         return add(&candidate->options, err, "--engine=%s", word);
     if (is_flag(word))
         return add(&candidate->options, err, "--%s", word);
-    if (pp_peer_find(word, path, sizeof path)) {
-        memcpy(candidate->program, path, sizeof path);
-        return 0;
-    }
     return refuse_word(candidate, word, err);
 }
 
@@ -184,13 +180,21 @@ static int add_options(struct pp_cli_trial_args *args, const struct pp_cli *cli,
     return ret;
 }
 
+/* Of this program's own file; "" if that cannot be found out. */
+static const char *own_path(char path[PATH_MAX])
+{
+    const ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+    path[length > 0 ? length : 0] = '\0';
+    return path;
+}
+
 /* The program, its command, and which server: all that is not said by options. */
 static int add_head(struct pp_cli_trial_args *args, const struct candidate *candidate,
                     bool with_server, struct pp_error *err)
 {
     char own[PATH_MAX];
-    int ret = add(args, err, "%s",
-                  candidate->program[0] ? candidate->program : pp_own_path(own, sizeof own));
+    int ret = add(args, err, "%s", candidate->program[0] ? candidate->program : own_path(own));
 
     if (ret == 0)
         ret = add(args, err, "%s", is_client(candidate) ? "client" : "run");
@@ -375,31 +379,32 @@ static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli 
     return ret;
 }
 
-static int check_names(const struct pp_cli_experiment *asked, struct pp_error *err)
+static int check_names(const char *const *texts, unsigned count, struct pp_error *err)
 {
-    for (unsigned i = 0; i < asked->candidate_count; i++)
+    for (unsigned i = 0; i < count; i++)
         for (unsigned j = 0; j < i; j++)
-            if (strcmp(asked->candidates[i], asked->candidates[j]) == 0)
+            if (strcmp(texts[i], texts[j]) == 0)
                 return refuse(err,
                               "%.80s stands there twice; the first candidate is compared with "
                               "itself in any case",
-                              asked->candidates[i]);
+                              texts[i]);
     return 0;
 }
 
 int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
+                             const char *const *texts, unsigned count,
                              struct pp_experiment *experiment, struct pp_error *err)
 {
     struct candidate *candidate = pp_memory_alloc(1, sizeof *candidate);
     struct pp_cli *parsed = pp_memory_alloc(1, sizeof *parsed);
     char engine[64] = "";
     int ret = candidate && parsed
-                  ? check_names(&cli->experiment, err)
+                  ? check_names(texts, count, err)
                   : pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the candidates");
 
-    for (unsigned i = 0; ret == 0 && i < cli->experiment.candidate_count; i++) {
+    for (unsigned i = 0; ret == 0 && i < count; i++) {
         *candidate = (struct candidate){ 0 };
-        ret = take_apart(candidate, cli->experiment.candidates[i], err);
+        ret = take_apart(candidate, texts[i], err);
         if (ret == 0)
             ret = parse(parsed, cli, candidate, err);
         if (ret == 0 && i == 0) {
@@ -417,6 +422,17 @@ int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct 
 
 void pp_cli_candidates_fini(struct pp_cli_candidates *candidates)
 {
-    for (unsigned i = 0; i < PP_CANDIDATES_MAX; i++)
+    for (unsigned i = 0; i < PP_EXPERIMENT_CANDIDATES_MAX; i++)
         clear(&candidates->args[i]);
+}
+
+uint64_t pp_cli_experiment_seed(const struct pp_cli *cli)
+{
+    const struct pp_cli_experiment *asked = &cli->experiment;
+    struct pp_random random = { .state = pp_clock_now_ns() };
+
+    for (unsigned i = 0; i < asked->passed_count; i++)
+        if (strcmp(asked->passed[i].option->name, "seed") == 0)
+            return cli->plan.seed;
+    return pp_random_next(&random) % 1000000;
 }

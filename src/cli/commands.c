@@ -76,6 +76,15 @@ static const struct pp_cli_example compare_examples[] = {
     { NULL, NULL },
 };
 
+static const struct pp_cli_example sweep_examples[] = {
+    { "pingpong sweep -c 1..1000:x10", "1, 10, 100 and 1,000 connections" },
+    { "pingpong sweep epoll io_uring -c 1..256:x4 --placement same --csv=run.csv",
+      "Two engines, their rows in a file, too" },
+    { "pingpong sweep at:10.0.0.2 -R 1k..max:x1.5 -c 50",
+      "How latency grows with the load of a server elsewhere" },
+    { NULL, NULL },
+};
+
 const struct pp_cli_command pp_cli_commands[] = {
     { "run", PP_CLI_NOTHING, "[run]", "server and client in one process", pp_cli_measure,
       PP_CLI_RUN,
@@ -94,16 +103,21 @@ const struct pp_cli_command pp_cli_commands[] = {
       client_examples },
     { "compare", PP_CLI_CANDIDATES, "compare A B...", "which is faster, and by how much",
       pp_cli_compare, PP_CLI_COMPARE,
-      "Runs A, the baseline, and each other candidate in turns, and says by how much they differ "
-      "in "
-      "CPU time a round trip, rate, p50 and p99, and whether that is sure. A candidate is an "
-      "engine "
-      "(io_uring:no-multishot), a peer (libuv), OPTION=VALUE of run and client ('engine=epoll "
-      "wait=block'), server:COMMAND, which starts an echo server on {host} and {port}, at:ADDRESS "
-      "of "
-      "one that runs already, or bin:PROGRAM, another build of pingpong. All options of run and "
-      "client that say what is measured apply to all of them.",
+      "Runs A, the baseline, and each other candidate in turns, and says by how much they "
+      "differ in CPU time a round trip, rate, p50 and p99, and whether that is sure. A "
+      "candidate is an engine (io_uring:no-multishot), OPTION=VALUE of run and client "
+      "('engine=epoll wait=block'), server:COMMAND, which starts an echo server on {host} and "
+      "{port}, at:ADDRESS of one that runs already, or bin:PROGRAM, another build of pingpong. "
+      "All options of run and client that say what is measured apply to all of them.",
       compare_examples },
+    { "sweep", PP_CLI_CANDIDATES, "sweep [A]...", "a ladder of loads, a row each", pp_cli_sweep,
+      PP_CLI_SWEEP,
+      "Runs each step of one or two options that have several values, in an order drawn anew "
+      "each round, and prints a row for each: -c 1..1000:x10, -m 1..64KiB:x4, -R 1k..max:x1.5 "
+      "(up to the rate of a closed loop), -D 1,4,16, --think 0..1ms:x10 or -T 1..4:+1. Each A, "
+      "a candidate as of compare, has its rows. All options of run and client that say what is "
+      "measured apply to all of them; engine, placement and wait are those of the first step.",
+      sweep_examples },
     { "help", PP_CLI_A_COMMAND, "help [COMMAND]", "all options, or a command's", print_help, 0,
       NULL, NULL },
     { "version", PP_CLI_NOTHING, "version", "the version", print_version, 0, NULL, NULL },

@@ -1,7 +1,6 @@
 /* The command compare: trials of all candidates in turns, a line of progress meanwhile, and what
  * they come to. */
 #include "base/memory.h"
-#include "base/random.h"
 #include "cli/candidates.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
@@ -143,22 +142,6 @@ static int report(struct comparing *comparing, struct pp_error *err)
 
 /* ---- from the beginning ---- */
 
-/* A seed that nobody named is drawn, so that no order is everybody's. */
-static uint64_t draw_seed(void)
-{
-    struct pp_random random = { .state = pp_clock_now_ns() };
-
-    return pp_random_next(&random) % 1000000;
-}
-
-static bool is_given(const struct pp_cli_experiment *asked, const char *name)
-{
-    for (unsigned i = 0; i < asked->passed_count; i++)
-        if (strcmp(asked->passed[i].option->name, name) == 0)
-            return true;
-    return false;
-}
-
 static int run(struct comparing *comparing, struct pp_error *err)
 {
     const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
@@ -183,8 +166,9 @@ int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *e
     comparing->screen = pp_screen_of(cli);
     comparing->experiment.rounds = cli->experiment.rounds;
     comparing->experiment.twins = true;
-    comparing->experiment.seed = is_given(&cli->experiment, "seed") ? cli->plan.seed : draw_seed();
-    ret = pp_cli_candidates_settle(&comparing->candidates, cli, &comparing->experiment, err);
+    comparing->experiment.seed = pp_cli_experiment_seed(cli);
+    ret = pp_cli_candidates_settle(&comparing->candidates, cli, cli->experiment.candidates,
+                                   cli->experiment.candidate_count, &comparing->experiment, err);
     if (ret == 0)
         ret = pp_outputs_open(&comparing->outputs, cli, &comparing->screen, NULL, err);
     if (ret == 0)

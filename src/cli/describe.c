@@ -309,7 +309,7 @@ static struct pp_cli_text default_text(const struct pp_cli_option *option)
 {
     const struct pp_cli_field field = option->normal.bytes ? option->normal : option->field;
     struct pp_cli_text out = { 0 };
-    struct pp_cli cli = { .experiment.rounds = PP_CLI_ROUNDS };
+    struct pp_cli cli = { .experiment.rounds = PP_CLI_COMPARE_ROUNDS };
     const char *words[PP_CLI_WORDS_MAX];
 
     pp_plan_default(&cli.plan, PP_JOB_RUN);

@@ -186,10 +186,14 @@ const struct pp_cli_option pp_cli_options[] = {
       .value = "LIST", .takes = "CPU numbers, such as 0 or 0,2-3",
       .help = "pin the threads to these CPUs, as 0,2-3" },
 
-    { 0, "rounds", PP_CLI_TRIALS, EXPERIMENTS,
+    { 0, "rounds", PP_CLI_TRIALS, PP_CLI_COMPARE,
       INTEGER(NUMBER, experiment.rounds, PP_ROUNDS_LEAST, PP_ROUNDS_MAX), ITS_DEFAULT,
       .help = "in each round every candidate runs once, and the first one twice, in an order drawn "
               "anew" },
+    { 0, "rounds", PP_CLI_TRIALS, PP_CLI_SWEEP,
+      INTEGER(NUMBER, experiment.rounds, 1, PP_ROUNDS_MAX),
+      .help = "in each round every point runs once, in an order drawn anew",
+      .otherwise = PP_CLI_TEXT_OF(PP_CLI_SWEEP_ROUNDS) },
     { 0, "budget", PP_CLI_TRIALS, EXPERIMENTS,
       TIME(experiment.budget_ns, SECOND, SECOND, PP_CLI_YEAR_NS), .such_as = "60 ({}), 2m or 90s",
       .help = "all of it takes about so long, in {}: runs are as long as that allows",
@@ -218,7 +222,7 @@ const struct pp_cli_option pp_cli_options[] = {
       .apply = pp_cli_apply_strict, .optional = true,
       .help = "a result whose verdict is INVALID, such as a --rate that was not held, is a "
               "failure: status 3; with suspect, one that is SUSPECT is, too" },
-    { 0, "fail-if", PP_CLI_RESULT, EXPERIMENTS, .type = PP_CLI_OTHER,
+    { 0, "fail-if", PP_CLI_RESULT, PP_CLI_COMPARE, .type = PP_CLI_OTHER,
       .apply = pp_cli_apply_fail_if_change, .repeats = true, .value = "CONDITION",
       .takes = "cpu, rate, p50 or p99 with <, <=, > or >= and a change in percent, such as "
                "'rate<-3%'",
@@ -252,8 +256,9 @@ const struct pp_cli_option pp_cli_options[] = {
     { 'v', "verbose", PP_CLI_OUTPUT, SERVE, FLAG(verbose, true),
       .help = "print more: what the engine can do here, and why none that is faster" },
     { 'q', "quiet", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(quiet, true),
-      .help = "print what it comes to, a sentence each, and nothing else" },
-    { 'v', "verbose", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(verbose, true),
+      .help = "print what it comes to, and nothing else: a sentence for each candidate, the table "
+              "of a sweep" },
+    { 'v', "verbose", PP_CLI_OUTPUT, PP_CLI_COMPARE, FLAG(verbose, true),
       .help = "print more: each trial, with its verdict" },
     { 'h', "help", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,
       .help = "print the help, and stop" },

@@ -17,12 +17,14 @@
 #define PP_CLI_CLIENT (1U << PP_JOB_CLIENT)
 #define PP_CLI_SERVE (1U << PP_JOB_SERVE)
 #define PP_CLI_COMPARE (1U << (PP_JOB_SERVE + 1))
-#define PP_CLI_EXPERIMENTS PP_CLI_COMPARE
+#define PP_CLI_SWEEP (1U << (PP_JOB_SERVE + 2))
+#define PP_CLI_EXPERIMENTS (PP_CLI_COMPARE | PP_CLI_SWEEP)
 #define PP_CLI_JOBS (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
 #define PP_CLI_ALL (PP_CLI_JOBS | PP_CLI_EXPERIMENTS)
 
 /* What an experiment is where nothing else is said. */
-#define PP_CLI_ROUNDS 12
+#define PP_CLI_COMPARE_ROUNDS 12
+#define PP_CLI_SWEEP_ROUNDS 3
 #define PP_CLI_TRIAL_NS PP_NS_PER_S
 
 /* What was given; the parser's own, kept to settle at the end what depends on several options. */
@@ -56,6 +58,7 @@ struct pp_cli_passed {
 };
 
 #define PP_CLI_PASSED_MAX 64
+#define PP_CLI_AXES_MAX 2
 
 /* What an experiment is to be. */
 struct pp_cli_experiment {
@@ -63,9 +66,10 @@ struct pp_cli_experiment {
     const char *candidates[PP_CANDIDATES_MAX]; /* as they were typed */
     unsigned passed_count;
     struct pp_cli_passed passed[PP_CLI_PASSED_MAX];
-    bool seed_given;
-    uint32_t rounds;
-    uint64_t budget_ns;         /* 0: as long as it takes */
+    unsigned axis_count;
+    struct pp_cli_passed axes[PP_CLI_AXES_MAX]; /* of a sweep: options with several values */
+    uint32_t rounds;                            /* 0: as many as is usual for the command */
+    uint64_t budget_ns;                         /* 0: as long as it takes */
     uint64_t trial_ns;          /* how long a trial measures where nothing else is said */
     const char *before, *after; /* commands around each trial; NULL: none */
 };

@@ -2,6 +2,7 @@
  * at the end what several options decide on together, and where output goes. */
 #include "base/clock.h"
 #include "cli/args.h"
+#include "cli/axis.h"
 #include "cli/describe.h"
 #include "cli/hints.h"
 #include "cli/options.h"
@@ -266,6 +267,18 @@ static int hand_on(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_e
     return 0;
 }
 
+static int take_axis(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+    struct pp_cli_axis axis;
+
+    if (experiment->axis_count == PP_CLI_AXES_MAX)
+        return usage_error(err, "a sweep has %d axes at most: give --%s one value", PP_CLI_AXES_MAX,
+                           arg->option->name);
+    experiment->axes[experiment->axis_count++] = (struct pp_cli_passed){ arg->option, arg->value };
+    return pp_cli_axis_parse(&axis, arg->option, arg->value, err);
+}
+
 static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct pp_error *err)
 {
     const struct pp_cli_option *option = arg->option;
@@ -277,6 +290,9 @@ static int take_option(struct pp_cli *cli, const struct pp_cli_arg *arg, struct 
                            pp_cli_takes_text(option).text);
     if (!pp_cli_takes_value(option) && arg->value)
         return usage_error(err, "this option takes no value: --%s=%.80s", option->name, arg->value);
+    if (cli->command->jobs & PP_CLI_SWEEP && pp_cli_is_of_runs(option) &&
+        pp_cli_is_axis(option, arg->value))
+        return take_axis(cli, arg, err);
     if (cli->command->jobs & PP_CLI_EXPERIMENTS && pp_cli_is_of_runs(option) &&
         hand_on(cli, arg, err) < 0)
         return -EINVAL;
@@ -465,11 +481,9 @@ static int settle_outputs(struct pp_cli *cli, struct pp_error *err)
 #define TRIAL_OVERHEAD_NS (60 * PP_NS_PER_MS)
 #define TRIAL_LEAST_NS (200 * PP_NS_PER_MS)
 
-/* A trial of the baseline more in each round. */
-static int settle_budget(struct pp_cli *cli, struct pp_error *err)
+static int settle_budget(struct pp_cli *cli, uint64_t trials, struct pp_error *err)
 {
     struct pp_cli_experiment *experiment = &cli->experiment;
-    const uint64_t trials = (uint64_t)experiment->rounds * (experiment->candidate_count + 1);
     const uint64_t least_ns = trials * (TRIAL_LEAST_NS * 11 / 10 + TRIAL_OVERHEAD_NS);
 
     if (!experiment->budget_ns)
@@ -486,12 +500,38 @@ static int settle_budget(struct pp_cli *cli, struct pp_error *err)
     return 0;
 }
 
-static int settle_experiment(struct pp_cli *cli, struct pp_error *err)
+/* Of the baseline there is one more in each round. */
+static int settle_compare(struct pp_cli *cli, struct pp_error *err)
 {
-    if (cli->experiment.candidate_count < 2)
+    struct pp_cli_experiment *experiment = &cli->experiment;
+
+    if (experiment->candidate_count < 2)
         return usage_error(err, "compare takes two candidates or more, such as epoll and io_uring: "
                                 "pingpong compare epoll io_uring");
-    return settle_budget(cli, err);
+    experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_COMPARE_ROUNDS;
+    return settle_budget(cli, (uint64_t)experiment->rounds * (experiment->candidate_count + 1),
+                         err);
+}
+
+/* Where the end of an axis is not known yet, it has some ten steps. */
+#define STEPS_TO_MAX 10
+
+static int settle_sweep(struct pp_cli *cli, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+    uint64_t points = experiment->candidate_count ? experiment->candidate_count : 1;
+
+    if (experiment->axis_count == 0)
+        return usage_error(err, "sweep takes an option with several values, such as "
+                                "-c 1..1000:x10, -m 1..64KiB or -R 1k..max:x1.5");
+    experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_SWEEP_ROUNDS;
+    for (unsigned i = 0; i < experiment->axis_count; i++) {
+        struct pp_cli_axis axis;
+
+        (void)pp_cli_axis_parse(&axis, experiment->axes[i].option, experiment->axes[i].value, err);
+        points *= axis.to_max ? STEPS_TO_MAX : axis.count;
+    }
+    return settle_budget(cli, experiment->rounds * points, err);
 }
 
 static int settle(struct pp_cli *cli, struct pp_error *err)
@@ -507,7 +547,8 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
     if (ret < 0)
         return ret;
     if (cli->command->jobs & PP_CLI_EXPERIMENTS)
-        return settle_experiment(cli, err);
+        return cli->command->jobs & PP_CLI_SWEEP ? settle_sweep(cli, err)
+                                                 : settle_compare(cli, err);
     settle_plan(cli);
     return pp_plan_check(&cli->plan, err);
 }
@@ -525,9 +566,7 @@ int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err
     unsigned jobs;
     int ret;
 
-    *cli =
-        (struct pp_cli){ .help_jobs = PP_CLI_ALL,
-                         .experiment = { .rounds = PP_CLI_ROUNDS, .trial_ns = PP_CLI_TRIAL_NS } };
+    *cli = (struct pp_cli){ .help_jobs = PP_CLI_ALL, .experiment.trial_ns = PP_CLI_TRIAL_NS };
     ret = find_command(argc, argv, cli, err);
     if (ret < 0)
         return ret;

@@ -40,18 +40,19 @@ static void forget(struct pp_trial *trial)
     trial->level = PP_INVALID;
     for (unsigned i = 0; i < PP_METRICS; i++)
         trial->figures[i] = NAN;
+    trial->p999_ns = trial->bytes_per_s = NAN;
 }
 
 /* Once: 0, -EINTR, or what was wrong, with err set: there are no figures. */
-static int try_trial(const struct pp_candidate *candidate, struct pp_trial *trial,
+static int try_trial(const struct pp_experiment *experiment, struct pp_trial *trial,
                      json_t **result_out, struct pp_error *err)
 {
     char reason[160];
-    int ret = pp_trial_run(&candidate->spec, result_out, err);
+    int ret = pp_trial_run(&experiment->candidates[trial->candidate].spec, result_out, err);
 
     if (ret == 0)
         ret = pp_trial_read(*result_out, trial, err);
-    if (ret == 0 && trial->level == PP_INVALID)
+    if (ret == 0 && trial->level == PP_INVALID && !experiment->keeps_invalid)
         ret = pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "its result is INVALID: %s",
                            pp_format_line(reason, sizeof reason, pp_trial_reason(*result_out)));
     if (ret < 0) {
@@ -79,10 +80,10 @@ static int run_trial(struct pp_experiment *experiment, const struct pp_experimen
     const struct pp_candidate *candidate = &experiment->candidates[trial->candidate];
     struct pp_error first = { 0 }, second = { 0 };
     json_t *result;
-    int ret = try_trial(candidate, trial, &result, &first);
+    int ret = try_trial(experiment, trial, &result, &first);
 
     if (ret < 0 && ret != -EINTR)
-        ret = try_trial(candidate, trial, &result, &second);
+        ret = try_trial(experiment, trial, &result, &second);
     if (ret == -EINTR)
         return ret;
     if (json_array_append_new(experiment->results, result ? result : json_null()) < 0)

@@ -18,8 +18,9 @@ struct pp_experiment {
     unsigned count; /* of candidates */
     struct pp_candidate candidates[PP_EXPERIMENT_CANDIDATES_MAX];
     unsigned rounds;
-    bool twins;    /* the first candidate has two trials a round */
-    uint64_t seed; /* of the order */
+    bool twins;         /* the first candidate has two trials a round */
+    bool keeps_invalid; /* a result that is INVALID is one, too, as at a rate that cannot be held */
+    uint64_t seed;      /* of the order */
 
     /* what came of it */
     unsigned trial_count;

@@ -137,24 +137,72 @@ static json_t *comparison_array(const struct pp_experiment *experiment,
     return array;
 }
 
+static json_t *point_object(const struct pp_candidate *candidate,
+                            const struct pp_sweep_point *point)
+{
+    static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
+
+    return json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", candidate->name,
+                     "trials", (int)point->trials, "missing", (int)point->missing, "verdict",
+                     levels[point->level], "round_trips_per_s",
+                     number(point->figures[PP_METRIC_RATE]), "bytes_per_s",
+                     number(point->bytes_per_s), "p50_ns", number(point->figures[PP_METRIC_P50]),
+                     "p99_ns", number(point->figures[PP_METRIC_P99]), "p99_9_ns",
+                     number(point->p999_ns), "cpu_ns", number(point->figures[PP_METRIC_CPU]));
+}
+
+static json_t *points_array(const struct pp_experiment *experiment,
+                            const struct pp_sweep_point *points)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < experiment->count; i++)
+        if (json_array_append_new(array, point_object(&experiment->candidates[i], &points[i])) <
+            0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 /* ---- all of it ---- */
 
-int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
-                    FILE *out, struct pp_error *err)
+/* Takes object over, and adds what was run. */
+static int write_with_trials(const struct pp_experiment *experiment, json_t *object, FILE *out,
+                             struct pp_error *err)
 {
-    json_t *object = json_pack(
-        "{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o}", "format", FORMAT, "format_version",
-        FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed, "rounds",
-        (int)comparison->rounds, "signal",
-        experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
-        candidates_array(experiment), "comparison", comparison_array(experiment, comparison),
-        "baseline_against_itself", effects_object(comparison->twin, comparison->floor), "trials",
-        trials_array(experiment));
-    const int ret = object ? json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : -1;
+    const unsigned a_round = experiment->count + experiment->twins;
+    json_t *run =
+        json_pack("{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
+                  FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed,
+                  "rounds", (int)(experiment->trial_count / a_round), "signal",
+                  experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
+                  candidates_array(experiment), "trials", trials_array(experiment));
+    int ret = object && run && json_object_update_missing(run, object) == 0 ? 0 : -1;
 
+    if (ret == 0)
+        ret = json_dumpf(run, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(object);
+    json_decref(run);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the experiment as JSON");
     (void)fputc('\n', out);
     return 0;
+}
+
+int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
+                    FILE *out, struct pp_error *err)
+{
+    return write_with_trials(
+        experiment,
+        json_pack("{s:o, s:o}", "comparison", comparison_array(experiment, comparison),
+                  "baseline_against_itself", effects_object(comparison->twin, comparison->floor)),
+        out, err);
+}
+
+int pp_record_write_sweep(const struct pp_experiment *experiment,
+                          const struct pp_sweep_point *points, FILE *out, struct pp_error *err)
+{
+    return write_with_trials(
+        experiment, json_pack("{s:o}", "points", points_array(experiment, points)), out, err);
 }

@@ -4,11 +4,16 @@
 #define PP_EXPERIMENT_RECORD_H
 
 #include "experiment/experiment.h"
+#include "result/sweep.h"
 
 #include <stdio.h>
 
 /* 0, or a negative errno with err set; whether out has taken it is for its owner to find out. */
 int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
                     FILE *out, struct pp_error *err);
+
+/* The same of a sweep, of which each candidate is a point. */
+int pp_record_write_sweep(const struct pp_experiment *experiment,
+                          const struct pp_sweep_point *points, FILE *out, struct pp_error *err);
 
 #endif

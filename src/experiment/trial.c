@@ -382,6 +382,19 @@ static bool take_cpu(const json_t *result, double *ns)
     return true;
 }
 
+/* Of requests and responses together. */
+static bool take_bytes(const json_t *result, double rate, double *bytes_per_s)
+{
+    const json_t *load = json_object_get(json_object_get(result, "options"), "load");
+    double request, response;
+
+    if (!take_number(json_object_get(json_object_get(load, "request"), "mean_bytes"), &request) ||
+        !take_number(json_object_get(json_object_get(load, "response"), "mean_bytes"), &response))
+        return false;
+    *bytes_per_s = rate * (request + response);
+    return true;
+}
+
 /* Who judges nothing has nothing to say against it. */
 static bool take_level(const json_t *result, enum pp_verdict_level *level)
 {
@@ -411,6 +424,10 @@ int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error 
     if (!take_percentile(result, 50, &figures[PP_METRIC_P50]) ||
         !take_percentile(result, 99, &figures[PP_METRIC_P99]))
         return refuse("\"percentiles\" are none", err);
+    if (!take_percentile(result, 99.9, &trial->p999_ns))
+        return refuse("\"percentiles\" are none", err);
+    if (!take_bytes(result, figures[PP_METRIC_RATE], &trial->bytes_per_s))
+        return refuse("\"load\" is none", err);
     if (!take_cpu(result, &figures[PP_METRIC_CPU]))
         return refuse("\"costs\" are none", err);
     if (!take_level(result, &trial->level))

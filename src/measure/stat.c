@@ -1,6 +1,7 @@
 #include "measure/stat.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #define Z_95 1.959963984540054 /* the normal distribution's 97.5th percentile */
 
@@ -21,4 +22,19 @@ struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n)
 double pp_stat_jain(uint64_t n, double sum, double sum_of_squares)
 {
     return n > 0 && sum_of_squares > 0 ? sum * sum / ((double)n * sum_of_squares) : 1;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+double pp_stat_median(double *values, unsigned count)
+{
+    if (count == 0)
+        return NAN;
+    qsort(values, count, sizeof values[0], compare_doubles);
+    return (values[(count - 1) / 2] + values[count / 2]) / 2;
 }

@@ -16,4 +16,7 @@ struct pp_interval pp_stat_proportion(uint64_t hits, uint64_t n);
  * Chiu and Hawe, DEC-TR-301, 1984). 1 where there is nothing to share. */
 double pp_stat_jain(uint64_t n, double sum, double sum_of_squares);
 
+/* The median; sorts values. NAN without any. */
+double pp_stat_median(double *values, unsigned count);
+
 #endif

@@ -261,9 +261,9 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
     pp_text_wait_field(&line, of->plan);
     pp_text_placement_field(&line, of->plan);
     pp_line_end(&line);
-    pp_line_field(&line, "%u round%s of %u runs in shuffled order (--seed %" PRIu64 ")",
-                  of->comparison->rounds, pp_text_plural(of->comparison->rounds),
-                  of->comparison->candidates + 1, of->seed);
+    pp_line_field(&line, "%u round%s of %u runs", of->comparison->rounds,
+                  pp_text_plural(of->comparison->rounds), of->comparison->candidates + 1);
+    pp_line_field(&line, "in shuffled order (--seed %" PRIu64 ")", of->seed);
     pp_line_end(&line);
 }
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 
 /* What is called a difference is one with this chance at most, whatever is looked at besides. */
 #define SIGNIFICANT 0.05
@@ -44,21 +43,6 @@ static unsigned rounds_of(const struct pp_trial *trials, size_t count)
 
 /* ---- a metric of a candidate ---- */
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median_of(double *values, unsigned count)
-{
-    if (count == 0)
-        return NAN;
-    qsort(values, count, sizeof values[0], compare_doubles);
-    return (values[(count - 1) / 2] + values[count / 2]) / 2;
-}
-
 /* scratch holds a value a round. */
 static double median(const struct pp_trial *trials, size_t count, unsigned candidate,
                      enum pp_metric metric, double *scratch)
@@ -69,7 +53,7 @@ static double median(const struct pp_trial *trials, size_t count, unsigned candi
         if (trials[i].candidate == candidate && !trials[i].twin && !trials[i].missing &&
             is_figure(trials[i].figures[metric]))
             scratch[known++] = trials[i].figures[metric];
-    return median_of(scratch, known);
+    return pp_stat_median(scratch, known);
 }
 
 /* Of those rounds that have both. */

@@ -27,12 +27,13 @@ struct pp_metric_about {
 extern const struct pp_metric_about pp_metrics[PP_METRICS];
 
 struct pp_trial {
-    unsigned candidate;         /* 0: the baseline */
-    unsigned round;             /* from 0 */
-    bool twin;                  /* the baseline's second one in this round */
-    bool missing;               /* it failed, or was INVALID twice: there are no figures */
-    double figures[PP_METRICS]; /* CPU ns a round trip on both sides; round trips/s; ns; ns. NAN:
+    unsigned candidate;          /* 0: the baseline */
+    unsigned round;              /* from 0 */
+    bool twin;                   /* the baseline's second one in this round */
+    bool missing;                /* it failed, or was INVALID twice: there are no figures */
+    double figures[PP_METRICS];  /* CPU ns a round trip on both sides; round trips/s; ns; ns. NAN:
                                    not known */
+    double p999_ns, bytes_per_s; /* of both directions; NAN: not known */
     enum pp_verdict_level level;
 };
 

@@ -47,7 +47,7 @@ static void test_an_axis_goes_from_its_lowest_to_its_highest_value(void **state)
         { "depth", "1..8", "1 2 4 8" },
         { "threads", "1..3:+1", "1 2 3" },
         { "think", "0..1ms:x10", "0ns 1000ns 10000ns 100000ns 1000000ns" },
-        { "rate", "1k..4k", "1000.000000 2000.000000 4000.000000" },
+        { "rate", "1k..4k", "1000 2000 4000" },
     };
 
     (void)state;
@@ -73,7 +73,7 @@ static void test_a_rate_goes_up_to_what_turns_out_to_be_the_most(void **state)
     assert_true(axis.to_max);
     assert_int_equal(axis.count, 0);
     assert_int_equal(pp_cli_axis_end(&axis, 5000.5, &err), 0);
-    assert_string_equal(steps(&axis), "1000.000000 2000.000000 4000.000000 5000.500000");
+    assert_string_equal(steps(&axis), "1000 2000 4000 5001");
 }
 
 static void test_what_is_one_value_is_no_axis(void **state)

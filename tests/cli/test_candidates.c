@@ -20,8 +20,9 @@ static int settle(const struct line *line)
     if (parse(&settled.cli, line, &settled.err) < 0)
         return settled.err.code;
     settled.err = (struct pp_error){ 0 };
-    return pp_cli_candidates_settle(&settled.candidates, &settled.cli, &settled.experiment,
-                                    &settled.err);
+    return pp_cli_candidates_settle(
+        &settled.candidates, &settled.cli, settled.cli.experiment.candidates,
+        settled.cli.experiment.candidate_count, &settled.experiment, &settled.err);
 }
 
 static void done(void)

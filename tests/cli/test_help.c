@@ -136,7 +136,7 @@ static void test_every_group_has_its_title_once_and_its_options_below_it(void **
         [PP_CLI_TRANSPORT] = "\nTransport:\n",
         [PP_CLI_FOREIGN] = "\nServers that are no pingpong (client):\n",
         [PP_CLI_HOW] = "\nHow it runs:\n",
-        [PP_CLI_TRIALS] = "\nThe trials (compare):\n",
+        [PP_CLI_TRIALS] = "\nThe trials (compare and sweep):\n",
         [PP_CLI_RESULT] = "\nThe result (run and client):\n",
         [PP_CLI_OUTPUT] = "\nOutput:\n",
     };

@@ -229,13 +229,13 @@ def complete(request):
     return request.getfixturevalue(request.param)
 
 
-COMMANDS = ["client", "compare", "help", "run", "serve", "version"]
+COMMANDS = ["client", "compare", "help", "run", "serve", "sweep", "version"]
 
 
 @pytest.mark.parametrize(
     "line, offered",
     [
-        ("pingpong s", ["serve"]),
+        ("pingpong s", ["serve", "sweep"]),
         ("pingpong help ", COMMANDS),
         ("pingpong -c 5 -q ver", ["version"]),
         ("pingpong --pl", ["--placement"]),
