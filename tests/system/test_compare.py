@@ -274,9 +274,9 @@ def children_of(pid):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_is_complete_and_leaves_nothing_running(pingpong, tmp_path, number):
     log, path = tmp_path / "log", tmp_path / "experiment.json"
-    with pingpong.spawn("compare", "epoll", "wait=block", "--rounds", "500", "-n", "2000",
+    with pingpong.spawn("compare", "epoll", "wait=block", "--rounds", "500", "-n", "100",
                         "--before", f"echo >> {log}", "--json", path, free_port=False) as running:
-        wait_until(lambda: log.exists() and len(log.read_text()) > 3 * 3, "no trials")
+        wait_until(lambda: log.exists() and len(log.read_text()) > 3, "no trials")
         children = wait_until(lambda: children_of(running.pid), "no trial runs")
         result = running.interrupt(number)
     assert result.status == 128 + number, str(result)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,8 +79,10 @@ static void close_all(const int *fds, unsigned count)
 /* How long a socket may be bound before it listens: until then it looks stale. */
 #define STARTING_MS 10
 
-/* How long the kernel may take to close the listener of a program that was killed. */
+/* How long the kernel may take to close the listener of a program that was killed; and of one that
+ * certainly was, on a busy machine. */
 #define ENDING_MS 300
+#define ENDED_MS 5000
 
 static bool look(const struct pp_io_addr *addr, struct stat *status)
 {
@@ -92,13 +95,24 @@ static bool is_refused(int fd, const struct pp_io_addr *addr)
     return connect(fd, &addr->any, addr->len) < 0 && errno == ECONNREFUSED;
 }
 
+/* Whether the process that listens behind fd, a connection to it, is gone. One of another namespace
+ * has no number here. */
+static bool has_ended(int fd)
+{
+    struct ucred peer = { 0 };
+    socklen_t bytes = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && peer.pid > 0 &&
+           kill(peer.pid, 0) < 0 && errno == ESRCH;
+}
+
 /* fd was not refused. If its connection ends right away, the listener was one of a program that
  * used io_uring and was killed: the kernel closes it a moment after the program's end. */
 static bool ends_soon(int fd)
 {
     struct pollfd ended = { .fd = fd };
 
-    return poll(&ended, 1, ENDING_MS) > 0;
+    return poll(&ended, 1, has_ended(fd) ? ENDED_MS : ENDING_MS) > 0;
 }
 
 /* Removes the file if it is all that a server has left behind: nobody answers there, now or in a
@@ -435,7 +449,7 @@ static int listen_inet(struct pp_io_addr *addr, const struct pp_io_socket_option
 static int listen_inet_soon(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                             const int *cpus, unsigned count, int *fds, struct pp_error *err)
 {
-    static const int naps_ms[] = { 5, 20, 75, 200 };
+    static const int naps_ms[] = { 5, 20, 75, 200, 400 };
     int ret = listen_inet(addr, options, cpus, count, fds, err);
 
     for (size_t i = 0; ret == -EADDRINUSE && i < COUNT_OF(naps_ms); i++) {
