@@ -411,6 +411,15 @@ static bool take_level(const json_t *result, enum pp_verdict_level *level)
     return !verdict || json_is_null(verdict);
 }
 
+/* What the verdict's first reason has under key; "" if there is none. */
+static const char *first_reason(const json_t *result, const char *key)
+{
+    const json_t *reasons = json_object_get(json_object_get(result, "verdict"), "reasons");
+    const char *text = json_string_value(json_object_get(json_array_get(reasons, 0), key));
+
+    return text ? text : "";
+}
+
 int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err)
 {
     const char *format = json_string_value(json_object_get(result, "format"));
@@ -432,13 +441,13 @@ int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error 
         return refuse("\"costs\" are none", err);
     if (!take_level(result, &trial->level))
         return refuse("\"verdict\" is none", err);
+    (void)pp_format_line(trial->reason, sizeof trial->reason, first_reason(result, "id"));
     return 0;
 }
 
 const char *pp_trial_reason(const json_t *result)
 {
-    const json_t *reasons = json_object_get(json_object_get(result, "verdict"), "reasons");
-    const char *text = json_string_value(json_object_get(json_array_get(reasons, 0), "text"));
+    const char *text = first_reason(result, "text");
 
-    return text ? text : "?";
+    return text[0] ? text : "?";
 }

@@ -239,9 +239,11 @@ static void note_lines(FILE *out, unsigned columns, const struct pp_report_compa
             put_words(out, columns, text);
         }
         if (tally->suspect > 0) {
-            (void)snprintf(text, sizeof text,
-                           "note: %u of the %u runs of %s were SUSPECT, and are in the figures",
-                           tally->suspect, tally->trials, name);
+            (void)snprintf(
+                text, sizeof text,
+                "note: %u of the %u runs of %s %s SUSPECT (%s), and in the figures all the same",
+                tally->suspect, tally->trials, name, tally->suspect == 1 ? "was" : "were",
+                tally->reason[0] ? tally->reason : "no reason given");
             put_words(out, columns, text);
         }
     }

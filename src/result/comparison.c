@@ -160,6 +160,8 @@ static void tally(const struct pp_trial *trials, size_t count, struct pp_compari
         tally->trials++;
         tally->missing += trials[i].missing;
         tally->suspect += !trials[i].missing && trials[i].level == PP_SUSPECT;
+        if (!trials[i].missing && trials[i].level == PP_SUSPECT)
+            tally->reason = trials[i].reason;
     }
 }
 

@@ -26,6 +26,8 @@ struct pp_metric_about {
 
 extern const struct pp_metric_about pp_metrics[PP_METRICS];
 
+#define PP_TRIAL_REASON_BYTES 24
+
 struct pp_trial {
     unsigned candidate;          /* 0: the baseline */
     unsigned round;              /* from 0 */
@@ -35,6 +37,7 @@ struct pp_trial {
                                    not known */
     double p999_ns, bytes_per_s; /* of both directions; NAN: not known */
     enum pp_verdict_level level;
+    char reason[PP_TRIAL_REASON_BYTES]; /* the first one's id, such as "unsteady"; "": none */
 };
 
 /* At least 2 % apart, so that nobody acts on what does not matter. */
@@ -58,6 +61,7 @@ struct pp_effect {
 
 struct pp_candidate_tally {
     unsigned trials, missing, suspect;
+    const char *reason; /* of the last one that was SUSPECT; as long as the trials */
 };
 
 struct pp_comparison {
