@@ -157,20 +157,37 @@ static int add_option(struct pp_cli_trial_args *args, const struct pp_cli_passed
 /* Where threads run is said anew, from what was decided. */
 static bool is_placing(const char *option)
 {
-    return begins(option, "--placement") || begins(option, "--cpus");
+    return begins(option, "--placement") || begins(option, "--cpus") || begins(option, "-A");
+}
+
+static bool has_wait(const struct candidate *candidate)
+{
+    for (unsigned i = 0; i < candidate->options.count; i++)
+        if (begins(candidate->options.args[i], "--wait"))
+            return true;
+    return false;
+}
+
+static bool has_place(const struct candidate *candidate)
+{
+    for (unsigned i = 0; i < candidate->options.count; i++)
+        if (is_placing(candidate->options.args[i]))
+            return true;
+    return false;
 }
 
 static int add_options(struct pp_cli_trial_args *args, const struct pp_cli *cli,
                        const struct candidate *candidate, bool with_places, struct pp_error *err)
 {
     const struct pp_cli_experiment *experiment = &cli->experiment;
+    const bool passes = with_places && !has_place(candidate);
     int ret = 0;
 
     for (unsigned i = 0; ret == 0 && i < experiment->passed_count; i++) {
         struct pp_cli_passed passed = experiment->passed[i];
 
-        if (!with_places && (strcmp(passed.option->name, "placement") == 0 ||
-                             strcmp(passed.option->name, "cpus") == 0))
+        if (!passes && (strcmp(passed.option->name, "placement") == 0 ||
+                        strcmp(passed.option->name, "cpus") == 0))
             continue;
         ret = add_option(args, &passed, err);
     }
@@ -206,21 +223,19 @@ static int add_head(struct pp_cli_trial_args *args, const struct candidate *cand
 }
 
 /* What the parser makes of the trial's options, as far as they go: errors of theirs are those of
- * the candidate. */
-static int parse(struct pp_cli *out, const struct pp_cli *cli, const struct candidate *candidate,
-                 struct pp_error *err)
+ * the candidate. out points into args. */
+static int parse(struct pp_cli *out, struct pp_cli_trial_args *args, const struct pp_cli *cli,
+                 const struct candidate *candidate, struct pp_error *err)
 {
-    struct pp_cli_trial_args args = { 0 };
     struct pp_error why = { 0 };
-    int ret = add_head(&args, candidate, false, err);
+    int ret = add_head(args, candidate, false, err);
 
     if (ret == 0)
-        ret = add_options(&args, cli, candidate, true, err);
+        ret = add_options(args, cli, candidate, true, err);
     if (ret == 0)
-        ret = pp_cli_parse(out, (int)args.count, args.args, &why);
+        ret = pp_cli_parse(out, (int)args->count, args->args, &why);
     if (ret == 0)
         ret = pp_plan_decide(&out->plan, &why);
-    clear(&args);
     return why.code
                ? pp_error_set(err, why.kind, why.code, "%.80s: %.200s", candidate->text, why.text)
                : ret;
@@ -278,25 +293,16 @@ static int add_places(struct pp_cli_trial_args *args, const struct pp_plan *plan
     return add(args, err, "--cpus=%s/%s", clients, servers);
 }
 
-static bool has_option(const struct candidate *candidate, const char *name)
-{
-    for (unsigned i = 0; i < candidate->options.count; i++)
-        if (begins(candidate->options.args[i] + 2, name))
-            return true;
-    return false;
-}
-
 /* Of what a candidate does not ask for itself, the baseline's. Threads in another number have other
  * places. */
 static void share_decisions(struct pp_plan *plan, const struct pp_plan *baseline,
                             const struct candidate *candidate)
 {
-    if (!has_option(candidate, "wait")) {
+    if (!has_wait(candidate)) {
         plan->wait = baseline->wait;
         plan->spin_ns = baseline->spin_ns;
     }
-    if (has_option(candidate, "placement") || has_option(candidate, "cpus") ||
-        plan->client_threads != baseline->client_threads ||
+    if (has_place(candidate) || plan->client_threads != baseline->client_threads ||
         plan->server_threads != baseline->server_threads)
         return;
     plan->placement = baseline->placement;
@@ -406,7 +412,7 @@ int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct 
         *candidate = (struct candidate){ 0 };
         ret = take_apart(candidate, texts[i], err);
         if (ret == 0)
-            ret = parse(parsed, cli, candidate, err);
+            ret = parse(parsed, &candidates->parsed[i], cli, candidate, err);
         if (ret == 0 && i == 0) {
             candidates->plan = parsed->plan;
             ret = name_engine(&parsed->plan, engine, sizeof engine, err);
@@ -422,8 +428,10 @@ int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct 
 
 void pp_cli_candidates_fini(struct pp_cli_candidates *candidates)
 {
-    for (unsigned i = 0; i < PP_EXPERIMENT_CANDIDATES_MAX; i++)
+    for (unsigned i = 0; i < PP_EXPERIMENT_CANDIDATES_MAX; i++) {
         clear(&candidates->args[i]);
+        clear(&candidates->parsed[i]);
+    }
 }
 
 uint64_t pp_cli_experiment_seed(const struct pp_cli *cli)

@@ -17,6 +17,7 @@ struct pp_cli_trial_args {
 struct pp_cli_candidates {
     struct pp_plan plan; /* of the baseline's trials, with what was decided for all */
     struct pp_cli_trial_args args[PP_EXPERIMENT_CANDIDATES_MAX];
+    struct pp_cli_trial_args parsed[PP_EXPERIMENT_CANDIDATES_MAX]; /* the plans' texts are here */
 };
 
 /* Fills in the experiment's candidates, from texts as they are typed, which must outlive it, and

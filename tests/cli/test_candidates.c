@@ -106,6 +106,11 @@ static void test_a_placement_that_is_asked_for_is_that_of_the_candidate(void **s
     assert_string_equal(arg_of(1, "--cpus="), "");
     assert_string_equal(arg_of(1, "--placement"), "--placement=none");
     done();
+    check_settles(LINE("compare", "epoll", "A=0,0", "--placement", "none"), 2);
+    assert_string_equal(arg_of(0, "--placement"), "--placement=none");
+    assert_string_equal(arg_of(1, "--cpus="), "--cpus=0/0");
+    assert_string_equal(arg_of(1, "-A"), "");
+    done();
 }
 
 static void test_a_trial_is_a_second_unless_something_else_is_said(void **state)
