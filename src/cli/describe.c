@@ -215,6 +215,20 @@ struct pp_cli_text pp_cli_value_text(const struct pp_cli_option *option)
 
 /* ---- what it takes ---- */
 
+/* Adds the names of an engine's features, or of those that have to be asked for. */
+static void add_feature_names(struct pp_cli_text *out, const char *engine, bool opt_in,
+                              const char *before)
+{
+    const char *names[PP_CLI_WORDS_MAX], *name;
+    size_t count = 0;
+
+    for (unsigned i = 0; count < COUNT_OF(names) && (name = pp_io_engine_feature(engine, i)); i++)
+        if (pp_io_engine_is_opt_in(engine, i) == opt_in)
+            names[count++] = name;
+    for (size_t i = 0; i < count; i++)
+        pp_cli_text_add(out, "%s%s", i == 0 ? before : i + 1 < count ? ", " : " or ", names[i]);
+}
+
 /* "io_uring:no-FEATURE", of each engine that has such. */
 static void add_features(struct pp_cli_text *out, const char *separator, bool with_names)
 {
@@ -222,17 +236,16 @@ static void add_features(struct pp_cli_text *out, const char *separator, bool wi
 
     pp_io_engine_list(PP_PLAN_CONNECTIONS_MAX, engines);
     for (size_t i = 0; engines[i]; i++) {
-        const char *feature = pp_io_engine_feature(engines[i], 0);
+        char before[64];
 
-        if (!feature)
+        if (!pp_io_engine_feature(engines[i], 0))
             continue;
         pp_cli_text_add(out, "%s%s:no-FEATURE", separator, engines[i]);
-        for (unsigned j = 0; with_names && feature; j++) {
-            const char *next = pp_io_engine_feature(engines[i], j + 1);
-
-            pp_cli_text_add(out, "%s%s", j == 0 ? " runs without " : next ? ", " : " or ", feature);
-            feature = next;
-        }
+        if (!with_names)
+            continue;
+        add_feature_names(out, engines[i], false, " runs without ");
+        (void)snprintf(before, sizeof before, ", and %.32s:FEATURE with ", engines[i]);
+        add_feature_names(out, engines[i], true, before);
     }
 }
 

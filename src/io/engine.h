@@ -9,7 +9,7 @@
  * says that their descriptor is ready: tests/io/engine_poll.c.
  *
  * - Of the loop it may use fds_max, buffers, waiter.policy and engine_state, and it fills in
- *   description.
+ *   description and granted.
  * - All hooks but open and close run on the loop's thread, which may be another than the one that
  *   opened it; operations may be submitted before the loop runs.
  * - No hook runs a callback, and none waits but poll.
@@ -25,8 +25,6 @@
 #include "io/loop.h"
 #include "io/sender.h"
 
-#define PP_IO_FEATURES_MAX 8
-
 struct pp_io_engine {
     const char *name; /* as in --engine=NAME */
 
@@ -35,8 +33,10 @@ struct pp_io_engine {
         uint8_t few, many;
     } rank;
 
-    /* What "NAME:no-FEATURE" can switch off; bit i of open's without is features[i]. */
+    /* Bit i of a set of features is features[i]. "NAME:no-FEATURE" leaves one out; those that are
+     * opt_in, a set, are used only where "NAME:FEATURE" asks for them. */
     const char *features[PP_IO_FEATURES_MAX];
+    uint32_t opt_in;
 
     /* Completions may outgrow a queue of the kernel's, which pp_io_stats.overflows counts. */
     bool can_overflow;
@@ -44,10 +44,12 @@ struct pp_io_engine {
     size_t state_size; /* reserved behind the loop: engines have no globals */
 
     /* Readies the state, which is zeroed, and loop->description: the name, a colon, and what it was
-     * granted. A negative errno with err set when this engine cannot run here, which is of kind
-     * PP_ERROR_UNAVAILABLE where another could. Every resource is released again on failure. Memory
-     * comes from base/memory.h, here and nowhere else. */
-    int (*open)(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t without,
+     * granted; that is also the set loop->granted. Of the features that are wanted, those that are
+     * missing here have a plain form, but for what is opt_in: somebody asked for that. A negative
+     * errno with err set when this engine cannot run here, which is of kind PP_ERROR_UNAVAILABLE
+     * where another could. Every resource is released again on failure. Memory comes from
+     * base/memory.h, here and nowhere else. */
+    int (*open)(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
                 struct pp_error *err);
 
     /* Releases all of it, and closes connections that are accepted and not passed on. Operations
@@ -98,9 +100,9 @@ struct pp_io_engine {
 #define PP_IO_NO_WAIT UINT64_C(0)
 #define PP_IO_NO_DEADLINE UINT64_MAX
 
-/* The engine that spec ("io_uring:no-multishot") names, with *without set to the features it
- * switches off; NULL with err set. */
-const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *without,
+/* The engine that spec ("io_uring:no-multishot") names, with *wanted set to the features it is to
+ * use; NULL with err set. */
+const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *wanted,
                                              struct pp_error *err);
 
 /* ---- what becomes of an operation ---------------------------------------------------------- */

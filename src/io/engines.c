@@ -35,9 +35,9 @@ static const struct pp_io_engine *engine_of(const char *spec)
 
 bool pp_io_engine_exists(const char *name)
 {
-    uint32_t without;
+    uint32_t wanted;
 
-    return pp_io_engine_find(name, &without, NULL) != NULL;
+    return pp_io_engine_find(name, &wanted, NULL) != NULL;
 }
 
 const char *pp_io_engine_feature(const char *name, unsigned number)
@@ -45,6 +45,13 @@ const char *pp_io_engine_feature(const char *name, unsigned number)
     const struct pp_io_engine *engine = engine_of(name);
 
     return engine && number < PP_IO_FEATURES_MAX ? engine->features[number] : NULL;
+}
+
+bool pp_io_engine_is_opt_in(const char *name, unsigned number)
+{
+    const struct pp_io_engine *engine = engine_of(name);
+
+    return engine && number < PP_IO_FEATURES_MAX && engine->opt_in >> number & 1;
 }
 
 static unsigned rank_of(const struct pp_io_engine *engine, bool few)
@@ -81,23 +88,46 @@ static uint32_t feature_bit(const struct pp_io_engine *engine, const char *name,
     return 0;
 }
 
-/* Reads "no-multishot,no-defer". */
-static int parse_without(const struct pp_io_engine *engine, const char *text, uint32_t *without,
-                         struct pp_error *err)
+/* All that it has and that nobody has to ask for. */
+static uint32_t usual_features(const struct pp_io_engine *engine)
+{
+    uint32_t features = 0;
+
+    for (unsigned i = 0; i < PP_IO_FEATURES_MAX && engine->features[i]; i++)
+        features |= UINT32_C(1) << i;
+    return features & ~engine->opt_in;
+}
+
+static int refuse_feature(const struct pp_io_engine *engine, const char *text, int bytes,
+                          struct pp_error *err)
+{
+    const char *name = engine->name;
+
+    if (engine->opt_in)
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "engine %s cannot do \"%.*s\"; a feature is switched off by "
+                            "%s:no-FEATURE, and one that is off by itself on by %s:FEATURE",
+                            name, bytes, text, name, name);
+    return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                        "engine %s cannot do \"%.*s\"; a feature is switched off by "
+                        "%s:no-FEATURE",
+                        name, bytes, text, name);
+}
+
+/* Reads "no-multishot,sqpoll". */
+static int parse_features(const struct pp_io_engine *engine, const char *text, uint32_t *wanted,
+                          struct pp_error *err)
 {
     for (;;) {
         const size_t bytes = strcspn(text, ",");
-        uint32_t bit = 0;
+        const bool is_off = bytes > 3 && memcmp(text, "no-", 3) == 0;
+        const uint32_t bit = is_off ? feature_bit(engine, text + 3, bytes - 3) & ~engine->opt_in
+                                    : feature_bit(engine, text, bytes) & engine->opt_in;
 
         pp_assert(text[bytes] == ',' || text[bytes] == '\0');
-        if (bytes > 3 && memcmp(text, "no-", 3) == 0)
-            bit = feature_bit(engine, text + 3, bytes - 3);
         if (!bit)
-            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
-                                "engine %s cannot do \"%.*s\"; a feature is switched off by "
-                                "%s:no-FEATURE",
-                                engine->name, (int)bytes, text, engine->name);
-        *without |= bit;
+            return refuse_feature(engine, text, (int)bytes, err);
+        *wanted = is_off ? *wanted & ~bit : *wanted | bit;
         text += bytes;
         if (!*text)
             return 0;
@@ -105,20 +135,21 @@ static int parse_without(const struct pp_io_engine *engine, const char *text, ui
     }
 }
 
-const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *without,
+const struct pp_io_engine *pp_io_engine_find(const char *spec, uint32_t *wanted,
                                              struct pp_error *err)
 {
     const struct pp_io_engine *engine = engine_of(spec);
     const char *features = strchr(spec, ':');
 
-    *without = 0;
+    *wanted = 0;
     if (!engine) {
         (void)pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "there is no engine \"%s\"", spec);
         return NULL;
     }
     pp_assert(engine->open && engine->close && engine->submit && engine->cancel && engine->poll &&
               engine->buffer_put);
-    if (features && parse_without(engine, features + 1, without, err) < 0)
+    *wanted = usual_features(engine);
+    if (features && parse_features(engine, features + 1, wanted, err) < 0)
         return NULL;
     return engine;
 }

@@ -273,6 +273,9 @@ bool pp_io_loop_has_starved(struct pp_io_loop *loop);
  * Lives as long as the loop. */
 const char *pp_io_loop_describe(const struct pp_io_loop *loop);
 
+/* Whether the engine uses its feature with this number: see pp_io_engine_feature(). */
+bool pp_io_loop_has_feature(const struct pp_io_loop *loop, unsigned number);
+
 /* ---- engines ----------------------------------------------------------------------------- */
 
 #define PP_IO_ENGINES_MAX 16
@@ -283,8 +286,33 @@ void pp_io_engine_list(uint32_t connections, const char *names[PP_IO_ENGINES_MAX
 /* Whether name (with its feature suffix, if any) names an engine that this program has. */
 bool pp_io_engine_exists(const char *name);
 
-/* The feature with this number that "NAME:no-FEATURE" can switch off; NULL behind the last one. */
+/* The feature of the engine with this number; NULL behind the last one. "NAME:no-FEATURE" switches
+ * it off, or if it is one to be opted in, "NAME:FEATURE" on. */
 const char *pp_io_engine_feature(const char *name, unsigned number);
+bool pp_io_engine_is_opt_in(const char *name, unsigned number);
+
+/* A feature of an engine, here. */
+struct pp_io_feature_facts {
+    const char *name;
+    bool opt_in;   /* it is used only where it is asked for */
+    bool granted;  /* it is used then, or otherwise without being asked for */
+    char why[320]; /* it is not, if the engine says; else "" */
+};
+
+#define PP_IO_FEATURES_MAX 12
+
+/* An engine, here. */
+struct pp_io_engine_facts {
+    const char *name;
+    struct pp_error error; /* why it cannot run, with code 0 if it can */
+    char description[160]; /* as pp_io_loop_describe() has it */
+    unsigned feature_count;
+    struct pp_io_feature_facts features[PP_IO_FEATURES_MAX];
+};
+
+/* Finds them out by opening small loops on the engine called name, one with each feature that has
+ * to be asked for. */
+void pp_io_engine_examine(const char *name, struct pp_io_engine_facts *facts);
 
 /* ---- work that blocks -------------------------------------------------------------------- */
 

@@ -64,6 +64,7 @@ struct pp_io_loop {
     void (*check)(void *owner); /* NULL: none */
     void *check_owner;
     char description[160];
+    uint32_t granted; /* of the engine's features: a set */
     alignas(64) char engine_state[];
 };
 

@@ -63,8 +63,8 @@ static void memory_fini(struct pp_io_loop *loop)
         pp_pool_fini(&loop->buffers[i].pool);
 }
 
-static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *options,
-                      uint32_t without, struct pp_error *err)
+static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
+                      struct pp_error *err)
 {
     int ret;
 
@@ -80,7 +80,7 @@ static int loop_ready(struct pp_io_loop *loop, const struct pp_io_options *optio
                            strerror(-loop->wake_fd));
         goto fail_memory;
     }
-    ret = loop->engine->open(loop, options, without, err);
+    ret = loop->engine->open(loop, options, wanted, err);
     if (ret < 0)
         goto fail_engine;
     pp_io_watch_wakes(loop);
@@ -98,10 +98,10 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
 {
     const struct pp_io_engine *engine;
     struct pp_io_loop *loop;
-    uint32_t without;
+    uint32_t wanted;
     int ret;
 
-    engine = pp_io_engine_find(options->engine, &without, err);
+    engine = pp_io_engine_find(options->engine, &wanted, err);
     if (!engine)
         return -EINVAL;
     pp_assert(options->connections > 0);
@@ -110,12 +110,12 @@ int pp_io_loop_open(struct pp_io_loop **out, const struct pp_io_options *options
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for an event loop");
     loop->head.world = options->world ? options->world : &pp_io_kernel;
     loop->engine = engine;
-    ret = loop_ready(loop, options, without, err);
+    ret = loop_ready(loop, options, wanted, err);
     if (ret < 0) {
         pp_memory_free(loop);
         return ret;
     }
-    pp_assert(loop->description[0] != '\0');
+    pp_assert(loop->description[0] != '\0' && !(loop->granted & ~wanted));
     *out = loop;
     return 0;
 }
@@ -193,4 +193,10 @@ const char *pp_io_loop_describe(const struct pp_io_loop *loop)
 {
     pp_assert(loop->description[0] != '\0');
     return loop->description;
+}
+
+bool pp_io_loop_has_feature(const struct pp_io_loop *loop, unsigned number)
+{
+    pp_assert(number < PP_IO_FEATURES_MAX);
+    return loop->granted >> number & 1;
 }

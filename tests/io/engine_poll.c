@@ -116,13 +116,13 @@ static void poll_close(struct pp_io_loop *loop)
     pp_memory_free(state_of(loop)->fds);
 }
 
-static int poll_open(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t without,
+static int poll_open(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
                      struct pp_error *err)
 {
     struct poll_state *st = state_of(loop);
 
     (void)options;
-    (void)without;
+    (void)wanted;
     st->waiting = pp_memory_alloc(loop->fds_max, sizeof *st->waiting);
     st->fds = pp_memory_alloc(loop->fds_max, sizeof *st->fds);
     if (!st->waiting || !st->fds) {

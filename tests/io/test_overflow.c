@@ -1,5 +1,5 @@
 /* More completions at once than the kernel's queue of them holds, and a kernel that takes nothing
- * any more. An engine without such a queue has less to show here, and the same to promise. */
+ * any more. An engine wanted such a queue has less to show here, and the same to promise. */
 #include "io/engine.h"
 #include "support.h"
 
@@ -76,9 +76,9 @@ static void check_receives(const struct burst *burst)
 
 static bool can_overflow(void)
 {
-    uint32_t without;
+    uint32_t wanted;
 
-    return pp_io_engine_find(test_engine(), &without, NULL)->can_overflow;
+    return pp_io_engine_find(test_engine(), &wanted, NULL)->can_overflow;
 }
 
 static void an_overflow_is_counted_and_loses_nothing(void **state)

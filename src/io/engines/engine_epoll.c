@@ -460,14 +460,14 @@ static void epoll_close(struct pp_io_loop *loop)
     pp_memory_free(st->flags);
 }
 
-static int epoll_open(struct pp_io_loop *loop, const struct pp_io_options *options,
-                      uint32_t without, struct pp_error *err)
+static int epoll_open(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
+                      struct pp_error *err)
 {
     struct epoll_state *st = state_of(loop);
     int ret;
 
     (void)options;
-    (void)without;
+    (void)wanted;
     st->timer_ns = PP_IO_NO_DEADLINE;
     st->timer_fd = -1;
     st->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

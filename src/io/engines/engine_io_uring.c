@@ -350,8 +350,8 @@ static void uring_close(struct pp_io_loop *loop)
     pp_memory_free(st->slots);
 }
 
-static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *options,
-                      uint32_t without, struct pp_error *err)
+static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
+                      struct pp_error *err)
 {
     struct pp_uring *st = pp_uring_of(loop);
     int ret;
@@ -360,7 +360,7 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     st->sender_only.msg_namelen = PP_IO_SENDER_NAME_BYTES;
     st->told.msg_namelen = PP_IO_TOLD_NAME_BYTES;
     st->told.msg_controllen = PP_IO_TOLD_CONTROL_BYTES;
-    ret = pp_uring_set_up(st, options, !(without >> PP_URING_DEFER & 1));
+    ret = pp_uring_set_up(st, options, wanted >> PP_URING_DEFER & 1);
     if (ret < 0)
         return pp_uring_refused(err, ret);
     ret = pp_uring_probe(st);
@@ -377,10 +377,10 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     }
     pp_uring_files_open(loop, options);
     for (unsigned i = 0; i < PP_URING_FEATURES; i++)
-        st->has[i] = st->has[i] && !(without >> i & 1);
+        st->has[i] = st->has[i] && wanted >> i & 1;
     st->sends_to = st->sends_to && st->has[PP_URING_SKIP];
     st->files = st->has[PP_URING_FIXED] ? st->files : 0;
-    if (st->has[PP_URING_MULTISHOT] && !(without >> PP_URING_BUFFER_RING & 1)) {
+    if (st->has[PP_URING_MULTISHOT] && wanted >> PP_URING_BUFFER_RING & 1) {
         ret = pp_uring_buffers_lend(loop, err);
         if (ret < 0)
             goto fail;
@@ -388,6 +388,9 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     /* While the loop looks again and again, messages may be few, and a plain send is the shorter
      * way; without deferred task work it would be interrupted by its own answer. */
     st->plain_sends = st->has[PP_URING_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
+    st->has[PP_URING_BUFFER_RING] = st->buf_rings[PP_IO_SMALL];
+    for (unsigned i = 0; i < PP_URING_FEATURES; i++)
+        loop->granted |= (uint32_t)st->has[i] << i;
     describe(loop);
     return 0;
 

@@ -147,10 +147,12 @@ int pp_uring_refused(struct pp_error *err, int ret)
 
     pp_assert(ret < 0);
     if (ret == -EPERM && sysctl_disabled() > 0)
-        return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
-                            "io_uring is switched off (EPERM): sysctl kernel.io_uring_disabled "
-                            "is %d; set it to 0",
-                            sysctl_disabled());
+        return pp_error_set(
+            err, PP_ERROR_UNAVAILABLE, ret,
+            "io_uring is switched off (EPERM): sysctl kernel.io_uring_disabled "
+            "is %d%s; set it to 0",
+            sysctl_disabled(),
+            sysctl_disabled() == 1 ? ", which leaves it to root and to kernel.io_uring_group" : "");
     if (ret == -EPERM || ret == -EACCES)
         return pp_error_set(err, PP_ERROR_UNAVAILABLE, ret,
                             "io_uring is not permitted (%s): a seccomp profile forbids it, as "
