@@ -69,6 +69,11 @@ WORLD_EXCEPTIONS = [
     ("src/base/outfile.c", "close poll", "files, and a pipe that is waited for"),
     ("src/cli/outputs.c", "close", "files"),
     ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
+    (
+        "src/experiment/floor.c",
+        "accept4 bind close connect getsockname listen pthread_create recv send setsockopt shutdown socket",
+        "round trips without a loop are what it is for",
+    ),
     ("src/experiment/process.c", "close poll ppoll", "waits for programs, which no loop does"),
     ("src/experiment/trial.c", "bind close connect getsockname socket", "whether a server listens"),
     ("src/main.c", "close", "the standard streams"),

@@ -1,3 +1,5 @@
+/* A pair of sockets, what goes over it in each way to wait, the threads that are its ends, and
+ * single calls. */
 #include "experiment/floor.h"
 
 #include "base/assert.h"
