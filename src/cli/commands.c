@@ -85,6 +85,13 @@ static const struct pp_cli_example sweep_examples[] = {
     { NULL, NULL },
 };
 
+static const struct pp_cli_example engines_examples[] = {
+    { "pingpong engines", "What there is" },
+    { "pingpong engines --json", "The same for a program" },
+    { "pingpong engines --json -o engines.json", "For a bug report" },
+    { NULL, NULL },
+};
+
 const struct pp_cli_command pp_cli_commands[] = {
     { "run", PP_CLI_NOTHING, "[run]", "server and client in one process", pp_cli_measure,
       PP_CLI_RUN,
@@ -118,6 +125,12 @@ const struct pp_cli_command pp_cli_commands[] = {
       "a candidate as of compare, has its rows. All options of run and client that say what is "
       "measured apply to all of them; engine, placement and wait are those of the first step.",
       sweep_examples },
+    { "engines", PP_CLI_NOTHING, "engines", "what runs here, and how fast this machine is",
+      pp_cli_engines, PP_CLI_ENGINES,
+      "Says of each engine whether it runs here, or why not and what to do about it, and which of "
+      "its features are granted; and in a second, how many round trips this machine makes in "
+      "loops written by hand, without any engine: what an event loop can come close to.",
+      engines_examples },
     { "help", PP_CLI_A_COMMAND, "help [COMMAND]", "all options, or a command's", print_help, 0,
       NULL, NULL },
     { "version", PP_CLI_NOTHING, "version", "the version", print_version, 0, NULL, NULL },
@@ -150,10 +163,11 @@ const struct pp_cli_status pp_cli_statuses[] = {
       "meets a condition of --fail-if",
       NULL, MEASURE },
     { "3", "a condition of --fail-if is surely met", NULL, PP_CLI_COMPARE },
-    { "4", "an engine or a feature cannot be had here", NULL, PP_CLI_ALL },
+    { "4", "an engine or a feature cannot be had here", NULL, PP_CLI_ALL & ~PP_CLI_ENGINES },
     { "5", "a wrong answer", NULL, MEASURE },
     { "129, 130, 131 or 143", "interrupted (what was measured is printed)", NULL,
       MEASURE | PP_CLI_EXPERIMENTS },
+    { "129, 130, 131 or 143", "interrupted", NULL, PP_CLI_ENGINES },
     { "129, 130, 131 or 143", "interrupted before it listens; later a signal ends it with 0", NULL,
       PP_CLI_SERVE },
 };

@@ -130,7 +130,7 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
         print_all(out);
     else
         print_one(out, jobs);
-    if (jobs != PP_CLI_RUN) {
+    if (jobs != PP_CLI_RUN && jobs != PP_CLI_ENGINES) {
         (void)fputc('\n', out);
         print_wrapped(out, PP_CLI_ADDRESS_IS PP_CLI_PORT_IS, 0, 0);
     }

@@ -228,7 +228,7 @@ const struct pp_cli_option pp_cli_options[] = {
                "'rate<-3%'",
       .help = "status 3 if a candidate has surely changed so much against the first one: "
               "'rate<-3%', 'p99>+10%'; several may follow, each in quotes" },
-    { 'J', "json", PP_CLI_RESULT, MEASURE | EXPERIMENTS, .type = PP_CLI_FILE,
+    { 'J', "json", PP_CLI_RESULT, MEASURE | EXPERIMENTS | PP_CLI_ENGINES, .type = PP_CLI_FILE,
       .format = &pp_report_json, .optional = true,
       .help = "everything as JSON; without a FILE, or with -, it goes to standard output instead "
               "of the text" },
@@ -244,8 +244,8 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "the histogram of each interval as an HdrHistogram log" },
     { 0, "markdown", PP_CLI_RESULT, EXPERIMENTS, .type = PP_CLI_FILE, .format = &pp_report_markdown,
       .optional = true, .help = "the table as Markdown, for an issue or a pull request" },
-    { 'o', "output", PP_CLI_RESULT, MEASURE | EXPERIMENTS, INTO(FILE, given.output),
-      .help = "the file for the output that has none, or for the text" },
+    { 'o', "output", PP_CLI_RESULT, MEASURE | EXPERIMENTS | PP_CLI_ENGINES,
+      INTO(FILE, given.output), .help = "the file for the output that has none, or for the text" },
 
     { 'q', "quiet", PP_CLI_OUTPUT, MEASURE, FLAG(quiet, true),
       .help = "print the rate and the time, nothing else" },

@@ -12,15 +12,17 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Sets of what commands do: a run's jobs, and experiments, which are many runs. */
+/* Sets of what commands do: a run's jobs, experiments, which are many runs, and one that runs
+ * nothing. */
 #define PP_CLI_RUN (1U << PP_JOB_RUN)
 #define PP_CLI_CLIENT (1U << PP_JOB_CLIENT)
 #define PP_CLI_SERVE (1U << PP_JOB_SERVE)
 #define PP_CLI_COMPARE (1U << (PP_JOB_SERVE + 1))
 #define PP_CLI_SWEEP (1U << (PP_JOB_SERVE + 2))
+#define PP_CLI_ENGINES (1U << (PP_JOB_SERVE + 3))
 #define PP_CLI_EXPERIMENTS (PP_CLI_COMPARE | PP_CLI_SWEEP)
 #define PP_CLI_JOBS (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
-#define PP_CLI_ALL (PP_CLI_JOBS | PP_CLI_EXPERIMENTS)
+#define PP_CLI_ALL (PP_CLI_JOBS | PP_CLI_EXPERIMENTS | PP_CLI_ENGINES)
 
 /* What an experiment is where nothing else is said. */
 #define PP_CLI_COMPARE_ROUNDS 12

@@ -121,6 +121,9 @@ static int take_address(struct pp_cli *cli, const char *text, struct pp_error *e
     struct pp_target target = { 0 };
     int ret;
 
+    if (cli->command->jobs & PP_CLI_ENGINES)
+        return usage_error(err, "engines is about this machine and takes no ADDRESS, not %.80s",
+                           text);
     if (cli->command->operand != PP_CLI_AN_ADDRESS)
         return usage_error(err,
                            "run takes no ADDRESS: its server is in this process, where --host "
@@ -538,6 +541,8 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
 {
     int ret = check_exclusions(cli, err);
 
+    if (cli->command->jobs & PP_CLI_ENGINES)
+        return settle_outputs(cli, err);
     if (ret == 0)
         ret = check_target(cli, err);
     if (ret == 0)
@@ -553,10 +558,11 @@ static int settle(struct pp_cli *cli, struct pp_error *err)
     return pp_plan_check(&cli->plan, err);
 }
 
-/* What an experiment hands on is tried out on a plan of the main job. */
+/* What an experiment hands on is tried out on a plan of the main job, which engines has no use
+ * for. */
 static enum pp_job job_of(unsigned jobs)
 {
-    return jobs & PP_CLI_EXPERIMENTS ? PP_JOB_RUN : (enum pp_job)__builtin_ctz(jobs);
+    return jobs & ~PP_CLI_JOBS ? PP_JOB_RUN : (enum pp_job)__builtin_ctz(jobs);
 }
 
 int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err)

@@ -171,6 +171,7 @@ extern const size_t pp_cli_command_count;
 int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+int pp_cli_engines(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_sweep(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 
 /* NULL: there is none of that name, or for that job, a set of one. */

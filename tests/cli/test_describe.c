@@ -274,7 +274,7 @@ static void test_jobs_are_listed_by_the_names_of_their_commands(void **state)
     assert_string_equal(pp_cli_jobs_text(PP_CLI_RUN | PP_CLI_SERVE, ", ", " and ").text,
                         "run and serve");
     assert_string_equal(pp_cli_jobs_text(PP_CLI_ALL, ", ", " and ").text,
-                        "run, client, serve, compare and sweep");
+                        "run, client, serve, compare, sweep and engines");
     assert_string_equal(pp_cli_jobs_text(PP_CLI_JOBS, "|", "|").text, "run|client|serve");
 }
 

@@ -330,7 +330,7 @@ static void test_help_of_what_is_no_command_names_the_commands(void **state)
 {
     (void)state;
     check_refused(LINE("help", "nonsense"), "there is no command nonsense",
-                  "run, serve, client, compare, sweep, help and version");
+                  "run, serve, client, compare, sweep, engines, help and version");
 }
 
 static void test_help_comes_before_what_is_wrong_after_it(void **state)

@@ -53,12 +53,15 @@ class Screen:
         return [row.rstrip() for row in self.rows]
 
 
-def on_terminal(pingpong, *args, columns=80, streams=(1, 2), env=None, prefix=(), until=None):
+def on_terminal(
+    pingpong, *args, columns=80, streams=(1, 2), env=None, prefix=(), until=None, free_port=True
+):
     """Runs the program with these of its streams on a terminal. until: sends SIGINT when this is on
     it. Returns the result, whose out is what the terminal got."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    options = {"env": {"TERM": "xterm-256color", **(env or {})}, "prefix": prefix}
+    env = {"TERM": "xterm-256color", **(env or {})}
+    options = {"env": env, "prefix": prefix, "free_port": free_port}
     for stream, name in ((1, "stdout"), (2, "stderr")):
         if stream in streams:
             options[name] = slave
