@@ -236,6 +236,8 @@ const struct pp_cli_option pp_cli_options[] = {
       .format = &pp_report_json_stream, .optional = true,
       .help = "a line of JSON for each interval (1s unless --interval says otherwise), and a last "
               "one with everything" },
+    { 0, "histogram", PP_CLI_RESULT, MEASURE, FLAG(histogram, true),
+      .help = "with --json: all of each histogram, for HdrHistogram's tools" },
     { 0, "csv", PP_CLI_RESULT, MEASURE | EXPERIMENTS, .type = PP_CLI_FILE, .format = &pp_report_csv,
       .optional = true,
       .help = "comma-separated values: a head, a row for the whole, and before it one for each "

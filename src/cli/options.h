@@ -84,6 +84,7 @@ struct pp_cli {
     bool quiet;
     bool verbose;
     bool intervals; /* were asked for, and are shown in all outputs */
+    bool histogram; /* with all of it in JSON */
     unsigned output_count;
     struct pp_cli_output outputs[PP_CLI_OUTPUTS_MAX];
     struct pp_cli_experiment experiment;

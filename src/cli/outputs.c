@@ -86,6 +86,7 @@ static struct pp_report_style style_of(const struct pp_cli *cli, const struct pp
     struct pp_report_style style = screen->style;
 
     style.intervals = cli->intervals;
+    style.histogram = cli->histogram;
     if (is_stdout(output))
         return style;
     style.columns = 0;

@@ -455,6 +455,17 @@ static int check_paths(const struct pp_cli *cli, struct pp_error *err)
     return 0;
 }
 
+static int check_histogram(const struct pp_cli *cli, struct pp_error *err)
+{
+    for (unsigned i = 0; i < cli->output_count; i++)
+        if (cli->outputs[i].format == &pp_report_json ||
+            cli->outputs[i].format == &pp_report_json_stream)
+            return 0;
+    return !cli->histogram
+               ? 0
+               : usage_error(err, "--histogram is a part of the JSON: give --json, too");
+}
+
 /* People get text on standard output, unless a program reads something else there. */
 static int settle_outputs(struct pp_cli *cli, struct pp_error *err)
 {
@@ -463,6 +474,8 @@ static int settle_outputs(struct pp_cli *cli, struct pp_error *err)
 
     if (ret == 0)
         ret = check_paths(cli, err);
+    if (ret == 0)
+        ret = check_histogram(cli, err);
     if (ret < 0)
         return ret;
     for (unsigned i = 0; i < cli->output_count; i++) {

@@ -2,6 +2,7 @@
  * the whole. docs/OUTPUT.md has the schema, and says what each key means. */
 #include "base/clock.h"
 #include "base/number.h"
+#include "measure/hist_wire.h"
 #include "report/json_parts.h"
 #include "report/names.h"
 #include "report/report.h"
@@ -303,9 +304,35 @@ static json_t *tail(const struct pp_result *result, const struct pp_error *error
                      result->measured ? pp_json_disturbance(result) : json_null());
 }
 
-static json_t *whole(const struct pp_result *result, const struct pp_error *error)
+/* False without memory. */
+static bool add_histogram(json_t *object, const char *key, struct pp_hist_encoder *encoder,
+                          const struct pp_hist *hist)
 {
-    return joined(joined(head(result), tail(result, error)), figures(result));
+    return json_object_set_new(json_object_get(object, key), "histogram",
+                               json_string(pp_hist_encode(encoder, hist))) == 0;
+}
+
+/* Takes object over. Percentiles of several results together can be had from these alone. */
+static json_t *with_histograms(json_t *object, const struct pp_result *result)
+{
+    struct pp_hist_encoder *encoder = pp_hist_encoder_open();
+    bool done = object && encoder && add_histogram(object, "rtt", encoder, &result->rtt);
+
+    if (done && result->plan.rate > 0)
+        done = add_histogram(object, "response", encoder, &result->response);
+    pp_hist_encoder_close(encoder);
+    if (done)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *whole(const struct pp_report *report, const struct pp_result *result,
+                     const struct pp_error *error)
+{
+    json_t *object = joined(joined(head(result), tail(result, error)), figures(result));
+
+    return report->style.histogram ? with_histograms(object, result) : object;
 }
 
 static json_t *interval_object(const struct pp_result *result,
@@ -380,7 +407,8 @@ static int json_end(struct pp_report *report, const struct pp_result *result,
                     const struct pp_error *error, struct pp_error *err)
 {
     json_t *intervals = report->state ? json_incref(report->state) : json_null();
-    json_t *object = joined(whole(result, error), json_pack("{s:o}", "intervals", intervals));
+    json_t *object = joined(whole(report, result, error),
+                            json_pack("{s:o}", "intervals", intervals));
 
     if (report->error < 0) {
         json_decref(object);
@@ -442,7 +470,7 @@ static void stream_interval(struct pp_report *report, const struct pp_result *re
 static int stream_end(struct pp_report *report, const struct pp_result *result,
                       const struct pp_error *error, struct pp_error *err)
 {
-    put_line(report, "result", whole(result, error));
+    put_line(report, "result", whole(report, result, error));
     return report->error < 0 ? no_memory(err) : 0;
 }
 

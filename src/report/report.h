@@ -14,6 +14,7 @@ struct pp_report_style {
     bool verbose;     /* text: everything there is */
     bool colour;      /* text: there is a terminal that shows colours, and they are wanted */
     bool intervals;   /* intervals were asked for; otherwise only formats made of them show any */
+    bool histogram;   /* JSON: with all of each histogram */
     unsigned columns; /* text: lines are folded to this width; 0: never */
 };
 

@@ -292,7 +292,7 @@ static void test_a_name_like_none_is_not_guessed_at(void **state)
 static void test_a_shortened_name_of_several_options_is_refused_with_their_names(void **state)
 {
     (void)state;
-    check_refused(LINE("--h"), "--h is short for several: --host, --hlog, --help", "");
+    check_refused(LINE("--h"), "--h is short for several: --host, --histogram, --hlog, --help", "");
     check_refused(LINE("--ver"), "--ver is short for several: --verify, --verbose, --version", "");
     check_refused(LINE("serve", "--ver"), "--ver is short for several: --verbose, --version", "");
     check_refused(LINE("--co=5"), "--connections, --count, --connect-timeout", "");

@@ -91,3 +91,41 @@ def test_javascript_reads_the_same_of_each_interval(sample, js_reader):
         assert their.start_ms == START_MS + our["start_ms"]
         assert their.length_ms == our["length_ms"]
         assert_agrees(their, our)
+
+
+def log_of(path, histogram):
+    """A log with this histogram alone."""
+    path.write_text(
+        "#[Histogram log format version 1.3]\n"
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+        f"0.000,1.000,0.000,{histogram}\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("option", ["--json", "--json-stream"])
+@pytest.mark.parametrize("load", [("-n", "20k"), ("-R", "20k", "-t", "1")], ids=["closed", "open"])
+def test_java_reads_the_histograms_of_the_json(pingpong, java_reader, tmp_path, load, option):
+    result = pingpong(*load, option, "--histogram", "--percentiles", "50,90,99,99.9,99.99")
+    assert result.status == 0, str(result)
+    document = json.loads(result.out if option == "--json" else result.out.splitlines()[-1])
+    assert (document["response"] is None) == (load[0] == "-n")
+    for key in ("rtt", "response") if document["response"] else ("rtt",):
+        ours = document[key]
+        _, theirs = java_reader.read(log_of(tmp_path / f"{key}.hlog", ours["histogram"]))
+        assert theirs.count == ours["samples"] > 0
+        assert theirs.quantiles_ns[1] == bucket_top_ns(ours["max_ns"])
+        known = [p for p in ours["percentiles"] if p["ns"] is not None]
+        assert len(known) >= 3
+        for p in known:
+            theirs_ns = theirs.quantiles_ns[round(p["percentile"] / 100, 6)]
+            assert min(theirs_ns, ours["max_ns"]) == p["ns"], str(p)
+
+
+def test_without_being_asked_for_there_is_no_histogram_in_the_json(pingpong):
+    document = json.loads(pingpong("-R", "20k", "-n", "1k", "--json").out)
+    assert "histogram" not in document["rtt"] and "histogram" not in document["response"]
+
+
+def test_a_histogram_without_json_is_refused(pingpong):
+    assert "--json" in pingpong("-n", "100", "--histogram").failed(2, "--histogram").err

@@ -66,6 +66,7 @@ RUNS = {
     "intervals of connections and threads": "-c 30 -T 2 -S 2 -t 300ms -i 50ms".split(),
     "intervals of udp": ("-u", "-t", "300ms", "-i", "50ms", "-D", "4"),
     "intervals of a connection each": ("--crr", "-t", "300ms", "-i", "50ms"),
+    "histograms": ("-R", "5k", "-t", "200ms", "--histogram"),
 }
 
 
