@@ -155,7 +155,8 @@ def checked_lines(text):
 
 def documented_columns(percentiles):
     """Those that the table of OUTPUT.md lists, in its order."""
-    table = TEXT[TEXT.index("\n## CSV\n") : TEXT.index("\n## HdrHistogram log\n")]
+    begin = TEXT.index("\n## CSV\n")
+    table = TEXT[begin : TEXT.index("\n## ", begin + 1)]
     rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
     columns = []
     for name in re.findall(r"`(\w+)`", " ".join(rows)):
