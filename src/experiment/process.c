@@ -122,21 +122,30 @@ static struct timespec time_left(uint64_t deadline_ns)
 }
 
 /* Signals come only while it waits, so that none comes between looking and waiting. */
-int pp_process_wait(struct pp_process *process, uint64_t deadline_ns)
+static int wait_once(struct pollfd fds[2], uint64_t deadline_ns)
 {
-    struct pollfd fds[] = { { .fd = process->out, .events = POLLIN },
-                            { .fd = process->pidfd, .events = POLLIN } };
     const struct timespec left = time_left(deadline_ns);
     sigset_t all, before;
-    int ret = -EINTR;
+    int ret = -1;
 
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_BLOCK, &all, &before);
     if (!pp_interrupt_signal())
         ret = ppoll(fds, 2, &left, &before);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    return ret;
+}
+
+int pp_process_wait(struct pp_process *process, uint64_t deadline_ns)
+{
+    struct pollfd fds[] = { { .fd = process->out, .events = POLLIN },
+                            { .fd = process->pidfd, .events = POLLIN } };
+    int ret = -1;
+
+    while (ret < 0 && !pp_interrupt_signal())
+        ret = wait_once(fds, deadline_ns);
     if (ret < 0)
-        return pp_interrupt_signal() ? -EINTR : 0;
+        return -EINTR;
     if (ret == 0)
         return -ETIMEDOUT;
     return fds[0].revents & POLLIN ? 0 : 1;

@@ -75,6 +75,8 @@ static const char *difference_name(enum pp_difference difference)
         return "worse";
     case PP_DIFFERENCE_SAME:
         return "same";
+    case PP_DIFFERENCE_NOISE:
+        return "within noise";
     case PP_DIFFERENCE_CANNOT_TELL:
         return "cannot tell";
     case PP_DIFFERENCE_UNKNOWN:

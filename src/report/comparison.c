@@ -17,13 +17,34 @@
 
 /* ---- figures ---- */
 
-/* A candidate's name for people, who may have typed anything. */
-static const char *name_of(const struct pp_report_comparison *of, unsigned candidate,
-                           char text[PP_FORMAT_BYTES])
+/* In tables a name has so many columns at most; where one has more, or lines are short, letters
+ * stand for all, and the legend says for which. */
+#define NAME_COLUMNS 24
+#define WIDE_COLUMNS 80
+
+static bool is_narrow(const struct pp_report_style *style)
 {
-    (void)pp_format_line(text, PP_FORMAT_BYTES - 4, of->names[candidate]);
-    if (strlen(of->names[candidate]) >= PP_FORMAT_BYTES - 4)
-        (void)strcat(text, "...");
+    return style->columns > 0 && style->columns < WIDE_COLUMNS;
+}
+
+static bool has_legend(const struct pp_report_style *style, const struct pp_report_comparison *of)
+{
+    const size_t most = is_narrow(style) ? NAME_COLUMNS / 2 : NAME_COLUMNS;
+
+    for (unsigned i = 0; i < of->comparison->candidates; i++)
+        if (strlen(of->names[i]) > most)
+            return true;
+    return false;
+}
+
+/* A candidate's name for people, who may have typed anything, or its letter. */
+static const char *label_of(const struct pp_report_style *style,
+                            const struct pp_report_comparison *of, unsigned candidate,
+                            char text[PP_FORMAT_BYTES])
+{
+    if (!has_legend(style, of))
+        return pp_format_line(text, PP_FORMAT_BYTES, of->names[candidate]);
+    (void)snprintf(text, PP_FORMAT_BYTES, "%c", 'A' + (char)candidate);
     return text;
 }
 
@@ -57,9 +78,10 @@ static const char *verdict(const struct pp_effect *effect, enum pp_metric metric
     case PP_DIFFERENCE_CANNOT_TELL:
         (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell");
         if (effect->rounds_needed > effect->paired.n)
-            (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell (%u rounds?)",
-                           effect->rounds_needed);
+            (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell (%u)", effect->rounds_needed);
         return text;
+    case PP_DIFFERENCE_NOISE:
+        return "within noise";
     case PP_DIFFERENCE_UNKNOWN:
         break;
     }
@@ -83,17 +105,27 @@ static void effect_cells(char (*cells)[PP_FORMAT_BYTES], const struct pp_effect 
     (void)snprintf(cells[3], PP_FORMAT_BYTES, "%s", verdict(effect, metric, text));
 }
 
-/* A long name among the others would leave no room for figures. */
+static const char *title_of(const struct pp_report_style *style, enum pp_metric metric)
+{
+    static const char *const titles[] = { [PP_METRIC_CPU] = "CPU a round trip \u00b5s",
+                                          [PP_METRIC_RATE] = "Round trips/s",
+                                          [PP_METRIC_P50] = "RTT p50 \u00b5s",
+                                          [PP_METRIC_P99] = "RTT p99 \u00b5s" };
+    static const char *const short_titles[] = { [PP_METRIC_CPU] = "CPU \u00b5s",
+                                                [PP_METRIC_RATE] = "Trips/s",
+                                                [PP_METRIC_P50] = "p50 \u00b5s",
+                                                [PP_METRIC_P99] = "p99 \u00b5s" };
+
+    return is_narrow(style) ? short_titles[metric] : titles[metric];
+}
+
 static void metric_table(FILE *out, const struct pp_report_style *style,
                          const struct pp_report_comparison *of, enum pp_metric metric)
 {
-    static char labels[PP_CANDIDATES_MAX][PP_FORMAT_BYTES + 2];
-    const struct pp_metric_about *about = &pp_metrics[metric];
-    struct pp_table table = { .rows = of->comparison->candidates };
-    char title[64], name[PP_FORMAT_BYTES];
+    char labels[PP_CANDIDATES_MAX][PP_FORMAT_BYTES + 2], name[PP_FORMAT_BYTES];
+    struct pp_table table = { .title = title_of(style, metric),
+                              .rows = of->comparison->candidates };
 
-    (void)snprintf(title, sizeof title, "%s%s", about->title, about->unit[0] ? " \u00b5s" : "");
-    table.title = title;
     (void)pp_table_head(&table, "median");
     (void)pp_table_head(&table, "change");
     (void)pp_table_head(&table, "95 %% interval");
@@ -101,7 +133,7 @@ static void metric_table(FILE *out, const struct pp_report_style *style,
     for (unsigned i = 0; i < table.rows; i++) {
         const struct pp_effect *effect = &of->comparison->effects[i][metric];
 
-        (void)snprintf(labels[i], sizeof labels[i], "  %s", name_of(of, i, name));
+        (void)snprintf(labels[i], sizeof labels[i], "  %s", label_of(style, of, i, name));
         table.labels[i] = labels[i];
         (void)figure(table.cells[i][0], metric, effect->median);
         if (i > 0)
@@ -114,8 +146,8 @@ static void metric_table(FILE *out, const struct pp_report_style *style,
 
 /* "14.1 % faster than epoll [12.9, 15.2]": of a rate, and of how much less as a share of the
  * baseline's. */
-static void rate_words(char *out, size_t bytes, const struct pp_effect *effect, const char *name,
-                       const char *baseline)
+static void rate_words(char *out, size_t bytes, const struct pp_effect *effect, double floor,
+                       const char *name, const char *baseline)
 {
     const struct pp_paired *paired = &effect->paired;
     const double low = percent(paired->at95.low), high = percent(paired->at95.high);
@@ -131,6 +163,13 @@ static void rate_words(char *out, size_t bytes, const struct pp_effect *effect, 
         return;
     case PP_DIFFERENCE_SAME:
         (void)snprintf(out, bytes, "%s is as fast as %s, within 2 %%", name, baseline);
+        return;
+    case PP_DIFFERENCE_NOISE:
+        (void)snprintf(
+            out, bytes,
+            "%s differs from %s by %+.1f %% [%+.1f, %+.1f], and %s from itself by %.1f %%, "
+            "which is no difference",
+            name, baseline, percent(paired->ratio), low, high, baseline, floor * 100);
         return;
     case PP_DIFFERENCE_CANNOT_TELL:
         (void)snprintf(out, bytes,
@@ -157,15 +196,16 @@ static void cpu_words(char *out, size_t bytes, const struct pp_effect *effect)
         (void)snprintf(out, bytes, " and uses as much CPU");
 }
 
-static void sentence(char *out, size_t bytes, const struct pp_report_comparison *of,
-                     unsigned candidate)
+static void sentence(char *out, size_t bytes, const struct pp_report_style *style,
+                     const struct pp_report_comparison *of, unsigned candidate)
 {
     const struct pp_effect *effects = of->comparison->effects[candidate];
     const struct pp_effect *rate = &effects[PP_METRIC_RATE];
     char name[PP_FORMAT_BYTES], baseline[PP_FORMAT_BYTES], count[PP_FORMAT_BYTES];
     char rates[256], cpu[64], more[96] = "";
 
-    rate_words(rates, sizeof rates, rate, name_of(of, candidate, name), name_of(of, 0, baseline));
+    rate_words(rates, sizeof rates, rate, of->comparison->floor[PP_METRIC_RATE],
+               label_of(style, of, candidate, name), label_of(style, of, 0, baseline));
     cpu_words(cpu, sizeof cpu, &effects[PP_METRIC_CPU]);
     if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
         (void)snprintf(more, sizeof more, "; --rounds %u might tell", rate->rounds_needed);
@@ -185,11 +225,12 @@ static void put_words(FILE *out, unsigned columns, const char *text)
 }
 
 /* By how much the baseline differs from itself, which nothing but noise can be. */
-static void noise_line(FILE *out, unsigned columns, const struct pp_report_comparison *of)
+static void noise_line(FILE *out, const struct pp_report_style *style,
+                       const struct pp_report_comparison *of)
 {
     char text[512], name[PP_FORMAT_BYTES];
     size_t used = (size_t)snprintf(text, sizeof text, "noise: %s against itself",
-                                   name_of(of, 0, name));
+                                   label_of(style, of, 0, name));
     const char *before = ": ";
 
     for (unsigned i = 0; i < PP_METRICS; i++) {
@@ -203,7 +244,20 @@ static void noise_line(FILE *out, unsigned columns, const struct pp_report_compa
         before = ", ";
     }
     if (before[0] == ',')
-        put_words(out, columns, text);
+        put_words(out, style->columns, text);
+}
+
+static bool asks_for_rounds(const struct pp_comparison *comparison)
+{
+    for (unsigned i = 1; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++) {
+            const struct pp_effect *effect = &comparison->effects[i][j];
+
+            if (effect->difference == PP_DIFFERENCE_CANNOT_TELL &&
+                effect->rounds_needed > effect->paired.n)
+                return true;
+        }
+    return false;
 }
 
 static bool differs_from_itself(const struct pp_comparison *comparison)
@@ -218,13 +272,17 @@ static bool differs_from_itself(const struct pp_comparison *comparison)
     return false;
 }
 
-static void note_lines(FILE *out, unsigned columns, const struct pp_report_comparison *of)
+static void note_lines(FILE *out, const struct pp_report_style *style,
+                       const struct pp_report_comparison *of)
 {
+    const unsigned columns = style->columns;
     char text[256], name[PP_FORMAT_BYTES];
 
     if (of->signal)
         put_words(out, columns,
                   "PARTIAL: interrupted; what is here are the rounds that were whole");
+    if (asks_for_rounds(of->comparison))
+        put_words(out, columns, "(N): with so many --rounds it might be told");
     if (differs_from_itself(of->comparison))
         put_words(out, columns,
                   "SUSPECT: the baseline differs from itself by more than chance would have it: "
@@ -232,7 +290,7 @@ static void note_lines(FILE *out, unsigned columns, const struct pp_report_compa
     for (unsigned i = 0; i < of->comparison->candidates; i++) {
         const struct pp_candidate_tally *tally = &of->comparison->tallies[i];
 
-        (void)name_of(of, i, name);
+        (void)label_of(style, of, i, name);
         if (tally->missing > 0) {
             (void)snprintf(text, sizeof text, "note: %u of the %u runs of %s gave no result",
                            tally->missing, tally->trials, name);
@@ -269,25 +327,43 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
     pp_line_end(&line);
 }
 
+static void legend_lines(FILE *out, const struct pp_report_style *style,
+                         const struct pp_report_comparison *of)
+{
+    char name[512];
+
+    for (unsigned i = 0; has_legend(style, of) && i < of->comparison->candidates; i++) {
+        struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+
+        pp_line_field(&line, "%c ", 'A' + (char)i);
+        pp_line_words(&line, pp_format_line(name, sizeof name, of->names[i]));
+        pp_line_end(&line);
+    }
+}
+
 /* With -v: each run, in the order in which they were made. */
-static void trial_lines(FILE *out, const struct pp_report_comparison *of)
+static void trial_lines(FILE *out, const struct pp_report_style *style,
+                        const struct pp_report_comparison *of)
 {
     static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
+    const char *const p50_head = is_narrow(style) ? "" : "   p50 \u00b5s";
     char rate[PP_FORMAT_BYTES], cpu[PP_FORMAT_BYTES], p50[PP_FORMAT_BYTES], p99[PP_FORMAT_BYTES];
     char name[PP_FORMAT_BYTES];
 
-    (void)fprintf(out, "\n%5s %12s %9s %9s %9s  %-8s %s\n", "round", "round trips/s", "CPU \u00b5s",
-                  "p50 \u00b5s", "p99 \u00b5s", "verdict", "candidate");
+    (void)fprintf(out, "\nround %12s   CPU \u00b5s%s   p99 \u00b5s verdict  candidate\n", "trips/s",
+                  p50_head);
     for (size_t i = 0; i < of->trial_count; i++) {
         const struct pp_trial *trial = &of->trials[i];
 
-        (void)fprintf(out, "%5u %13s %8s %8s %8s  %-8s %s%s\n", trial->round + 1,
+        (void)fprintf(out, "%5u %12s %8s", trial->round + 1,
                       figure(rate, PP_METRIC_RATE, trial->figures[PP_METRIC_RATE]),
-                      figure(cpu, PP_METRIC_CPU, trial->figures[PP_METRIC_CPU]),
-                      figure(p50, PP_METRIC_P50, trial->figures[PP_METRIC_P50]),
+                      figure(cpu, PP_METRIC_CPU, trial->figures[PP_METRIC_CPU]));
+        if (!is_narrow(style))
+            (void)fprintf(out, " %8s", figure(p50, PP_METRIC_P50, trial->figures[PP_METRIC_P50]));
+        (void)fprintf(out, " %8s %-8s %s%s\n",
                       figure(p99, PP_METRIC_P99, trial->figures[PP_METRIC_P99]),
                       trial->missing ? "missing" : levels[trial->level],
-                      name_of(of, trial->candidate, name), trial->twin ? " (again)" : "");
+                      label_of(style, of, trial->candidate, name), trial->twin ? " (again)" : "");
     }
 }
 
@@ -297,31 +373,42 @@ static void sentence_lines(FILE *out, const struct pp_report_style *style,
     char text[512];
 
     for (unsigned i = 1; i < of->comparison->candidates; i++) {
-        sentence(text, sizeof text, of, i);
+        sentence(text, sizeof text, style, of, i);
         (void)fputs(style->colour ? BOLD : "", out);
         put_words(out, style->columns, text);
         (void)fputs(style->colour ? PLAIN : "", out);
     }
 }
 
+static bool is_known(const struct pp_comparison *comparison, unsigned metric)
+{
+    for (unsigned i = 0; i < comparison->candidates; i++)
+        if (isfinite(comparison->effects[i][metric].median))
+            return true;
+    return false;
+}
+
 void pp_report_comparison_text(FILE *out, const struct pp_report_style *style,
                                const struct pp_report_comparison *of)
 {
     if (style->quiet) {
+        legend_lines(out, style, of);
         sentence_lines(out, style, of);
         return;
     }
     head_lines(out, style, of);
-    for (unsigned i = 0; i < PP_METRICS; i++) {
-        (void)fputc('\n', out);
-        metric_table(out, style, of, (enum pp_metric)i);
-    }
+    legend_lines(out, style, of);
+    for (unsigned i = 0; i < PP_METRICS; i++)
+        if (is_known(of->comparison, i)) {
+            (void)fputc('\n', out);
+            metric_table(out, style, of, (enum pp_metric)i);
+        }
     if (style->verbose)
-        trial_lines(out, of);
+        trial_lines(out, style, of);
     (void)fputc('\n', out);
     sentence_lines(out, style, of);
-    noise_line(out, style->columns, of);
-    note_lines(out, style->columns, of);
+    noise_line(out, style, of);
+    note_lines(out, style, of);
 }
 
 /* ---- Markdown ---- */
@@ -337,10 +424,10 @@ static void put_markdown(FILE *out, const char *text)
 
 static void markdown_row(FILE *out, const struct pp_report_comparison *of, unsigned candidate)
 {
-    char text[PP_FORMAT_BYTES];
+    char text[PP_FORMAT_BYTES], name[512];
 
     (void)fputs("| ", out);
-    put_markdown(out, name_of(of, candidate, text));
+    put_markdown(out, pp_format_line(name, sizeof name, of->names[candidate]));
     for (unsigned i = 0; i < PP_METRICS; i++) {
         const struct pp_effect *effect = &of->comparison->effects[candidate][i];
 
@@ -366,11 +453,10 @@ void pp_report_comparison_markdown(FILE *out, const struct pp_report_comparison 
         markdown_row(out, of, i);
     (void)fputc('\n', out);
     for (unsigned i = 1; i < of->comparison->candidates; i++) {
-        sentence(text, sizeof text, of, i);
+        sentence(text, sizeof text, &plain, of, i);
         put_markdown(out, text);
-        (void)fputs("\n", out);
+        (void)fputs("\n\n", out);
     }
-    (void)fputc('\n', out);
     head_lines(out, &plain, of);
 }
 
@@ -395,11 +481,11 @@ static void put_csv_number(FILE *out, double value)
 
 static const char *difference_name(enum pp_difference difference)
 {
-    static const char *const names[] = { [PP_DIFFERENCE_UNKNOWN] = "unknown",
-                                         [PP_DIFFERENCE_BETTER] = "better",
-                                         [PP_DIFFERENCE_WORSE] = "worse",
-                                         [PP_DIFFERENCE_SAME] = "same",
-                                         [PP_DIFFERENCE_CANNOT_TELL] = "cannot tell" };
+    static const char *const names[] = {
+        [PP_DIFFERENCE_UNKNOWN] = "unknown",    [PP_DIFFERENCE_BETTER] = "better",
+        [PP_DIFFERENCE_WORSE] = "worse",        [PP_DIFFERENCE_SAME] = "same",
+        [PP_DIFFERENCE_NOISE] = "within noise", [PP_DIFFERENCE_CANNOT_TELL] = "cannot tell"
+    };
 
     return names[difference];
 }

@@ -87,14 +87,17 @@ static bool holds(const struct pp_interval *interval, double value)
 static enum pp_difference judge(const struct pp_effect *effect, enum pp_metric metric, double floor)
 {
     const struct pp_paired *paired = &effect->paired;
-    const double least = floor > PP_DIFFERENCE_LEAST ? floor : PP_DIFFERENCE_LEAST;
     const double off = fabs(paired->ratio - 1);
+    const bool sure = !holds(&paired->at95, 1) && effect->p_holm <= SIGNIFICANT &&
+                      off > PP_DIFFERENCE_LEAST;
 
     if (paired->n < PP_ROUNDS_LEAST)
         return PP_DIFFERENCE_UNKNOWN;
-    if (!holds(&paired->at95, 1) && effect->p_holm <= SIGNIFICANT && off > least)
+    if (sure && off > floor)
         return (paired->ratio > 1) == pp_metrics[metric].more_is_better ? PP_DIFFERENCE_BETTER
                                                                         : PP_DIFFERENCE_WORSE;
+    if (sure)
+        return PP_DIFFERENCE_NOISE;
     if (paired->at90.low > 1 - PP_DIFFERENCE_LEAST && paired->at90.high < 1 + PP_DIFFERENCE_LEAST)
         return PP_DIFFERENCE_SAME;
     return PP_DIFFERENCE_CANNOT_TELL;

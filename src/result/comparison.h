@@ -48,6 +48,7 @@ enum pp_difference {
     PP_DIFFERENCE_BETTER,
     PP_DIFFERENCE_WORSE,
     PP_DIFFERENCE_SAME,       /* its 90 % interval lies within 2 % */
+    PP_DIFFERENCE_NOISE,      /* sure, but the baseline differs from itself by as much */
     PP_DIFFERENCE_CANNOT_TELL /* the rounds were too few for this noise: rounds_needed */
 };
 
