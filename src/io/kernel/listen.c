@@ -449,7 +449,7 @@ static int listen_inet(struct pp_io_addr *addr, const struct pp_io_socket_option
 static int listen_inet_soon(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                             const int *cpus, unsigned count, int *fds, struct pp_error *err)
 {
-    static const int naps_ms[] = { 5, 20, 75, 200, 400 };
+    static const int naps_ms[] = { 5, 20, 75, 200, 400, 800 };
     int ret = listen_inet(addr, options, cpus, count, fds, err);
 
     for (size_t i = 0; ret == -EADDRINUSE && i < COUNT_OF(naps_ms); i++) {
