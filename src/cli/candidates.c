@@ -331,6 +331,8 @@ static int add_decided(struct pp_cli_trial_args *args, const struct candidate *c
         ret = add(args, err, "--server-pid={pid}");
     if (ret == 0 && !parsed->given.count && !parsed->given.time)
         ret = add(args, err, "--time=%" PRIu64 "us", cli->experiment.trial_ns / PP_NS_PER_US);
+    if (ret == 0 && !candidate->program[0]) /* which may be older than the option */
+        ret = add(args, err, "--histogram");
     if (ret == 0)
         ret = add(args, err, "--json=-");
     return ret;

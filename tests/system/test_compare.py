@@ -57,6 +57,7 @@ def test_every_candidate_runs_once_a_round_and_the_first_one_twice(compare, tmp_
     for trial in result["trials"]:
         assert trial["result"]["format"] == "pingpong-result"
         assert trial["result"]["round_trips"] == 300
+        assert trial["result"]["rtt"]["histogram"].startswith("HISTFAAA")
     waits = {t["candidate"]: t["result"]["options"]["wait"]["how"] for t in result["trials"]}
     assert waits == {0: "yield", 1: "block"}
 
