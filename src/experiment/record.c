@@ -186,7 +186,7 @@ static int write_with_trials(const struct pp_experiment *experiment, json_t *obj
         ret = json_dumpf(run, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
     json_decref(object);
     json_decref(run);
-    if (ret < 0)
+    if (ret < 0 && !ferror(out)) /* of which its owner hears */
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the experiment as JSON");
     (void)fputc('\n', out);
     return 0;

@@ -183,17 +183,21 @@ static void rate_words(char *out, size_t bytes, const struct pp_effect *effect, 
                    paired->n > 0 ? "too few rounds to tell" : "there are no runs of both");
 }
 
-static void cpu_words(char *out, size_t bytes, const struct pp_effect *effect)
+static void cpu_words(char *out, size_t bytes, const struct pp_effect *effects)
 {
-    const double change = percent(effect->paired.ratio);
+    const enum pp_difference of_rate = effects[PP_METRIC_RATE].difference;
+    const bool said = of_rate == PP_DIFFERENCE_BETTER || of_rate == PP_DIFFERENCE_WORSE ||
+                      of_rate == PP_DIFFERENCE_SAME;
+    const char *begin = said ? " and uses" : "; it uses";
+    const double change = percent(effects[PP_METRIC_CPU].paired.ratio);
 
     out[0] = '\0';
-    if (effect->difference == PP_DIFFERENCE_BETTER)
-        (void)snprintf(out, bytes, " and uses %.0f %% less CPU", -change);
-    else if (effect->difference == PP_DIFFERENCE_WORSE)
-        (void)snprintf(out, bytes, " and uses %.0f %% more CPU", change);
-    else if (effect->difference == PP_DIFFERENCE_SAME)
-        (void)snprintf(out, bytes, " and uses as much CPU");
+    if (effects[PP_METRIC_CPU].difference == PP_DIFFERENCE_BETTER)
+        (void)snprintf(out, bytes, "%s %.0f %% less CPU", begin, -change);
+    else if (effects[PP_METRIC_CPU].difference == PP_DIFFERENCE_WORSE)
+        (void)snprintf(out, bytes, "%s %.0f %% more CPU", begin, change);
+    else if (effects[PP_METRIC_CPU].difference == PP_DIFFERENCE_SAME)
+        (void)snprintf(out, bytes, "%s as much CPU", begin);
 }
 
 static void sentence(char *out, size_t bytes, const struct pp_report_style *style,
@@ -206,7 +210,7 @@ static void sentence(char *out, size_t bytes, const struct pp_report_style *styl
 
     rate_words(rates, sizeof rates, rate, of->comparison->floor[PP_METRIC_RATE],
                label_of(style, of, candidate, name), label_of(style, of, 0, baseline));
-    cpu_words(cpu, sizeof cpu, &effects[PP_METRIC_CPU]);
+    cpu_words(cpu, sizeof cpu, effects);
     if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
         (void)snprintf(more, sizeof more, "; --rounds %u might tell", rate->rounds_needed);
     (void)snprintf(out, bytes, "%s%s, at %s connection%s%s.", rates, cpu,

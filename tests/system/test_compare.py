@@ -264,6 +264,14 @@ def test_markdown_is_a_table(compare, tmp_path):
     assert "2,000 (+100.0 % [+100.0, +100.0], faster)" in lines[3]
 
 
+def test_who_reads_no_json_any_more_is_told_of_the_pipe(pingpong, tmp_path):
+    slow, fast = slow_and_fast(tmp_path)
+    command = f"{pingpong.path} compare {slow} {fast} --rounds {ROUNDS} --json | head -c 10"
+    shell = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True,
+                           timeout=pingpong.timeout_s, check=False)
+    assert shell.returncode == 1 and "memory" not in shell.stderr, shell.stderr
+
+
 # ---- signals -----------------------------------------------------------------------------------
 
 
