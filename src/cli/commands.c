@@ -78,7 +78,7 @@ static const struct pp_cli_example compare_examples[] = {
 
 static const struct pp_cli_example sweep_examples[] = {
     { "pingpong sweep -c 1..1000:x10", "1, 10, 100 and 1,000 connections" },
-    { "pingpong sweep epoll io_uring -c 1..256:x4 --placement same --csv=run.csv",
+    { "pingpong sweep epoll io_uring -c 1..256:x4 --csv=run.csv",
       "Two engines, their rows in a file, too" },
     { "pingpong sweep at:10.0.0.2 -R 1k..max:x1.5 -c 50",
       "How latency grows with the load of a server elsewhere" },
