@@ -399,16 +399,13 @@ static int check_names(const char *const *texts, unsigned count, struct pp_error
     return 0;
 }
 
-int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
-                             const char *const *texts, unsigned count,
-                             struct pp_experiment *experiment, struct pp_error *err)
+/* candidate and parsed are for its own use. */
+static int settle_all(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
+                      const char *const *texts, unsigned count, struct pp_experiment *experiment,
+                      struct candidate *candidate, struct pp_cli *parsed, struct pp_error *err)
 {
-    struct candidate *candidate = pp_memory_alloc(1, sizeof *candidate);
-    struct pp_cli *parsed = pp_memory_alloc(1, sizeof *parsed);
     char engine[64] = "";
-    int ret = candidate && parsed
-                  ? check_names(texts, count, err)
-                  : pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the candidates");
+    int ret = check_names(texts, count, err);
 
     for (unsigned i = 0; ret == 0 && i < count; i++) {
         *candidate = (struct candidate){ 0 };
@@ -423,6 +420,21 @@ int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct 
             ret = settle_one(candidates, cli, experiment, engine, candidate, parsed, err);
         clear(&candidate->options);
     }
+    return ret;
+}
+
+int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
+                             const char *const *texts, unsigned count,
+                             struct pp_experiment *experiment, struct pp_error *err)
+{
+    struct candidate *candidate = pp_memory_alloc(1, sizeof *candidate);
+    struct pp_cli *parsed = pp_memory_alloc(1, sizeof *parsed);
+    int ret;
+
+    if (candidate && parsed)
+        ret = settle_all(candidates, cli, texts, count, experiment, candidate, parsed, err);
+    else
+        ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the candidates");
     pp_memory_free(candidate);
     pp_memory_free(parsed);
     return ret;

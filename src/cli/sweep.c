@@ -1,5 +1,6 @@
 /* The command sweep: a candidate for each point of a ladder of loads, trials of all of them in
  * shuffled order, and a row for each. */
+#include "base/assert.h"
 #include "base/memory.h"
 #include "cli/axis.h"
 #include "cli/candidates.h"
@@ -49,6 +50,7 @@ static int add_point(struct sweeping *sweeping, const char *series, const unsign
     struct point *point = &sweeping->points[at];
     size_t used = 0;
 
+    pp_assert(asked->axis_count <= PP_CLI_AXES_MAX);
     if (at == POINTS_MAX)
         return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
                             "a sweep has %d points at most: take larger steps", POINTS_MAX);
@@ -78,7 +80,7 @@ static int add_series(struct sweeping *sweeping, const char *series, struct pp_e
 
     for (unsigned i = 0; ret == 0 && i < sweeping->axes[0].count; i++)
         for (unsigned j = 0; ret == 0 && j < (two ? sweeping->axes[1].count : 1); j++)
-            ret = add_point(sweeping, series, (const unsigned[]){ i, j }, err);
+            ret = add_point(sweeping, series, (const unsigned[PP_CLI_AXES_MAX]){ i, j }, err);
     return ret;
 }
 

@@ -169,23 +169,23 @@ static json_t *points_array(const struct pp_experiment *experiment,
 
 /* ---- all of it ---- */
 
-/* Takes object over, and adds what was run. */
-static int write_with_trials(const struct pp_experiment *experiment, json_t *object, FILE *out,
+/* Takes summary over, and adds what was run. */
+static int write_with_trials(const struct pp_experiment *experiment, json_t *summary, FILE *out,
                              struct pp_error *err)
 {
     const unsigned a_round = experiment->count + experiment->twins;
-    json_t *run =
+    json_t *whole =
         json_pack("{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
                   FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed,
                   "rounds", (int)(experiment->trial_count / a_round), "signal",
                   experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
                   candidates_array(experiment), "trials", trials_array(experiment));
-    int ret = object && run && json_object_update_missing(run, object) == 0 ? 0 : -1;
+    int ret = summary && whole && json_object_update_missing(whole, summary) == 0 ? 0 : -1;
 
     if (ret == 0)
-        ret = json_dumpf(run, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-    json_decref(object);
-    json_decref(run);
+        ret = json_dumpf(whole, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+    json_decref(summary);
+    json_decref(whole);
     if (ret < 0 && !ferror(out)) /* of which its owner hears */
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the experiment as JSON");
     (void)fputc('\n', out);

@@ -282,8 +282,10 @@ static int run_program(const struct pp_trial_spec *spec, const struct places *pl
     const size_t bytes = COMMAND_BYTES;
     char *texts = pp_memory_alloc(ARGS_MAX, bytes), *argv[ARGS_MAX + 1] = { NULL };
     struct pp_process process = { .pidfd = -1, .out = -1, .err_fd = -1 };
-    int ret = texts ? 0 : pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a trial");
+    int ret = 0;
 
+    if (!texts)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a trial");
     for (unsigned i = 0; ret == 0 && spec->argv[i]; i++) {
         if (i == ARGS_MAX || !fill_in(texts + i * bytes, bytes, spec->argv[i], places))
             ret = pp_error_set(err, PP_ERROR_USAGE, -E2BIG, "the arguments of %.80s are too long",

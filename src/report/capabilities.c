@@ -97,9 +97,9 @@ static void floor_table(FILE *out, const struct pp_report_style *style,
         char(*cells)[PP_FORMAT_BYTES] = table.cells[i];
 
         table.labels[i] = labels[i];
-        (void)strcpy(cells[rate], "n/a");
-        (void)strcpy(cells[each], "n/a");
-        (void)strcpy(cells[cpu], "n/a");
+        (void)snprintf(cells[rate], PP_FORMAT_BYTES, "n/a");
+        (void)snprintf(cells[each], PP_FORMAT_BYTES, "n/a");
+        (void)snprintf(cells[cpu], PP_FORMAT_BYTES, "n/a");
         if (found->floors[i].error.code)
             continue;
         (void)pp_format_decimal(cells[rate], pp_number_per_s(floor->round_trips, floor->elapsed_ns),

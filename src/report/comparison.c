@@ -50,8 +50,10 @@ static const char *label_of(const struct pp_report_style *style,
 
 static const char *figure(char text[PP_FORMAT_BYTES], enum pp_metric metric, double value)
 {
-    if (!isfinite(value))
-        return strcpy(text, "n/a");
+    if (!isfinite(value)) {
+        (void)snprintf(text, PP_FORMAT_BYTES, "n/a");
+        return text;
+    }
     return metric == PP_METRIC_RATE ? pp_format_decimal(text, value, 0) : pp_format_us(text, value);
 }
 

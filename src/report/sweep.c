@@ -63,8 +63,10 @@ static const char *cell(char text[PP_FORMAT_BYTES], const struct pp_sweep_point 
 
     if (column == VERDICT)
         return level_name(point);
-    if (!isfinite(value))
-        return strcpy(text, "n/a");
+    if (!isfinite(value)) {
+        (void)snprintf(text, PP_FORMAT_BYTES, "n/a");
+        return text;
+    }
     if (column == RATE)
         return pp_format_decimal(text, value, value < 100 ? 2 : 0);
     if (column == MEGABYTES)
