@@ -44,7 +44,7 @@ ONLY_IN = {
 CALLS = [
     (
         "exit _exit _Exit quick_exit",
-        {"src/main.c", "src/experiment/process.c"},
+        {"src/main.c", "src/experiment/guard.c"},
         "the exit status is chosen in src/main.c",
     ),
     ("abort", {"src/main.c", "src/base/assert.h"}, "use pp_assert()"),

@@ -2,27 +2,25 @@
 
 #include "base/clock.h"
 #include "base/format.h"
+#include "experiment/guard.h"
 #include "job/interrupt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* What is kept of standard error; who says more gets an error for it. */
 #define KEPT_BYTES 65536
 
-/* What the child's main function says where its program cannot be run. */
-#define STATUS_NOT_RUN 127
+/* Its guard ends all that it guards in two seconds, or is ended itself. */
+#define GUARD_NS (4 * PP_NS_PER_S)
 
 /* ---- starting ---- */
 
@@ -38,36 +36,11 @@ static int open_kept(void)
     return fd;
 }
 
-static void pin(const struct pp_cpus *cpus)
+static void close_fd(int *fd)
 {
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    for (unsigned i = 0; i < cpus->count; i++)
-        CPU_SET((size_t)cpus->cpus[i], &set);
-    if (cpus->count > 0)
-        (void)sched_setaffinity(0, sizeof set, &set);
-}
-
-/* In the child. It goes when its parent does, and its signals are as at the start of a program. */
-static _Noreturn void become(char *const *argv, int out, int err_fd, const struct pp_cpus *cpus)
-{
-    static const int reset[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ };
-    const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    sigset_t none;
-
-    (void)setpgid(0, 0);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (size_t i = 0; i < sizeof reset / sizeof reset[0]; i++)
-        (void)signal(reset[i], SIG_DFL);
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    pin(cpus);
-    if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(out >= 0 ? out : null_fd, STDOUT_FILENO) >= 0 &&
-        dup2(err_fd, STDERR_FILENO) >= 0)
-        (void)execv(argv[0], argv);
-    (void)dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
-    _exit(STATUS_NOT_RUN);
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
 }
 
 static int cannot_start(const char *name, int error, struct pp_error *err)
@@ -76,27 +49,42 @@ static int cannot_start(const char *name, int error, struct pp_error *err)
                         strerror(error));
 }
 
+/* In a signal's way there is nothing: the guard is forked with all of them blocked. */
+static void fork_guard(struct pp_process *process, const struct pp_guarded *guarded)
+{
+    const pid_t parent = getpid();
+    sigset_t all, before;
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    process->guard = fork();
+    if (process->guard == 0)
+        pp_guard(guarded, parent);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 int pp_process_start(struct pp_process *process, char *const *argv, bool reads_out,
                      const struct pp_cpus *cpus, struct pp_error *err)
 {
-    int out[2] = { -1, -1 };
+    int told[2] = { -1, -1 }, out[2] = { -1, -1 }, error = 0;
 
-    *process = (struct pp_process){ .pidfd = -1, .out = -1, .err_fd = open_kept() };
-    if (process->err_fd < 0 || (reads_out && pipe2(out, O_CLOEXEC) < 0))
-        return cannot_start(argv[0], errno, err);
-    process->pid = fork();
-    if (process->pid == 0)
-        become(argv, out[1], process->err_fd, cpus);
-    if (out[1] >= 0)
-        (void)close(out[1]);
+    *process = (struct pp_process){ .out = -1, .told = -1, .err_fd = open_kept() };
+    if (process->err_fd >= 0 && pipe2(told, O_CLOEXEC) == 0 &&
+        (!reads_out || pipe2(out, O_CLOEXEC) == 0))
+        fork_guard(process, &(struct pp_guarded){ .argv = argv,
+                                                  .out = out[1],
+                                                  .err_fd = process->err_fd,
+                                                  .told = told[1],
+                                                  .cpus = *cpus });
+    if (process->guard <= 0)
+        error = errno;
     process->out = out[0];
-    if (process->pid > 0)
-        process->pidfd = (int)syscall(SYS_pidfd_open, process->pid, 0);
-    if (process->pidfd >= 0) {
-        (void)setpgid(process->pid, process->pid); /* whoever comes first */
+    process->told = told[0];
+    close_fd(&out[1]);
+    close_fd(&told[1]);
+    if (!error && (out[0] < 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) == 0))
         return 0;
-    }
-    (void)cannot_start(argv[0], errno, err);
+    (void)cannot_start(argv[0], error ? error : errno, err);
     pp_process_stop(process, 0);
     return err->code;
 }
@@ -136,10 +124,22 @@ static int wait_once(struct pollfd fds[2], uint64_t deadline_ns)
     return ret;
 }
 
+/* What its guard has told, if it has; one that was ended itself has told nothing. */
+static void note_status(struct pp_process *process)
+{
+    if (process->ended)
+        return;
+    if (read(process->told, &process->status, sizeof process->status) !=
+        (ssize_t)sizeof process->status)
+        process->status = SIGKILL;
+    process->ended = true;
+}
+
 int pp_process_wait(struct pp_process *process, uint64_t deadline_ns)
 {
     struct pollfd fds[] = { { .fd = process->out, .events = POLLIN },
-                            { .fd = process->pidfd, .events = POLLIN } };
+                            { .fd = process->told,
+                              .events = (short)(process->ended ? 0 : POLLIN) } };
     int ret = -1;
 
     while (ret < 0 && !pp_interrupt_signal())
@@ -148,47 +148,67 @@ int pp_process_wait(struct pp_process *process, uint64_t deadline_ns)
         return -EINTR;
     if (ret == 0)
         return -ETIMEDOUT;
-    return fds[0].revents & POLLIN ? 0 : 1;
+    if (fds[0].revents)
+        return 0;
+    note_status(process);
+    return 1;
+}
+
+void pp_process_close_out(struct pp_process *process)
+{
+    close_fd(&process->out);
 }
 
 /* ---- ending ---- */
 
-bool pp_process_has_ended(const struct pp_process *process, uint64_t deadline_ns)
+bool pp_process_ends(struct pp_process *process, uint64_t deadline_ns)
 {
-    struct pollfd fd = { .fd = process->pidfd, .events = POLLIN };
+    struct pollfd fd = { .fd = process->told, .events = POLLIN };
 
-    while (1) {
+    while (!process->ended) {
         const uint64_t now_ns = pp_clock_now_ns();
         const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
         const int ret = poll(&fd, 1, (int)((left_ns + PP_NS_PER_MS - 1) / PP_NS_PER_MS));
 
-        if (ret >= 0 || errno != EINTR)
-            return ret > 0;
+        if (ret > 0)
+            note_status(process);
+        if (ret == 0 || (ret < 0 && errno != EINTR))
+            return false;
     }
+    return true;
 }
 
-static void close_fd(int *fd)
+/* Until the other end of the pipe is closed. */
+static bool guard_ends(const struct pp_process *process, uint64_t deadline_ns)
 {
-    if (*fd >= 0)
-        (void)close(*fd);
-    *fd = -1;
+    struct pollfd fd = { .fd = process->told, .events = 0 };
+    int ret;
+
+    do {
+        const uint64_t now_ns = pp_clock_now_ns();
+        const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+
+        ret = poll(&fd, 1, (int)((left_ns + PP_NS_PER_MS - 1) / PP_NS_PER_MS));
+    } while (ret < 0 && errno == EINTR);
+    return ret > 0;
 }
 
-/* The group is killed before its leader is waited for: until then no other can have its number. */
 void pp_process_stop(struct pp_process *process, uint64_t grace_ns)
 {
-    if (process->pid > 0) {
-        if (grace_ns > 0 && !pp_process_has_ended(process, 0))
-            (void)kill(-process->pid, SIGTERM);
-        if (grace_ns > 0)
-            (void)pp_process_has_ended(process, pp_clock_now_ns() + grace_ns);
-        (void)kill(-process->pid, SIGKILL);
-        (void)kill(process->pid, SIGKILL); /* before it has a group of its own */
-        while (waitpid(process->pid, &process->status, 0) < 0 && errno == EINTR)
+    if (process->guard > 0) {
+        if (grace_ns > 0) {
+            (void)kill(process->guard, PP_GUARD_ASK);
+            (void)guard_ends(process, pp_clock_now_ns() + grace_ns);
+        }
+        (void)kill(process->guard, PP_GUARD_END);
+        if (!guard_ends(process, pp_clock_now_ns() + GUARD_NS))
+            (void)kill(process->guard, SIGKILL);
+        while (waitpid(process->guard, NULL, 0) < 0 && errno == EINTR)
             ;
+        note_status(process);
     }
-    process->pid = 0;
-    close_fd(&process->pidfd);
+    process->guard = 0;
+    close_fd(&process->told);
     close_fd(&process->out);
 }
 

@@ -101,22 +101,18 @@ static int failed(const struct pp_process *process, const char *name, struct pp_
                         "%.80s ended with status %d%s", name, status, text);
 }
 
-/* One of before and after: to its end. */
-static int run_command(const char *command, struct pp_error *err)
+/* One of before and after, to its end; what it leaves running is the caller's to stop. */
+static int run_command(struct pp_process *process, const char *command, struct pp_error *err)
 {
     const struct pp_cpus any = { .count = 0 };
-    struct pp_process process;
-    int ret = pp_process_start_shell(&process, command, &any, err);
+    const int ret = pp_process_start_shell(process, command, &any, err);
 
-    if (ret == 0)
-        ret = pp_process_wait(&process, pp_clock_now_ns() + COMMAND_NS);
-    pp_process_stop(&process, 0);
-    if (ret == -ETIMEDOUT)
-        (void)pp_error_set(err, PP_ERROR_RUN, ret, "%.120s has not ended after 60 s", command);
-    else if (ret == 1)
-        ret = process.status == 0 ? 0 : failed(&process, command, err);
-    pp_process_forget(&process);
-    return ret;
+    if (ret < 0)
+        return ret;
+    if (!pp_process_ends(process, pp_clock_now_ns() + COMMAND_NS))
+        return pp_error_set(err, PP_ERROR_RUN, -ETIMEDOUT, "%.120s has not ended after 60 s",
+                            command);
+    return process->status == 0 ? 0 : failed(process, command, err);
 }
 
 /* ---- a server ---- */
@@ -154,6 +150,16 @@ static bool listens(uint16_t port)
     return connected;
 }
 
+/* A while, or until there is none any more: a command that starts a server in the background has
+ * ended well. */
+static int wait_for_server(struct pp_process *server)
+{
+    const uint64_t until_ns = pp_clock_now_ns() + LISTEN_LOOK_NS;
+    const int ret = pp_process_wait(server, until_ns);
+
+    return ret == 1 && server->status == 0 ? pp_process_wait(server, until_ns) : ret;
+}
+
 static int await_server(struct pp_process *server, uint16_t port, struct pp_error *err)
 {
     const uint64_t deadline_ns = pp_clock_now_ns() + LISTEN_NS;
@@ -163,14 +169,12 @@ static int await_server(struct pp_process *server, uint16_t port, struct pp_erro
     while (ret == -ETIMEDOUT && pp_clock_now_ns() < deadline_ns) {
         if (listens(port))
             return 0;
-        ret = pp_process_wait(server, pp_clock_now_ns() + LISTEN_LOOK_NS);
+        ret = wait_for_server(server);
     }
     if (ret == -EINTR)
         return ret;
-    if (ret == 1) {
-        pp_process_stop(server, 0);
+    if (ret == 1)
         return failed(server, "its server", err);
-    }
     return pp_error_set(err, PP_ERROR_RUN, -ETIMEDOUT,
                         "its server does not listen on " HOST ":%u ({host}:{port}) after 10 s%s",
                         port, said(server, text, sizeof text));
@@ -187,7 +191,7 @@ static int start_server(struct pp_process *server, const struct pp_trial_spec *s
         return pp_error_set(err, PP_ERROR_USAGE, -E2BIG, "the command is too long: %.80s...",
                             spec->server);
     ret = pp_process_start_shell(server, command, &spec->server_cpus, err);
-    places->pid = server->pid;
+    places->pid = server->guard;
     return ret == 0 ? await_server(server, places->port, err) : ret;
 }
 
@@ -216,23 +220,37 @@ static bool make_room(struct text *text)
     return true;
 }
 
-/* Up to the end of what it prints, and its own. Its output may end before it does. */
-static int read_all(struct pp_process *process, struct text *text, uint64_t deadline_ns)
+/* What is there to read, up to its end, of which there is no more then. */
+static int read_some(struct pp_process *process, struct text *text)
 {
     while (1) {
-        const int ret = pp_process_wait(process, deadline_ns);
         ssize_t bytes;
 
-        if (ret < 0)
-            return ret;
         if (!make_room(text))
             return -EFBIG;
         bytes = read(process->out, text->bytes + text->used, text->capacity - text->used);
-        if (bytes > 0)
+        if (bytes > 0) {
             text->used += (size_t)bytes;
-        else if (bytes == 0 || errno != EINTR)
+        } else if (bytes == 0) {
+            pp_process_close_out(process);
             return 0;
+        } else if (errno != EINTR) {
+            return 0;
+        }
     }
+}
+
+/* What it prints before it ends; a child of its own may have its output for longer. */
+static int read_all(struct pp_process *process, struct text *text, uint64_t deadline_ns)
+{
+    int ret = 0;
+
+    while (ret == 0 && !process->ended) {
+        ret = pp_process_wait(process, deadline_ns);
+        if (ret >= 0 && process->out >= 0)
+            ret = read_some(process, text);
+    }
+    return ret < 0 ? ret : 0;
 }
 
 static int parse(const struct text *text, const char *name, json_t **result_out,
@@ -257,8 +275,6 @@ static int read_result(struct pp_process *process, const struct pp_trial_spec *s
     struct text text = { 0 };
     int ret = read_all(process, &text, pp_clock_now_ns() + spec->limit_ns);
 
-    if (ret == 0)
-        (void)pp_process_has_ended(process, pp_clock_now_ns() + STOP_NS);
     pp_process_stop(process, ret == -EINTR ? STOP_NS : 0);
     if (ret == -ETIMEDOUT)
         (void)pp_error_set(err, PP_ERROR_RUN, ret, "%.80s has not ended after %" PRIu64 " s", name,
@@ -281,7 +297,7 @@ static int run_program(const struct pp_trial_spec *spec, const struct places *pl
     static const struct pp_cpus any = { .count = 0 };
     const size_t bytes = COMMAND_BYTES;
     char *texts = pp_memory_alloc(ARGS_MAX, bytes), *argv[ARGS_MAX + 1] = { NULL };
-    struct pp_process process = { .pidfd = -1, .out = -1, .err_fd = -1 };
+    struct pp_process process = PP_PROCESS_NONE;
     int ret = 0;
 
     if (!texts)
@@ -302,25 +318,42 @@ static int run_program(const struct pp_trial_spec *spec, const struct places *pl
     return ret;
 }
 
-int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err)
+static void end(struct pp_process *process, uint64_t grace_ns)
 {
-    struct pp_process server = { .pidfd = -1, .out = -1, .err_fd = -1 };
-    struct places places = { 0 };
-    int ret = spec->before ? run_command(spec->before, err) : 0, after;
+    pp_process_stop(process, grace_ns);
+    pp_process_forget(process);
+}
 
-    *result_out = NULL;
-    if (ret == 0 && spec->server)
-        ret = start_server(&server, spec, &places, err);
+static int run_between(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err)
+{
+    struct pp_process server = PP_PROCESS_NONE;
+    struct places places = { 0 };
+    int ret = spec->server ? start_server(&server, spec, &places, err) : 0;
+
     if (ret == 0)
         ret = run_program(spec, &places, result_out, err);
-    pp_process_stop(&server, STOP_NS);
-    pp_process_forget(&server);
-    after = spec->after ? run_command(spec->after, err) : 0;
-    if (ret == 0 && after < 0) {
+    end(&server, STOP_NS);
+    return ret;
+}
+
+/* What before leaves running, such as a recorder, does so until after is over. */
+int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err)
+{
+    struct pp_process before = PP_PROCESS_NONE, after = PP_PROCESS_NONE;
+    struct pp_error error = { 0 };
+    int ret = spec->before ? run_command(&before, spec->before, err) : 0;
+
+    *result_out = NULL;
+    if (ret == 0)
+        ret = pp_interrupt_signal() ? -EINTR : run_between(spec, result_out, err);
+    if (spec->after && run_command(&after, spec->after, &error) < 0 && ret == 0) {
         json_decref(*result_out);
         *result_out = NULL;
-        ret = after;
+        *err = error;
+        ret = error.code;
     }
+    end(&after, 0);
+    end(&before, STOP_NS);
     return ret;
 }
 

@@ -6,6 +6,7 @@
 #include "job/coordinator.h"
 #include "job/interrupt.h"
 #include "job/messages.h"
+#include "measure/family.h"
 #include "measure/host.h"
 
 #include <errno.h>
@@ -32,6 +33,17 @@ static int find_server(struct pp_coordinator *c, struct pp_error *err)
                                err);
     result->addr = *pp_servers_addr(c->servers);
     return 0;
+}
+
+/* What will be read when it begins is better known to be readable. */
+static int find_server_process(const struct pp_plan *plan, struct pp_error *err)
+{
+    if (!plan->server_pid || !pp_usage_of_family((pid_t)plan->server_pid).unknown)
+        return 0;
+    return pp_error_set(err, PP_ERROR_USAGE, -ESRCH,
+                        "--server-pid: there is no process %" PRIu32
+                        " here whose CPU time can be read",
+                        plan->server_pid);
 }
 
 static const struct pp_io_addr *source_of(struct run *run, struct pp_error *err, int *ret)
@@ -196,8 +208,10 @@ static int open_all(struct run *run, struct pp_error *err)
     const struct pp_plan *plan = c->plan;
     const int descriptors = pp_descriptors_raise(plan, err);
     char by_clients[PP_REFUSED_BYTES] = "", by_servers[PP_REFUSED_BYTES] = "";
-    int ret = descriptors < 0 ? descriptors : pp_messages_open(&run->messages, plan, err);
+    int ret = descriptors < 0 ? descriptors : find_server_process(plan, err);
 
+    if (ret == 0)
+        ret = pp_messages_open(&run->messages, plan, err);
     if (ret == 0)
         ret = pp_loops_open(run->loops, plan->client_threads, plan, plan->client_engine, by_clients,
                             err);

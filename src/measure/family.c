@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FAMILY_MAX 1024
 
@@ -16,21 +17,25 @@ struct family {
     long pids[FAMILY_MAX];
 };
 
+/* What the kernel's books say of a process, in clock ticks. */
+struct books {
+    long parent;
+    unsigned long long user, system;
+    unsigned long long reaped_user, reaped_system; /* of children that have ended, and theirs */
+};
+
 /* The fields of /proc/PID/stat behind the name, which may hold anything: proc_pid_stat(5). */
-static bool read_stat(long pid, long *parent, uint64_t *user, uint64_t *system)
+static bool read_books(long pid, struct books *books)
 {
     char path[PP_FILE_PATH_BYTES], line[1024];
     const char *behind_name;
-    unsigned long long user_ticks, system_ticks;
 
     pp_file_path(path, "", "/proc/%ld/stat", pid);
-    if (!pp_file_line(path, line, sizeof line) || !(behind_name = strrchr(line, ')')) ||
-        sscanf(behind_name + 1, " %*c %ld %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", parent,
-               &user_ticks, &system_ticks) != 3)
-        return false;
-    *user = user_ticks;
-    *system = system_ticks;
-    return true;
+    return pp_file_line(path, line, sizeof line) && (behind_name = strrchr(line, ')')) &&
+           sscanf(behind_name + 1,
+                  " %*c %ld %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu",
+                  &books->parent, &books->user, &books->system, &books->reaped_user,
+                  &books->reaped_system) == 5;
 }
 
 static bool is_of(const struct family *family, long pid)
@@ -51,11 +56,10 @@ static bool add_children(struct family *family)
     pp_file_names_open(&names, "/proc");
     while ((name = pp_file_names_next(&names))) {
         const long pid = isdigit((unsigned char)name[0]) ? atol(name) : 0;
-        uint64_t user, system;
-        long parent;
+        struct books books;
 
         if (pid > 0 && family->count < FAMILY_MAX && !is_of(family, pid) &&
-            read_stat(pid, &parent, &user, &system) && is_of(family, parent))
+            read_books(pid, &books) && is_of(family, books.parent))
             family->pids[family->count++] = pid;
     }
     pp_file_names_close(&names);
@@ -92,17 +96,19 @@ static uint64_t context_switches_of(long pid)
 /* The clock of a process has all of its time, and its books how that divides. */
 static bool add_usage(struct pp_usage *sum, long pid)
 {
-    uint64_t user, system, all_ns;
+    const uint64_t tick_ns = PP_NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+    uint64_t all_ns, user_ns;
+    struct books books;
     clockid_t clock;
-    long parent;
 
-    if (!read_stat(pid, &parent, &user, &system) || clock_getcpuclockid((pid_t)pid, &clock) != 0)
+    if (!read_books(pid, &books) || clock_getcpuclockid((pid_t)pid, &clock) != 0)
         return false;
-    all_ns = pp_clock_read_ns(clock);
-    if (user + system > 0)
-        user = (uint64_t)((double)all_ns * (double)user / (double)(user + system));
-    sum->user_ns += user;
-    sum->system_ns += all_ns - user;
+    user_ns = all_ns = pp_clock_read_ns(clock);
+    if (books.user + books.system > 0)
+        user_ns =
+            (uint64_t)((double)all_ns * (double)books.user / (double)(books.user + books.system));
+    sum->user_ns += user_ns + books.reaped_user * tick_ns;
+    sum->system_ns += all_ns - user_ns + books.reaped_system * tick_ns;
     sum->context_switches += context_switches_of(pid);
     return true;
 }

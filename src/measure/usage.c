@@ -46,11 +46,19 @@ struct pp_usage pp_usage_of_process(void)
 
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later)
 {
-    if (earlier->unknown || later->unknown)
+    const uint64_t before_ns = earlier->user_ns + earlier->system_ns;
+    const uint64_t after_ns = later->user_ns + later->system_ns;
+    uint64_t user_ns;
+
+    if (earlier->unknown || later->unknown || after_ns < before_ns ||
+        later->context_switches < earlier->context_switches)
         return (struct pp_usage){ .unknown = true };
+    user_ns = later->user_ns > earlier->user_ns ? later->user_ns - earlier->user_ns : 0;
+    if (user_ns > after_ns - before_ns)
+        user_ns = after_ns - before_ns;
     return (struct pp_usage){
-        .user_ns = later->user_ns - earlier->user_ns,
-        .system_ns = later->system_ns - earlier->system_ns,
+        .user_ns = user_ns,
+        .system_ns = after_ns - before_ns - user_ns,
         .context_switches = later->context_switches - earlier->context_switches,
     };
 }

@@ -20,7 +20,9 @@ struct pp_usage pp_usage_of_thread(void);
 /* The same of all threads of the process, those that have ended among them. */
 struct pp_usage pp_usage_of_process(void);
 
-/* What was used between two readings; unknown if either is. */
+/* What was used between two readings; unknown if either is, or the later one is less: of others'
+ * processes, some may be gone. How a time divides into user and system is an estimate of the
+ * kernel, of which one part may step back; the whole does not. */
 struct pp_usage pp_usage_between(const struct pp_usage *earlier, const struct pp_usage *later);
 
 /* Whether a thread's CPU time holds that of interrupts which come while it runs, such as packets

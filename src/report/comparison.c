@@ -17,9 +17,8 @@
 
 /* ---- figures ---- */
 
-/* In tables a name has so many columns at most; where one has more, or lines are short, letters
- * stand for all, and the legend says for which. */
-#define NAME_COLUMNS 24
+/* In tables a name has so many columns at most; where one has more, letters stand for all, and the
+ * legend says for which. Lines that are short have room for less, and a table of runs has, too. */
 #define WIDE_COLUMNS 80
 
 static bool is_narrow(const struct pp_report_style *style)
@@ -29,7 +28,8 @@ static bool is_narrow(const struct pp_report_style *style)
 
 static bool has_legend(const struct pp_report_style *style, const struct pp_report_comparison *of)
 {
-    const size_t most = is_narrow(style) ? NAME_COLUMNS / 2 : NAME_COLUMNS;
+    static const size_t mosts[2][2] = { { 24, 16 }, { 12, 6 } };
+    const size_t most = mosts[is_narrow(style)][style->verbose];
 
     for (unsigned i = 0; i < of->comparison->candidates; i++)
         if (strlen(of->names[i]) > most)
@@ -266,6 +266,23 @@ static bool asks_for_rounds(const struct pp_comparison *comparison)
     return false;
 }
 
+/* How many are clear by themselves, and not with so many beside them. */
+static unsigned held_back(const struct pp_comparison *comparison)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 1; i < comparison->candidates; i++)
+        for (unsigned j = 0; j < PP_METRICS; j++) {
+            const struct pp_effect *effect = &comparison->effects[i][j];
+            const struct pp_interval *interval = &effect->paired.at95;
+
+            count += effect->difference == PP_DIFFERENCE_CANNOT_TELL &&
+                     (interval->low > 1 || interval->high < 1) &&
+                     fabs(effect->paired.ratio - 1) > PP_DIFFERENCE_LEAST;
+        }
+    return count;
+}
+
 static bool differs_from_itself(const struct pp_comparison *comparison)
 {
     for (unsigned i = 0; i < PP_METRICS; i++) {
@@ -289,6 +306,11 @@ static void note_lines(FILE *out, const struct pp_report_style *style,
                   "PARTIAL: interrupted; what is here are the rounds that were whole");
     if (asks_for_rounds(of->comparison))
         put_words(out, columns, "(N): with so many --rounds it might be told");
+    if (held_back(of->comparison) > 0)
+        put_words(
+            out, columns,
+            "note: an interval without 0 that cannot be told would be a difference if it were "
+            "asked for alone; among so many, chance makes one (Holm's correction)");
     if (differs_from_itself(of->comparison))
         put_words(out, columns,
                   "SUSPECT: the baseline differs from itself by more than chance would have it: "
@@ -428,11 +450,14 @@ static void put_markdown(FILE *out, const char *text)
     }
 }
 
-static void markdown_row(FILE *out, const struct pp_report_comparison *of, unsigned candidate)
+static void markdown_row(FILE *out, const struct pp_report_style *style,
+                         const struct pp_report_comparison *of, unsigned candidate)
 {
     char text[PP_FORMAT_BYTES], name[512];
 
     (void)fputs("| ", out);
+    if (has_legend(style, of))
+        (void)fprintf(out, "%s: ", label_of(style, of, candidate, text));
     put_markdown(out, pp_format_line(name, sizeof name, of->names[candidate]));
     for (unsigned i = 0; i < PP_METRICS; i++) {
         const struct pp_effect *effect = &of->comparison->effects[candidate][i];
@@ -456,7 +481,7 @@ void pp_report_comparison_markdown(FILE *out, const struct pp_report_comparison 
         "|---|---|---|---|---|\n",
         out);
     for (unsigned i = 0; i < of->comparison->candidates; i++)
-        markdown_row(out, of, i);
+        markdown_row(out, &plain, of, i);
     (void)fputc('\n', out);
     for (unsigned i = 1; i < of->comparison->candidates; i++) {
         sentence(text, sizeof text, &plain, of, i);

@@ -1,6 +1,5 @@
 #include "result/comparison.h"
 
-#include "base/assert.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -68,7 +67,7 @@ static int pair(const struct pp_trial *trials, size_t count, unsigned rounds, un
 
         if (baseline && other && is_figure(baseline->figures[metric]) &&
             is_figure(other->figures[metric]))
-            scratch[n++] = log(other->figures[metric] / baseline->figures[metric]);
+            scratch[n++] = log(other->figures[metric]) - log(baseline->figures[metric]);
     }
     return pp_paired_of(scratch, n, paired);
 }
@@ -154,12 +153,28 @@ static void judge_all(struct pp_comparison *comparison, unsigned tests)
 
 /* ---- all of it ---- */
 
+/* No two trials may stand in one place. */
+static bool are_trials(const struct pp_trial *trials, size_t count, unsigned candidates)
+{
+    bool taken[PP_CANDIDATES_MAX + 1][PP_ROUNDS_MAX] = { { false } };
+
+    for (size_t i = 0; i < count; i++) {
+        const struct pp_trial *trial = &trials[i];
+        const unsigned place = trial->twin ? PP_CANDIDATES_MAX : trial->candidate;
+
+        if (trial->candidate >= candidates || trial->round >= PP_ROUNDS_MAX ||
+            (trial->twin && trial->candidate != 0) || taken[place][trial->round])
+            return false;
+        taken[place][trial->round] = true;
+    }
+    return true;
+}
+
 static void tally(const struct pp_trial *trials, size_t count, struct pp_comparison *comparison)
 {
     for (size_t i = 0; i < count; i++) {
         struct pp_candidate_tally *tally = &comparison->tallies[trials[i].candidate];
 
-        pp_assert(trials[i].candidate < comparison->candidates);
         tally->trials++;
         tally->missing += trials[i].missing;
         tally->suspect += !trials[i].missing && trials[i].level == PP_SUSPECT;
@@ -191,10 +206,13 @@ static int fill_metric(const struct pp_trial *trials, size_t count, unsigned met
 int pp_comparison_of(const struct pp_trial *trials, size_t count, unsigned candidates,
                      struct pp_comparison *comparison)
 {
-    double *scratch = pp_memory_alloc(PP_ROUNDS_MAX, sizeof *scratch);
-    int ret = scratch ? 0 : -ENOMEM;
+    double *scratch;
+    int ret;
 
-    pp_assert(candidates <= PP_CANDIDATES_MAX && rounds_of(trials, count) <= PP_ROUNDS_MAX);
+    if (candidates > PP_CANDIDATES_MAX || !are_trials(trials, count, candidates))
+        return -EINVAL;
+    scratch = pp_memory_alloc(PP_ROUNDS_MAX, sizeof *scratch);
+    ret = scratch ? 0 : -ENOMEM;
     *comparison = (struct pp_comparison){ .candidates = candidates,
                                           .rounds = rounds_of(trials, count) };
     tally(trials, count, comparison);

@@ -73,7 +73,8 @@ struct pp_comparison {
     struct pp_candidate_tally tallies[PP_CANDIDATES_MAX];
 };
 
-/* The trials may stand in any order. 0 or -ENOMEM. */
+/* The trials may stand in any order. 0; -ENOMEM; -EINVAL if they are of no comparison: of more
+ * candidates or rounds, or two of one place. */
 int pp_comparison_of(const struct pp_trial *trials, size_t count, unsigned candidates,
                      struct pp_comparison *comparison);
 

@@ -66,6 +66,32 @@ static struct child start(bool with_grandchild)
     return child;
 }
 
+/* The same, and waits for its child before it says that it has worked. */
+static struct child start_with_child_that_ends(void)
+{
+    struct child child;
+    int ends[2];
+    char byte = 0;
+
+    assert_int_equal(pipe(ends), 0);
+    child.pid = fork();
+    assert_true(child.pid >= 0);
+    if (child.pid == 0) {
+        const pid_t inner = fork();
+
+        work();
+        if (inner == 0)
+            _exit(0);
+        (void)waitpid(inner, NULL, 0);
+        (void)!write(ends[1], &byte, 1);
+        while (1)
+            (void)pause();
+    }
+    (void)close(ends[1]);
+    child.ready = ends[0];
+    return child;
+}
+
 static void stop(const struct child *child)
 {
     (void)kill(child->pid, SIGKILL);
@@ -108,6 +134,18 @@ static void test_what_it_has_started_counts_with_it(void **state)
     stop(&child);
 }
 
+/* The kernel's books of others are in ticks. */
+static void test_a_child_that_has_ended_still_counts(void **state)
+{
+    const struct child child = start_with_child_that_ends();
+    char byte;
+
+    (void)state;
+    assert_int_equal(read(child.ready, &byte, 1), 1);
+    assert_true(cpu_ns(child.pid) >= 2 * WORK_NS - 40 * MS);
+    stop(&child);
+}
+
 static void test_a_process_that_is_gone_has_no_known_cost(void **state)
 {
     const struct child child = start(false);
@@ -122,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_time_of_another_process_is_its_own),
         cmocka_unit_test(test_what_it_has_started_counts_with_it),
+        cmocka_unit_test(test_a_child_that_has_ended_still_counts),
         cmocka_unit_test(test_a_process_that_is_gone_has_no_known_cost),
     };
 

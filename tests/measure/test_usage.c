@@ -99,6 +99,32 @@ static void test_what_was_used_between_two_readings_is_their_difference(void **s
     assert_int_equal(used.context_switches, 7);
 }
 
+static void test_what_is_less_than_before_is_not_known(void **state)
+{
+    const struct pp_usage earlier = { .user_ns = 50, .system_ns = 70, .context_switches = 9 };
+    const struct pp_usage less = { .user_ns = 60, .system_ns = 59, .context_switches = 10 };
+    const struct pp_usage fewer = { .user_ns = 60, .system_ns = 80, .context_switches = 8 };
+
+    (void)state;
+    assert_true(pp_usage_between(&earlier, &less).unknown);
+    assert_true(pp_usage_between(&earlier, &fewer).unknown);
+}
+
+static void test_one_part_of_a_time_may_step_back(void **state)
+{
+    const struct pp_usage earlier = { .user_ns = 50, .system_ns = 70 };
+    const struct pp_usage more_system = { .user_ns = 45, .system_ns = 90 };
+    const struct pp_usage more_user = { .user_ns = 90, .system_ns = 45 };
+    struct pp_usage used = pp_usage_between(&earlier, &more_system);
+
+    (void)state;
+    assert_int_equal(used.user_ns, 0);
+    assert_int_equal(used.system_ns, 15);
+    used = pp_usage_between(&earlier, &more_user);
+    assert_int_equal(used.user_ns, 15);
+    assert_int_equal(used.system_ns, 0);
+}
+
 static void test_a_reading_lies_between_two_of_the_kernel(void **state)
 {
     struct rusage before;
@@ -388,6 +414,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_was_used_between_two_readings_is_their_difference),
+        cmocka_unit_test(test_what_is_less_than_before_is_not_known),
+        cmocka_unit_test(test_one_part_of_a_time_may_step_back),
         cmocka_unit_test(test_a_reading_lies_between_two_of_the_kernel),
         cmocka_unit_test(test_cpu_time_of_this_thread_is_counted_and_as_user_time),
         cmocka_unit_test(test_cpu_time_of_another_thread_is_not_counted),

@@ -166,6 +166,66 @@ static void test_lines_fit_and_long_names_have_letters(void **state)
     }
 }
 
+static void test_a_table_of_runs_fits_too(void **state)
+{
+    static const char *const names[] = { "io_uring", "engine=io_uring", "engine=io_uring:x",
+                                         "engine=io_uring wait=spn" };
+    static const unsigned columns[] = { 60, 80, 120 };
+
+    (void)state;
+    compare(1.25, 0.001);
+    for (size_t i = 0; i < COUNT_OF(columns) * COUNT_OF(names); i++) {
+        const unsigned most = columns[i % COUNT_OF(columns)];
+        struct pp_report_comparison of = report_of(names[i / COUNT_OF(columns)]);
+        const struct pp_report_style style = { .columns = most, .verbose = true };
+        char *text;
+
+        of.names[0] = names[COUNT_OF(names) - 1]; /* which has "(again)" */
+        of.names[1] = "epoll";
+        if (i / COUNT_OF(columns) < 2)
+            of.names[0] = names[i / COUNT_OF(columns)];
+        text = text_of(&of, style);
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+            if (pp_line_columns(line) > most)
+                fail_msg("%u columns: %s", most, line);
+        free(text);
+    }
+}
+
+static void test_what_letters_stand_for_is_in_the_markdown_table(void **state)
+{
+    const char *name = "engine=io_uring wait=spin:20";
+    struct pp_report_comparison of = report_of(name);
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    (void)state;
+    assert_non_null(out);
+    compare(1.25, 0.001);
+    pp_report_comparison_markdown(out, &of);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\n| A: epoll | "));
+    assert_non_null(strstr(text, "\n| B: engine=io\\_uring wait=spin:20 | "));
+    assert_non_null(strstr(text, "B is 25.0 % faster than A"));
+    free(text);
+}
+
+static void test_why_what_looks_clear_cannot_be_told_is_said(void **state)
+{
+    const struct pp_report_style plain = { .columns = 0 };
+    struct pp_effect *effect = &comparison.effects[2][PP_METRIC_RATE];
+    const struct pp_report_comparison of = report_of("io_uring");
+
+    (void)state;
+    compare(1.25, 0.001);
+    check_has_not(&of, plain, "Holm");
+    effect->paired.ratio = 1.05;
+    effect->paired.at95 = (struct pp_interval){ 1.01, 1.09 };
+    effect->difference = PP_DIFFERENCE_CANNOT_TELL;
+    check_has(&of, plain, "among so many, chance makes one (Holm's correction)");
+}
+
 static void test_control_characters_of_names_are_none(void **state)
 {
     const struct pp_report_style plain = { .columns = 0 };
@@ -184,6 +244,9 @@ int main(void)
         cmocka_unit_test(test_what_cannot_be_told_is_not_claimed),
         cmocka_unit_test(test_what_is_no_more_than_noise_says_so),
         cmocka_unit_test(test_lines_fit_and_long_names_have_letters),
+        cmocka_unit_test(test_a_table_of_runs_fits_too),
+        cmocka_unit_test(test_what_letters_stand_for_is_in_the_markdown_table),
+        cmocka_unit_test(test_why_what_looks_clear_cannot_be_told_is_said),
         cmocka_unit_test(test_control_characters_of_names_are_none),
     };
 

@@ -216,6 +216,67 @@ static void test_the_order_of_trials_changes_nothing(void **state)
 }
 
 /* With eight rounds the least p is 2/256, which eight tests make 0.06: one round more will do. */
+static void test_what_is_no_comparison_is_refused(void **state)
+{
+    static const struct pp_trial good = { .figures = { 1, 1, 1, 1 } };
+    static const struct pp_trial bad[] = {
+        { .candidate = 2 },
+        { .candidate = UINT32_MAX },
+        { .candidate = 1, .twin = true },
+        { .round = PP_ROUNDS_MAX },
+        { .round = UINT32_MAX },
+        { .candidate = 0 }, /* there is one already */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        const struct pp_trial trials[] = { good, bad[i] };
+
+        assert_int_equal(pp_comparison_of(trials, 2, 2, &comparison), -EINVAL);
+    }
+    assert_int_equal(pp_comparison_of(&good, 1, PP_CANDIDATES_MAX + 1, &comparison), -EINVAL);
+    compare(&good, 1, 2);
+}
+
+static void test_figures_as_large_as_there_are_have_ratios(void **state)
+{
+    struct pp_trial trials[2 * ROUNDS];
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(trials); i++) {
+        trials[i] = (struct pp_trial){ .candidate = i % 2, .round = i / 2 };
+        for (unsigned j = 0; j < PP_METRICS; j++)
+            trials[i].figures[j] = i % 2 ? 1e300 : 1e-300;
+    }
+    compare(trials, COUNT_OF(trials), 2);
+    assert_int_equal(comparison.effects[1][PP_METRIC_RATE].paired.n, ROUNDS);
+}
+
+/* What is so with one candidate, and with four that are all A. */
+static void test_of_many_that_are_the_same_few_are_called_different(void **state)
+{
+    struct pp_random random = { .state = 77 };
+    unsigned called = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 500; i++) {
+        struct pp_trial trials[5 * ROUNDS];
+        bool any = false;
+        double drift = 0;
+        unsigned count = 0;
+
+        for (unsigned round = 0; round < ROUNDS; round++)
+            for (unsigned j = 0; j < 5; j++, count++)
+                trials[count] = trial_of(&random, &drift, j % 4, round, j == 4, 1);
+        compare(trials, count, 4);
+        for (unsigned j = 1; j < 4; j++)
+            for (unsigned k = 0; k < PP_METRICS; k++)
+                any |= comparison.effects[j][k].p_holm <= 0.05;
+        called += any;
+    }
+    assert_true(called <= 500 * 7 / 100); /* 5 in 100, and two standard deviations */
+}
+
 static void test_what_is_clear_but_for_many_tests_takes_few_rounds_more(void **state)
 {
     struct pp_trial trials[4 * PP_ROUNDS_LEAST];
@@ -323,6 +384,9 @@ int main(void)
         cmocka_unit_test(test_what_is_missing_leaves_its_pair_out_and_is_counted),
         cmocka_unit_test(test_the_order_of_trials_changes_nothing),
         cmocka_unit_test(test_less_than_the_baseline_differs_from_itself_is_no_difference),
+        cmocka_unit_test(test_what_is_no_comparison_is_refused),
+        cmocka_unit_test(test_figures_as_large_as_there_are_have_ratios),
+        cmocka_unit_test(test_of_many_that_are_the_same_few_are_called_different),
         cmocka_unit_test(test_what_is_clear_but_for_many_tests_takes_few_rounds_more),
         cmocka_unit_test(test_no_change_at_all_is_the_same),
         cmocka_unit_test(test_a_condition_is_met_only_where_that_is_sure),

@@ -87,6 +87,27 @@ def test_commands_run_around_each_trial(compare, tmp_path):
     assert log.read_text().split() == ["before", "after"] * (3 * ROUNDS)
 
 
+def test_what_goes_before_may_run_until_what_comes_after_is_over(compare, tmp_path):
+    log = tmp_path / "log"
+    before = f"sleep 1000 & echo $! > {tmp_path}/pid"
+    after = f"kill -0 $(cat {tmp_path}/pid) && echo alive >> {log}"
+    compare("epoll", "wait=block", *QUICK, "--before", before, "--after", after).ok()
+    assert log.read_text().split() == ["alive"] * 3 * ROUNDS
+    pid = (tmp_path / "pid").read_text().strip()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended")
+
+
+def test_what_comes_after_comes_after_a_signal_too(pingpong, tmp_path):
+    log = tmp_path / "log"
+    with pingpong.spawn("compare", "epoll", "wait=block", "--rounds", 500, "-n", "300",
+                        "--before", f"echo before >> {log}", "--after", f"echo after >> {log}",
+                        free_port=False) as running:
+        wait_until(lambda: log.exists() and len(log.read_text().split()) > 4, "no trials")
+        running.interrupt()
+    said = log.read_text().split()
+    assert said == ["before", "after"] * (len(said) // 2)
+
+
 def test_a_command_that_fails_is_named(compare):
     compare("epoll", "wait=block", *QUICK, "--before", "echo no good >&2; exit 9").failed(
         1, "(epoll|wait=block): ", "ended with status 9: no good")
@@ -139,6 +160,15 @@ def test_a_server_that_is_slower_is_called_slower_by_how_much_it_is(compare, tmp
     low, high = p50["interval_95"]
     assert low - 0.02 <= 5 / 4 <= high + 0.02
     assert result["comparison"][1]["metrics"]["rate"]["ratio"] == pytest.approx(4 / 5, rel=0.05)
+
+
+def test_a_server_that_goes_to_the_background_is_one_too(compare, tmp_path):
+    echo = script(tmp_path, "echo", ECHO)
+    log = tmp_path / "log"
+    command = f"setsid {echo} {{host}} {{port}} {log} 0 >/dev/null 2>&1 &"
+    result = document(compare, tmp_path, "epoll", f"server:{command}", *QUICK)
+    assert result["comparison"][1]["metrics"]["cpu"]["pairs"] == ROUNDS
+    assert log.read_text().split() == ["ended"] * ROUNDS
 
 
 # ---- candidates that fail ----------------------------------------------------------------------
@@ -219,6 +249,20 @@ def test_a_program_that_says_only_its_rate_is_compared_by_it(compare, tmp_path):
     assert metrics["rate"]["pairs"] == ROUNDS
     assert metrics["p50"]["pairs"] == 0 and metrics["cpu"]["verdict"] == "unknown"
     assert result["comparison"][0]["metrics"]["rate"]["median"] == 1000.5
+
+
+def test_a_child_that_keeps_its_output_does_not_hold_it_up(compare, tmp_path):
+    program = script(tmp_path, "other", f"""
+        import subprocess
+        print({json.dumps(GOOD)!r}, flush=True)
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        open({str(tmp_path / "children")!r}, "a").write(f"{{child.pid}}\\n")
+    """)
+    compare(f"bin:{program}", "epoll", *QUICK).ok()
+    children = (tmp_path / "children").read_text().split()
+    assert len(children) == 2 * ROUNDS
+    for pid in children:
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), f"{pid} has ended")
 
 
 # ---- what is said ------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -202,3 +204,52 @@ def test_what_a_server_elsewhere_spends_in_the_drain_is_not_in_its_costs(pingpon
 
 def sockets_of(run):
     return sum(link.startswith("socket:") for link in run.links())
+
+
+# ---- of a server that does not say what it costs ------------------------------------------------
+
+# Each connection has a process, and a message costs it 2 ms at least, as its books say.
+FORKING = """
+import os, socket, sys, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    while True:
+        client, _ = server.accept()
+        if os.fork():
+            client.close()
+            continue
+        while data := client.recv(65536):
+            until = time.process_time() + 0.002
+            while time.process_time() < until:
+                pass
+            client.sendall(data)
+        os._exit(0)
+"""
+
+
+@pytest.fixture
+def forking():
+    process = subprocess.Popen([sys.executable, "-c", FORKING], stdout=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    try:
+        yield process.pid, process.stdout.readline().strip()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_foreign_servers_process_says_what_it_costs(pingpong, tmp_path, forking):
+    pid, port = forking
+    result = measured(pingpong, tmp_path, f"127.0.0.1:{port}", "-n", 50, "--server-pid", pid,
+                      free_port=False)
+    assert result["costs"]["server"]["cpu_ns_per_round_trip"] >= 2e6
+    assert result["costs"]["server"]["system_calls"] is None
+
+
+def test_a_process_that_is_not_there_is_named(pingpong, forking):
+    _, port = forking
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    pingpong(f"127.0.0.1:{port}", "-n", 5, "--server-pid", gone.pid, free_port=False).failed(
+        2, f"--server-pid: there is no process {gone.pid} here")
