@@ -200,7 +200,8 @@ const struct pp_cli_option pp_cli_options[] = {
       .otherwise = "runs of 1s, unless there is a --time or a --count" },
     { 0, "before", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.before),
       .such_as = "'sysctl -q net.ipv4.tcp_autocorking=0'",
-      .help = "run this before each run, server and all; if it fails, so does the run" },
+      .help = "run this before each run, server and all; if it fails, so does the run; what it "
+              "leaves running ends after the run" },
     { 0, "after", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.after),
       .help = "run this after each run, whatever came of it" },
 
