@@ -90,8 +90,26 @@ static int refuse_word(const struct candidate *candidate, const char *word, stru
         candidate->text, word);
 }
 
+/* "epoll/io_uring"; 1: it is something else. */
+static int take_two_engines(struct candidate *candidate, const char *word, struct pp_error *err)
+{
+    const char *slash = strchr(word, '/');
+    char client[PP_CLI_MADE_BYTES];
+    int ret;
+
+    if (!slash || (size_t)(slash - word) >= sizeof client)
+        return 1;
+    (void)snprintf(client, sizeof client, "%.*s", (int)(slash - word), word);
+    if (!pp_io_engine_exists(client) || !pp_io_engine_exists(slash + 1))
+        return 1;
+    ret = add(&candidate->options, err, "--engine=%s", client);
+    return ret == 0 ? add(&candidate->options, err, "--server-engine=%s", slash + 1) : ret;
+}
+
 static int take_word(struct candidate *candidate, const char *word, struct pp_error *err)
 {
+    int ret;
+
     if (begins(word, "at:") && word[3] && strlen(word + 3) < sizeof candidate->address) {
         memcpy(candidate->address, word + 3, strlen(word + 3) + 1);
         return 0;
@@ -107,7 +125,8 @@ static int take_word(struct candidate *candidate, const char *word, struct pp_er
         return add(&candidate->options, err, "--engine=%s", word);
     if (is_flag(word))
         return add(&candidate->options, err, "--%s", word);
-    return refuse_word(candidate, word, err);
+    ret = take_two_engines(candidate, word, err);
+    return ret > 0 ? refuse_word(candidate, word, err) : ret;
 }
 
 /* What follows "server:" is a command with all its spaces. */

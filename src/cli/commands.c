@@ -69,6 +69,8 @@ static const struct pp_cli_example serve_examples[] = {
 static const struct pp_cli_example compare_examples[] = {
     { "pingpong compare epoll io_uring -c 100", "Two engines, at 100 connections" },
     { "pingpong compare wait=block wait=spin -A 0,1", "Two policies of waiting, on two CPUs" },
+    { "pingpong compare --matrix -c 50", "Each engine with each" },
+    { "pingpong compare --ablate io_uring -c 100", "What each of its features is worth" },
     { "pingpong compare 'server:./old {port}' 'server:./new {port}' -c 50",
       "Two echo servers, which are started for each run" },
     { "pingpong compare bin:./old/pingpong auto --fail-if 'rate<-3%'",
@@ -112,7 +114,8 @@ const struct pp_cli_command pp_cli_commands[] = {
       pp_cli_compare, PP_CLI_COMPARE,
       "Runs A, the baseline, and each other candidate in turns, and says by how much they "
       "differ in CPU time a round trip, rate, p50 and p99, and whether that is sure. A "
-      "candidate is an engine (io_uring:no-multishot), OPTION=VALUE of run and client "
+      "candidate is an engine (io_uring:no-multishot), two with a slash between, the client's and "
+      "the server's (epoll/io_uring), OPTION=VALUE of run and client "
       "('engine=epoll wait=block'), server:COMMAND, which starts an echo server on {host} and "
       "{port}, at:ADDRESS of one that runs already, or bin:PROGRAM, another build of pingpong. "
       "All options of run and client that say what is measured apply to all of them.",

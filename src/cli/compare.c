@@ -80,6 +80,7 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
                                        .trials = experiment->trials,
                                        .trial_count = experiment->trial_count,
                                        .seed = experiment->seed,
+                                       .matrix = comparing->cli->experiment.matrix_engines,
                                        .signal = experiment->signal };
 
     for (unsigned i = 0; i < experiment->count; i++)
@@ -123,13 +124,47 @@ static int check_gates(const struct comparing *comparing, struct pp_error *err)
     return 0;
 }
 
+static int compare(struct comparing *comparing)
+{
+    const struct pp_experiment *experiment = &comparing->experiment;
+
+    return pp_comparison_of(experiment->trials, experiment->trial_count, experiment->count,
+                            &comparing->comparison);
+}
+
+/* How much the rate changes, either way; what is not known comes last. */
+static double weight(const struct pp_comparison *comparison, unsigned candidate)
+{
+    const double ratio = comparison->effects[candidate][PP_METRIC_RATE].paired.ratio;
+
+    return isfinite(ratio) ? fabs(log(ratio)) : -1;
+}
+
+/* What matters most stands first, after the baseline. */
+static int rank(struct comparing *comparing)
+{
+    const struct pp_comparison *comparison = &comparing->comparison;
+    unsigned order[PP_CANDIDATES_MAX] = { 0 };
+
+    for (unsigned i = 1; i < comparison->candidates; i++) {
+        unsigned at = i;
+
+        for (; at > 1 && weight(comparison, order[at - 1]) < weight(comparison, i); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+    pp_experiment_reorder(&comparing->experiment, order);
+    return compare(comparing);
+}
+
 static int report(struct comparing *comparing, struct pp_error *err)
 {
     const struct pp_experiment *experiment = &comparing->experiment;
     struct pp_error error = { 0 };
-    int ret = pp_comparison_of(experiment->trials, experiment->trial_count, experiment->count,
-                               &comparing->comparison);
+    int ret = compare(comparing);
 
+    if (ret == 0 && comparing->cli->experiment.ablate)
+        ret = rank(comparing);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for the comparison");
     if (!experiment->signal)

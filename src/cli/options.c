@@ -186,6 +186,14 @@ const struct pp_cli_option pp_cli_options[] = {
       .value = "LIST", .takes = "CPU numbers, such as 0 or 0,2-3",
       .help = "pin the threads to these CPUs, as 0,2-3" },
 
+    { 0, "matrix", PP_CLI_TRIALS, PP_CLI_COMPARE, FLAG(experiment.matrix, true),
+      .help =
+          "candidates are each engine as the client's with each as the server's: those named, or "
+          "all that run here" },
+    { 0, "ablate", PP_CLI_TRIALS, PP_CLI_COMPARE, INTO(ENGINE, experiment.ablate),
+      .help =
+          "candidates are this engine, and it again without each of its features, ranked by what "
+          "they are worth" },
     { 0, "rounds", PP_CLI_TRIALS, PP_CLI_COMPARE,
       INTEGER(NUMBER, experiment.rounds, PP_ROUNDS_LEAST, PP_ROUNDS_MAX), ITS_DEFAULT,
       .help = "in each round every candidate runs once, and the first one twice, in an order drawn "

@@ -62,10 +62,16 @@ struct pp_cli_passed {
 #define PP_CLI_PASSED_MAX 64
 #define PP_CLI_AXES_MAX 2
 
+#define PP_CLI_MADE_BYTES 160 /* of a candidate's text */
+
 /* What an experiment is to be. */
 struct pp_cli_experiment {
     unsigned candidate_count;
-    const char *candidates[PP_CANDIDATES_MAX]; /* as they were typed */
+    const char *candidates[PP_CANDIDATES_MAX]; /* as they were typed, or made */
+    char made[PP_CANDIDATES_MAX][PP_CLI_MADE_BYTES];
+    bool matrix;             /* each engine against each */
+    unsigned matrix_engines; /* so many; 0: none was asked for */
+    const char *ablate;      /* the engine that is to do without a feature each; NULL: none */
     unsigned passed_count;
     struct pp_cli_passed passed[PP_CLI_PASSED_MAX];
     unsigned axis_count;

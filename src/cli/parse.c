@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/suggest.h"
 #include "cli/table.h"
+#include "cli/variants.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -520,7 +521,10 @@ static int settle_budget(struct pp_cli *cli, uint64_t trials, struct pp_error *e
 static int settle_compare(struct pp_cli *cli, struct pp_error *err)
 {
     struct pp_cli_experiment *experiment = &cli->experiment;
+    const int ret = pp_cli_variants_make(experiment, err);
 
+    if (ret < 0)
+        return ret;
     if (experiment->candidate_count < 2)
         return usage_error(err, "compare takes two candidates or more, such as epoll and io_uring: "
                                 "pingpong compare epoll io_uring");

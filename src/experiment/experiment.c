@@ -166,6 +166,20 @@ int pp_experiment_run(struct pp_experiment *experiment, const struct pp_experime
     return 0;
 }
 
+void pp_experiment_reorder(struct pp_experiment *experiment, const unsigned *order)
+{
+    struct pp_candidate candidates[PP_EXPERIMENT_CANDIDATES_MAX];
+    unsigned places[PP_EXPERIMENT_CANDIDATES_MAX];
+
+    for (unsigned i = 0; i < experiment->count; i++) {
+        candidates[i] = experiment->candidates[order[i]];
+        places[order[i]] = i;
+    }
+    memcpy(experiment->candidates, candidates, experiment->count * sizeof candidates[0]);
+    for (unsigned i = 0; i < experiment->trial_count; i++)
+        experiment->trials[i].candidate = places[experiment->trials[i].candidate];
+}
+
 void pp_experiment_fini(struct pp_experiment *experiment)
 {
     json_decref(experiment->results);

@@ -46,6 +46,10 @@ struct pp_experiment_hooks {
 int pp_experiment_run(struct pp_experiment *experiment, const struct pp_experiment_hooks *hooks,
                       struct pp_error *err);
 
+/* The candidates in another order: order[i] is the number that the one with number i from now on
+ * had. What has been found out of each stays its own. */
+void pp_experiment_reorder(struct pp_experiment *experiment, const unsigned *order);
+
 /* What trials and results hold is given back. */
 void pp_experiment_fini(struct pp_experiment *experiment);
 

@@ -79,7 +79,9 @@ static const char *verdict(const struct pp_effect *effect, enum pp_metric metric
         return "same";
     case PP_DIFFERENCE_CANNOT_TELL:
         (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell");
-        if (effect->rounds_needed > effect->paired.n)
+        if (effect->rounds_needed > PP_ROUNDS_MAX)
+            (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell (> %d)", PP_ROUNDS_MAX);
+        else if (effect->rounds_needed > effect->paired.n)
             (void)snprintf(text, PP_FORMAT_BYTES, "cannot tell (%u)", effect->rounds_needed);
         return text;
     case PP_DIFFERENCE_NOISE:
@@ -141,6 +143,29 @@ static void metric_table(FILE *out, const struct pp_report_style *style,
         if (i > 0)
             effect_cells(table.cells[i], effect, metric);
     }
+    pp_table_write(&table, out, style->columns);
+}
+
+/* Rates: a row for each engine as the client's, a column for each as the server's. */
+static void matrix_table(FILE *out, const struct pp_report_style *style,
+                         const struct pp_report_comparison *of)
+{
+    char labels[PP_CANDIDATES_MAX][PP_FORMAT_BYTES + 2];
+    struct pp_table table = { .title = is_narrow(style) ? "Trips/s" : "Round trips/s",
+                              .rows = of->matrix };
+
+    for (unsigned i = 0; i < of->matrix; i++) {
+        const char *client = of->names[i * of->matrix];
+
+        (void)snprintf(labels[i], sizeof labels[i], "  client %.*s", (int)strcspn(client, "/"),
+                       client);
+        table.labels[i] = labels[i];
+        (void)pp_table_head(&table, "server %.40s", strchr(of->names[i], '/') + 1);
+        for (unsigned j = 0; j < of->matrix; j++)
+            (void)figure(table.cells[i][j], PP_METRIC_RATE,
+                         of->comparison->effects[i * of->matrix + j][PP_METRIC_RATE].median);
+    }
+    (void)fputc('\n', out);
     pp_table_write(&table, out, style->columns);
 }
 
@@ -213,7 +238,9 @@ static void sentence(char *out, size_t bytes, const struct pp_report_style *styl
     rate_words(rates, sizeof rates, rate, of->comparison->floor[PP_METRIC_RATE],
                label_of(style, of, candidate, name), label_of(style, of, 0, baseline));
     cpu_words(cpu, sizeof cpu, effects);
-    if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
+    if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > PP_ROUNDS_MAX)
+        (void)snprintf(more, sizeof more, "; longer runs or a quieter machine might tell");
+    else if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
         (void)snprintf(more, sizeof more, "; --rounds %u might tell", rate->rounds_needed);
     (void)snprintf(out, bytes, "%s%s, at %s connection%s%s.", rates, cpu,
                    pp_format_count(count, of->plan->connections),
@@ -431,6 +458,8 @@ void pp_report_comparison_text(FILE *out, const struct pp_report_style *style,
             (void)fputc('\n', out);
             metric_table(out, style, of, (enum pp_metric)i);
         }
+    if (of->matrix > 0)
+        matrix_table(out, style, of);
     if (style->verbose)
         trial_lines(out, style, of);
     (void)fputc('\n', out);

@@ -11,8 +11,9 @@ struct pp_report_comparison {
     const struct pp_plan *plan; /* of the baseline's trials */
     const struct pp_trial *trials;
     size_t trial_count;
-    uint64_t seed; /* of the order */
-    int signal;    /* that ended it early; 0: none */
+    uint64_t seed;   /* of the order */
+    unsigned matrix; /* the names are "CLIENT/SERVER" of so many engines with each other; 0: not */
+    int signal;      /* that ended it early; 0: none */
 };
 
 /* A table for each metric, a sentence for each candidate, and the noise. */

@@ -113,6 +113,53 @@ static void test_a_placement_that_is_asked_for_is_that_of_the_candidate(void **s
     done();
 }
 
+static void test_two_engines_are_the_clients_and_the_servers(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "io_uring:no-multishot/epoll"), 2);
+    assert_string_equal(arg_of(1, "--engine="), "--engine=io_uring:no-multishot");
+    assert_string_equal(arg_of(1, "--server-engine="), "--server-engine=epoll");
+    done();
+    check_no_trial(LINE("compare", "epoll", "epoll/nonsense"),
+                   "\"epoll/nonsense\" is no candidate");
+    check_no_trial(LINE("compare", "epoll", "/epoll"), "\"/epoll\" is no candidate");
+}
+
+static void test_a_matrix_is_each_engine_with_each(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "--matrix", "epoll", "io_uring"), 4);
+    assert_string_equal(settled.experiment.candidates[0].name, "epoll/epoll");
+    assert_string_equal(settled.experiment.candidates[1].name, "epoll/io_uring");
+    assert_string_equal(settled.experiment.candidates[2].name, "io_uring/epoll");
+    assert_string_equal(settled.experiment.candidates[3].name, "io_uring/io_uring");
+    done();
+    check_no_trial(LINE("compare", "--matrix", "epoll", "size=64"), "--matrix takes engines");
+    check_no_trial(LINE("compare", "--matrix", "epoll"), "--matrix takes two engines or more");
+    check_no_trial(LINE("compare", "--matrix", "--ablate", "epoll"), "give one of them");
+}
+
+static void test_an_ablation_leaves_out_one_feature_at_a_time(void **state)
+{
+    struct pp_io_engine_facts facts;
+
+    (void)state;
+    pp_io_engine_examine("io_uring", &facts);
+    check_no_trial(LINE("compare", "--ablate", "epoll"), "no feature that could be left out");
+    check_no_trial(LINE("compare", "--ablate", "io_uring:no-skip"), "leave out \":no-skip\"");
+    check_no_trial(LINE("compare", "--ablate", "io_uring", "epoll"), "leave out epoll");
+    check_no_trial(LINE("compare", "--ablate", "auto"), "by its name");
+    if (facts.error.code) {
+        print_message("no io_uring here: %s\n", facts.error.text);
+        skip();
+    }
+    check_settles(LINE("compare", "--ablate", "io_uring"), facts.feature_count + 1);
+    assert_string_equal(settled.experiment.candidates[0].name, "io_uring");
+    assert_string_equal(settled.experiment.candidates[1].name, "io_uring:no-multishot");
+    assert_string_equal(arg_of(1, "--engine="), "--engine=io_uring:no-multishot");
+    done();
+}
+
 static void test_a_trial_is_a_second_unless_something_else_is_said(void **state)
 {
     (void)state;
@@ -209,6 +256,9 @@ int main(void)
         cmocka_unit_test(
             test_engine_wait_and_placement_are_the_baselines_where_they_are_not_asked_for),
         cmocka_unit_test(test_a_placement_that_is_asked_for_is_that_of_the_candidate),
+        cmocka_unit_test(test_two_engines_are_the_clients_and_the_servers),
+        cmocka_unit_test(test_a_matrix_is_each_engine_with_each),
+        cmocka_unit_test(test_an_ablation_leaves_out_one_feature_at_a_time),
         cmocka_unit_test(test_a_trial_is_a_second_unless_something_else_is_said),
         cmocka_unit_test(test_a_budget_is_shared_among_all_runs),
         cmocka_unit_test(test_a_server_is_started_and_pingpong_is_its_client),

@@ -211,6 +211,23 @@ static void test_what_letters_stand_for_is_in_the_markdown_table(void **state)
     free(text);
 }
 
+static void test_no_more_rounds_are_advised_than_there_can_be(void **state)
+{
+    const struct pp_report_style plain = { .columns = 0 };
+    struct pp_effect *effect = &comparison.effects[1][PP_METRIC_RATE];
+    const struct pp_report_comparison of = report_of("io_uring");
+
+    (void)state;
+    compare(1.01, 0.001);
+    effect->difference = PP_DIFFERENCE_CANNOT_TELL;
+    effect->rounds_needed = PP_ROUNDS_MAX;
+    check_has(&of, plain, "cannot tell (500)");
+    check_has(&of, plain, "; --rounds 500 might tell.");
+    effect->rounds_needed = PP_ROUNDS_MAX + 1;
+    check_has(&of, plain, "cannot tell (> 500)");
+    check_has(&of, plain, "; longer runs or a quieter machine might tell.");
+}
+
 static void test_why_what_looks_clear_cannot_be_told_is_said(void **state)
 {
     const struct pp_report_style plain = { .columns = 0 };
@@ -246,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_lines_fit_and_long_names_have_letters),
         cmocka_unit_test(test_a_table_of_runs_fits_too),
         cmocka_unit_test(test_what_letters_stand_for_is_in_the_markdown_table),
+        cmocka_unit_test(test_no_more_rounds_are_advised_than_there_can_be),
         cmocka_unit_test(test_why_what_looks_clear_cannot_be_told_is_said),
         cmocka_unit_test(test_control_characters_of_names_are_none),
     };

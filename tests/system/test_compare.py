@@ -4,7 +4,9 @@ candidates that fail."""
 import csv
 import io
 import json
+import math
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -111,6 +113,33 @@ def test_what_comes_after_comes_after_a_signal_too(pingpong, tmp_path):
 def test_a_command_that_fails_is_named(compare):
     compare("epoll", "wait=block", *QUICK, "--before", "echo no good >&2; exit 9").failed(
         1, "(epoll|wait=block): ", "ended with status 9: no good")
+
+
+@pytest.fixture
+def io_uring(compare):
+    if compare("epoll", "io_uring", *QUICK).status == 4:
+        pytest.skip("no io_uring here")
+
+
+def test_a_matrix_shows_each_engine_with_each(compare, io_uring):
+    lines = compare("--matrix", *QUICK).ok().out.splitlines()
+    at = next(i for i, line in enumerate(lines) if "server io_uring" in line)
+    assert re.fullmatch(r"Round trips/s +server \w+ +server \w+", lines[at])
+    assert all(re.fullmatch(r"  client \w+ +[\d,]+ +[\d,]+", line) for line in lines[at + 1:at + 3])
+
+
+def test_an_ablation_is_ranked_by_what_features_are_worth(compare, io_uring, tmp_path):
+    result = document(compare, tmp_path, "--ablate", "io_uring", *QUICK)
+    names = [c["name"] for c in result["comparison"]]
+    assert names[0] == "io_uring" and "io_uring:no-fixed" in names
+    assert names == [c["name"] for c in result["candidates"]]
+    ratios = [abs(math.log(c["metrics"]["rate"]["ratio"])) for c in result["comparison"][1:]]
+    assert ratios == sorted(ratios, reverse=True)
+    for trial in result["trials"]:
+        options = result["candidates"][trial["candidate"]]["argv"]
+        assert f"--engine={names[trial['candidate']]}" in options
+        engine = trial["result"]["engines"]["client"] if "engines" in trial["result"] else None
+        assert engine is None or names[trial["candidate"]].split(":")[0] in str(engine)
 
 
 # ---- servers -----------------------------------------------------------------------------------
