@@ -30,7 +30,7 @@ static void on_alarm(int number)
     _exit(write(STDERR_FILENO, text, sizeof(text) - 1) > 0 ? 1 : 2);
 }
 
-static struct pp_io_options options_with_defaults(struct pp_io_options options)
+struct pp_io_options test_options(struct pp_io_options options)
 {
     if (!options.engine)
         options.engine = engine_spec;
@@ -45,7 +45,7 @@ static struct pp_io_options options_with_defaults(struct pp_io_options options)
 
 static void skip_unless_engine_opens(void)
 {
-    const struct pp_io_options options = options_with_defaults((struct pp_io_options){ 0 });
+    const struct pp_io_options options = test_options((struct pp_io_options){ 0 });
     struct pp_error err = { 0 };
     struct pp_io_loop *loop = NULL;
     const int ret = pp_io_loop_open(&loop, &options, &err);
@@ -83,15 +83,8 @@ static int each_fd(int first, void (*visit)(int fd))
 /* Without TIME_WAIT: a suite of thousands of connections would run out of ports. */
 static void close_fd(int fd)
 {
-    const struct linger now = { .l_onoff = 1, .l_linger = 0 };
-
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    pp_io_kernel.reset_on_close(fd);
     (void)close(fd);
-}
-
-static void shut_fd(int fd)
-{
-    (void)shutdown(fd, SHUT_RDWR);
 }
 
 void test_start(int argc, char **argv)
@@ -136,7 +129,7 @@ int test_teardown(void **state)
     struct fixture *f = *state;
 
     if (f->thread_count > 0 || f->workers)
-        (void)each_fd(FIRST_FD, shut_fd); /* ends the threads that wait for a peer */
+        (void)each_fd(FIRST_FD, test_hang_up_now); /* ends the threads that wait for a peer */
     test_threads_join(f);
     test_workers_close(f);
     for (size_t i = 0; i < COUNT_OF(f->loops); i++)
@@ -173,7 +166,7 @@ static struct pp_io_loop **loop_slot(struct fixture *f, const struct pp_io_loop 
 
 struct pp_io_loop *test_loop_with(struct fixture *f, struct pp_io_options options)
 {
-    const struct pp_io_options filled = options_with_defaults(options);
+    const struct pp_io_options filled = test_options(options);
     struct pp_io_loop **slot = loop_slot(f, NULL);
     struct pp_error err = { 0 };
 
@@ -240,240 +233,7 @@ bool test_aborts(void (*act)(struct fixture *f), struct fixture *f)
     return aborts_wait(child);
 }
 
-/* ---- sockets ----------------------------------------------------------------------------- */
-
-struct pp_io_addr test_loopback(int family)
-{
-    struct pp_io_addr addr = { .any.sa_family = (sa_family_t)family };
-
-    if (family == AF_UNIX) {
-        addr.len = sizeof(addr.un.sun_family);
-    } else if (family == AF_INET6) {
-        addr.len = sizeof(addr.in6);
-        addr.in6.sin6_addr = in6addr_loopback;
-    } else {
-        addr.len = sizeof(addr.in);
-        addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    }
-    return addr;
-}
-
-void test_needs_ipv6(void)
-{
-    const struct pp_io_addr addr = test_loopback(AF_INET6);
-    const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool has = fd >= 0 && bind(fd, &addr.any, addr.len) == 0;
-
-    (void)close(fd);
-    if (!has)
-        skip();
-}
-
-static void set_option(int fd, int level, int option, int value)
-{
-    assert_int_equal(setsockopt(fd, level, option, &value, sizeof(value)), 0);
-}
-
-int test_bound(int family, int type, struct pp_io_addr *addr)
-{
-    const int fd = socket(family, type | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    *addr = test_loopback(family);
-    assert_int_equal(bind(fd, &addr->any, addr->len), 0);
-    addr->len = sizeof(addr->un);
-    assert_int_equal(getsockname(fd, &addr->any, &addr->len), 0);
-    return fd;
-}
-
-int test_listen(int family, int backlog, struct pp_io_addr *addr)
-{
-    const int fd = test_bound(family, SOCK_STREAM | SOCK_NONBLOCK, addr);
-
-    assert_int_equal(listen(fd, backlog), 0);
-    return fd;
-}
-
-int test_socket(int family)
-{
-    const struct pp_io_addr addr = test_loopback(family);
-    struct pp_error err = { 0 };
-    const int fd = pp_io_kernel.socket(&addr, NULL, NULL, &err);
-
-    if (fd < 0)
-        fail_msg("%s", err.text);
-    return fd;
-}
-
-/* ---- far ends ---------------------------------------------------------------------------- */
-
-/* One operation on a loop of its own, which knows nothing of the descriptor afterwards: a test may
- * close it, or hand it to another loop. */
-struct far_end {
-    struct pp_io_op op;
-    struct pp_io_loop *loop;
-    int32_t res; /* the last */
-};
-
-static enum pp_io_next on_far_end(struct pp_io_op *op)
-{
-    container_of(op, struct far_end, op)->res = op->res;
-    return PP_IO_DISARM;
-}
-
-/* Goes on until all of the request is done, or no more comes. */
-static enum pp_io_next on_far_part(struct pp_io_op *op)
-{
-    container_of(op, struct far_end, op)->res = op->res;
-    return op->res <= 0 || pp_io_advance(op) ? PP_IO_DISARM : PP_IO_REARM;
-}
-
-static struct far_end far_open(void)
-{
-    const struct pp_io_options options = options_with_defaults((struct pp_io_options){ 0 });
-    struct far_end far = { 0 };
-    struct pp_error err = { 0 };
-
-    if (pp_io_loop_open(&far.loop, &options, &err) < 0)
-        fail_msg("%s: %s", options.engine, err.text);
-    return far;
-}
-
-/* Runs what was started, and returns what it came to. */
-static int32_t far_finish(struct far_end *far)
-{
-    const int ret = pp_io_loop_run(far->loop);
-
-    pp_io_loop_close(far->loop);
-    assert_int_equal(ret, 0);
-    return far->res;
-}
-
-static int32_t far_connect(int fd, const struct pp_io_addr *addr)
-{
-    struct far_end far = far_open();
-
-    pp_io_connect(far.loop, &far.op, fd, &addr->any, addr->len, on_far_end);
-    return far_finish(&far);
-}
-
-static int32_t far_accept(int listen_fd)
-{
-    struct far_end far = far_open();
-
-    pp_io_accept(far.loop, &far.op, listen_fd, on_far_end);
-    return far_finish(&far);
-}
-
-int test_connect(const struct pp_io_addr *addr)
-{
-    const int fd = test_socket(addr->any.sa_family);
-
-    assert_int_equal(far_connect(fd, addr), 0);
-    return fd;
-}
-
-struct test_pair test_pair(int family)
-{
-    struct pp_io_addr addr = test_loopback(family);
-    struct pp_error err = { 0 };
-    struct test_pair pair;
-    int listen_fd;
-
-    if (pp_io_kernel.listen(&addr, NULL, NULL, 1, &listen_fd, &err) < 0)
-        fail_msg("%s", err.text);
-    pair.far = test_connect(&addr);
-    pair.near = far_accept(listen_fd);
-    assert_true(pair.near >= 0);
-    test_far_close(listen_fd);
-    return pair;
-}
-
-void test_write(int fd, const void *data, size_t bytes)
-{
-    struct far_end far = far_open();
-
-    pp_io_send(far.loop, &far.op, fd, data, (uint32_t)bytes, on_far_part);
-    assert_true(far_finish(&far) >= 0 && far.op.len == 0);
-}
-
-void test_read(int fd, void *data, size_t bytes)
-{
-    struct far_end far = far_open();
-
-    pp_io_recv(far.loop, &far.op, fd, data, (uint32_t)bytes, on_far_part);
-    assert_true(far_finish(&far) > 0 && far.op.len == 0);
-}
-
-void test_read_text(int fd, const char *wanted)
-{
-    char got[64] = "";
-    const size_t len = strlen(wanted);
-
-    assert_true(len < sizeof(got));
-    test_read(fd, got, len);
-    assert_string_equal(got, wanted);
-}
-
-int32_t test_read_end(int fd)
-{
-    struct far_end far = far_open();
-    char byte;
-
-    pp_io_recv(far.loop, &far.op, fd, &byte, 1, on_far_end);
-    return far_finish(&far);
-}
-
-void test_read_eof(int fd)
-{
-    assert_int_equal(test_read_end(fd), 0);
-}
-
-void test_far_shutdown(int fd)
-{
-    struct far_end far = far_open();
-
-    pp_io_shutdown(far.loop, &far.op, fd, on_far_end);
-    assert_int_equal(far_finish(&far), 0);
-}
-
-void test_far_close(int fd)
-{
-    struct far_end far = far_open();
-
-    pp_io_close(far.loop, &far.op, fd, on_far_end);
-    assert_int_equal(far_finish(&far), 0);
-}
-
-void test_reset(int fd)
-{
-    pp_io_kernel.reset_on_close(fd);
-    test_far_close(fd);
-}
-
 /* ---- descriptors, and what comes over them ------------------------------------------------ */
-
-void test_set_nonblocking(int fd)
-{
-    assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
-}
-
-void test_shrink_send_buffer(int fd)
-{
-    set_option(fd, SOL_SOCKET, SO_SNDBUF, 8192);
-}
-
-int test_full_socket(void)
-{
-    static const char zeros[4096];
-    int fds[2];
-
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    while (send(fds[0], zeros, sizeof(zeros), MSG_NOSIGNAL) > 0)
-        continue;
-    assert_int_equal(errno, EAGAIN);
-    return fds[0];
-}
 
 bool test_fd_is_open(int fd)
 {
@@ -555,6 +315,12 @@ struct test_logged *test_logged(struct fixture *f, struct test_log *log, char ta
     return logged;
 }
 
+static enum pp_io_next on_source_shut(struct pp_io_op *op)
+{
+    container_of(op, struct test_source, op)->done = true;
+    return PP_IO_DISARM;
+}
+
 static enum pp_io_next on_source_sent(struct pp_io_op *op)
 {
     struct test_source *source = container_of(op, struct test_source, op);
@@ -567,8 +333,7 @@ static enum pp_io_next on_source_sent(struct pp_io_op *op)
     }
     if (!pp_io_advance(op))
         return PP_IO_REARM;
-    source->done = true;
-    (void)shutdown(op->fd, SHUT_WR);
+    pp_io_shutdown(source->loop, op, op->fd, on_source_shut);
     return PP_IO_DISARM;
 }
 
@@ -577,6 +342,7 @@ struct test_source *test_source(struct fixture *f, struct pp_io_loop *loop, int 
     struct test_source *source = test_new(f, sizeof(*source));
     char *data = test_new(f, bytes);
 
+    source->loop = loop;
     test_pattern_fill(data, 0, bytes);
     pp_io_send(loop, &source->op, fd, data, bytes, on_source_sent);
     return source;
@@ -776,6 +542,18 @@ struct test_pinger *test_pinger(struct fixture *f, struct pp_io_loop *loop, int 
 void test_pinger_start(struct test_pinger *pinger)
 {
     pinger_round(pinger);
+}
+
+static enum pp_io_next on_pinger_shut(struct pp_io_op *op)
+{
+    if (op->res < 0)
+        pinger_fail(container_of(op, struct test_pinger, shut_op), op->res);
+    return PP_IO_DISARM;
+}
+
+void test_pinger_shut(struct test_pinger *pinger)
+{
+    pp_io_shutdown(pinger->loop, &pinger->shut_op, pinger->fd, on_pinger_shut);
 }
 
 void test_pinger_is_well(const struct test_pinger *pinger)

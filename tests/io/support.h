@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/container.h"
 #include "io/io.h"
+#include "sockets.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -58,6 +59,9 @@ struct pp_io_loop *test_loop(struct fixture *f);
 /* The same with those options that are not zero. */
 struct pp_io_loop *test_loop_with(struct fixture *f, struct pp_io_options options);
 
+/* What a small loop is opened with, where options say nothing else. */
+struct pp_io_options test_options(struct pp_io_options options);
+
 /* For a test that closes it itself, before the fixture would. */
 void test_loop_close(struct fixture *f, struct pp_io_loop *loop);
 
@@ -73,58 +77,7 @@ void test_equal(const char *name, int64_t got, int64_t wanted);
 /* Whether act ends a process of its own with SIGABRT: a broken promise of the owner's. */
 bool test_aborts(void (*act)(struct fixture *f), struct fixture *f);
 
-/* ---- sockets ----------------------------------------------------------------------------- */
-
-/* Skips the test where IPv6 is switched off. */
-void test_needs_ipv6(void);
-
-/* A Unix address has no name yet: the kernel finds one, which is no file's. */
-struct pp_io_addr test_loopback(int family);
-
-/* A connection over TCP on the loopback. */
-struct test_pair {
-    int near; /* the loop's */
-    int far;  /* the test's */
-};
-
-struct test_pair test_pair(int family);
-
-/* A socket on an ephemeral port of the loopback, which it writes into addr. */
-int test_bound(int family, int type, struct pp_io_addr *addr);
-
-/* Listens on one. Non-blocking. */
-int test_listen(int family, int backlog, struct pp_io_addr *addr);
-
-/* A connected socket. */
-int test_connect(const struct pp_io_addr *addr);
-
-/* One to connect with. */
-int test_socket(int family);
-
-void test_set_nonblocking(int fd);
-
-/* So that a large write into fd is short. */
-void test_shrink_send_buffer(int fd);
-
-/* A non-blocking socket that takes no more, and whose peer does not read. It is a Unix one, because
- * TCP moves bytes on behind the back of a test. */
-int test_full_socket(void);
-
-/* What the test does on an end that is not under test goes through a loop, too, of the same engine,
- * and so does the making of a connection: no system call needs to know the socket. */
-void test_write(int fd, const void *data, size_t bytes);
-void test_read(int fd, void *data, size_t bytes);
-void test_read_text(int fd, const char *wanted);
-void test_read_eof(int fd);
-
-/* Receives one more byte: 0 for the end of the stream, or a negative errno, or 1. */
-int32_t test_read_end(int fd);
-
-void test_far_shutdown(int fd); /* of sending */
-void test_far_close(int fd);
-
-/* Closes fd so that the peer is reset. */
-void test_reset(int fd);
+/* ---- descriptors, and what comes over them ------------------------------------------------ */
 
 bool test_fd_is_open(int fd);
 int test_fd_count(void);
@@ -177,7 +130,8 @@ struct test_logged *test_logged(struct fixture *f, struct test_log *log, char ta
 /* Sends bytes of the pattern and then the end of the stream. */
 struct test_source {
     struct pp_io_op op;
-    int calls;
+    struct pp_io_loop *loop;
+    int calls; /* of its send */
     bool done;
     int32_t error;
 };
@@ -218,7 +172,7 @@ void test_echo_thread(struct fixture *f, int fd);
 
 /* Sends a message, waits for its echo, checks it, and sends the next one. */
 struct test_pinger {
-    struct pp_io_op send_op, recv_op;
+    struct pp_io_op send_op, recv_op, shut_op;
     struct pp_io_loop *loop;
     int fd;
     int rounds, wanted;
@@ -232,6 +186,9 @@ struct test_pinger {
 
 struct test_pinger *test_pinger(struct fixture *f, struct pp_io_loop *loop, int fd, int rounds);
 void test_pinger_start(struct test_pinger *pinger);
+
+/* For on_end: nothing more will come, says its loop to the peer. */
+void test_pinger_shut(struct test_pinger *pinger);
 
 /* Asserts that all its rounds were as they should be. */
 void test_pinger_is_well(const struct test_pinger *pinger);

@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -198,6 +199,56 @@ static void without_a_free_descriptor_accept_completes_with_emfile_and_keeps_the
     assert_clients(&served->res, 7, 1);
 }
 
+/* Two CPUs that this program may use. */
+static void find_cpus(int cpus[2])
+{
+    cpu_set_t set;
+    int count = 0;
+
+    assert_int_equal(sched_getaffinity(0, sizeof(set), &set), 0);
+    for (int cpu = 0; cpu < CPU_SETSIZE && count < 2; cpu++)
+        if (CPU_ISSET((size_t)cpu, &set))
+            cpus[count++] = cpu;
+    if (count < 2)
+        skip();
+}
+
+static void connect_from_cpu(int cpu, const struct pp_io_addr *addr)
+{
+    cpu_set_t old, set;
+
+    assert_int_equal(sched_getaffinity(0, sizeof(old), &old), 0);
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);
+    (void)test_connect(addr);
+    assert_int_equal(sched_setaffinity(0, sizeof(old), &old), 0);
+}
+
+/* The loop that serves a socket of a group is told, and no other. */
+static void a_loop_accepts_what_its_socket_gets(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_addr addr = test_loopback(AF_INET);
+    struct pp_io_loop *loops[2];
+    struct test_probe *probes[2];
+    int cpus[2], fds[2];
+
+    find_cpus(cpus);
+    assert_int_equal(pp_io_kernel.listen(&addr, NULL, cpus, 2, fds, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        loops[i] = test_loop(f);
+        probes[i] = test_probe(f);
+        pp_io_accept(loops[i], &probes[i]->op, fds[i], test_probe_once);
+        test_poll(loops[i]);
+    }
+    connect_from_cpu(cpus[1], &addr);
+    test_run(loops[1]);
+    assert_true(probes[1]->res >= 0);
+    test_poll(loops[0]);
+    assert_int_equal(probes[0]->calls, 0);
+}
+
 /* ---- connect ----------------------------------------------------------------------------- */
 
 static void check_connect(struct fixture *f, int family)
@@ -213,8 +264,7 @@ static void check_connect(struct fixture *f, int family)
     test_run(loop);
     assert_int_equal(probe->calls, 1);
     assert_int_equal(probe->res, 0);
-    far = accept(listen_fd, NULL, NULL);
-    assert_true(far >= 0);
+    far = test_accept(listen_fd);
     test_write(fd, "ping", 4);
     test_read_text(far, "ping");
 }
@@ -230,23 +280,13 @@ static void connect_connects_over_ipv6(void **state)
     check_connect(*state, AF_INET6);
 }
 
-/* Bound and not listening: nobody else can be there, and nobody answers. */
-static struct pp_io_addr deaf_addr(int family)
-{
-    struct pp_io_addr addr;
-    const int fd = test_listen(family, 1, &addr);
-
-    assert_int_equal(close(fd), 0);
-    assert_int_equal(bind(test_socket(family), &addr.any, addr.len), 0);
-    return addr;
-}
-
 static void check_refused(struct fixture *f, int family)
 {
     struct pp_io_loop *loop = test_loop(f);
     struct test_probe *probe = test_probe(f);
-    const struct pp_io_addr addr = deaf_addr(family);
+    struct pp_io_addr addr;
 
+    (void)test_bound(family, SOCK_STREAM, &addr); /* nobody else is there, and nobody answers */
     pp_io_connect(loop, &probe->op, test_socket(family), &addr.any, addr.len, test_probe_once);
     test_run(loop);
     assert_int_equal(probe->calls, 1);
@@ -273,24 +313,14 @@ static void a_refused_connect_completes_with_econnrefused_over_ipv6(void **state
 struct full {
     struct pp_io_addr addr;
     int listen_fd;
-    int first; /* who waits */
 };
-
-static int unix_socket(int flags)
-{
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-
-    assert_true(fd >= 0);
-    return fd;
-}
 
 static struct full full_listener(void)
 {
     struct full full;
 
     full.listen_fd = test_listen(AF_UNIX, 0, &full.addr);
-    full.first = unix_socket(0);
-    assert_int_equal(connect(full.first, &full.addr.any, full.addr.len), 0);
+    (void)test_connect(&full.addr);
     return full;
 }
 
@@ -299,7 +329,7 @@ static struct test_probe *start_connect(struct fixture *f, struct pp_io_loop *lo
 {
     struct test_probe *probe = test_probe(f);
 
-    pp_io_connect(loop, &probe->op, unix_socket(SOCK_NONBLOCK), &full->addr.any, full->addr.len,
+    pp_io_connect(loop, &probe->op, test_socket(AF_UNIX), &full->addr.any, full->addr.len,
                   test_probe_once);
     return probe;
 }
@@ -313,12 +343,12 @@ static void a_connect_to_a_full_unix_socket_waits_for_room(void **state)
 
     test_poll(loop);
     assert_int_equal(probe->calls, 0);
-    assert_true(accept(full.listen_fd, NULL, NULL) >= 0);
+    (void)test_accept(full.listen_fd);
     test_run(loop);
     assert_int_equal(probe->calls, 1);
     assert_int_equal(probe->res, 0);
     test_write(probe->op.fd, "ping", 4);
-    test_read_text(accept(full.listen_fd, NULL, NULL), "ping");
+    test_read_text(test_accept(full.listen_fd), "ping");
 }
 
 static void a_crowd_gets_through_a_full_unix_socket(void **state)
@@ -389,6 +419,25 @@ static void a_loop_whose_connect_waits_for_room_sleeps(void **state)
 
 /* ---- both -------------------------------------------------------------------------------- */
 
+static void a_loop_accepts_and_connects_over_a_unix_socket(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct test_probe *accepted = test_probe(f);
+    struct test_probe *connected = test_probe(f);
+    struct pp_io_addr addr;
+    const int listen_fd = test_listen(AF_UNIX, 8, &addr);
+    const int fd = test_socket(AF_UNIX);
+
+    pp_io_accept(loop, &accepted->op, listen_fd, test_probe_once);
+    pp_io_connect(loop, &connected->op, fd, &addr.any, addr.len, test_probe_once);
+    test_run(loop);
+    assert_int_equal(connected->res, 0);
+    assert_true(accepted->res >= 0);
+    test_write(fd, "ping", 4);
+    test_read_text(accepted->res, "ping");
+}
+
 /* Client and server on one loop: connect, and then talk from the callback on. */
 struct dialler {
     struct pp_io_op op;
@@ -423,11 +472,6 @@ static enum pp_io_next on_greeted(struct pp_io_op *op)
     return PP_IO_DISARM;
 }
 
-static void shut_after_the_last_ping(struct test_pinger *pinger)
-{
-    (void)shutdown(pinger->fd, SHUT_WR);
-}
-
 static void client_and_server_of_one_loop_connect_talk_and_part(void **state)
 {
     struct fixture *f = *state;
@@ -440,7 +484,7 @@ static void client_and_server_of_one_loop_connect_talk_and_part(void **state)
 
     *greeter = (struct greeter){ .loop = loop, .f = f };
     *dialler = (struct dialler){ .loop = loop, .pinger = test_pinger(f, loop, fd, 100) };
-    dialler->pinger->on_end = shut_after_the_last_ping;
+    dialler->pinger->on_end = test_pinger_shut;
     pp_io_accept(loop, &greeter->op, listen_fd, on_greeted);
     pp_io_connect(loop, &dialler->op, fd, &addr.any, addr.len, on_dialled);
     test_run(loop);
@@ -449,30 +493,19 @@ static void client_and_server_of_one_loop_connect_talk_and_part(void **state)
     assert_true(greeter->echo->closed);
 }
 
-#ifndef IP_LOCAL_PORT_RANGE /* Linux 6.3 */
-#define IP_LOCAL_PORT_RANGE 51
-#endif
-
 /* TCP says so itself. Of a UDP socket the kernel says EAGAIN, and no event ever tells when to try
  * again. */
 static void connecting_without_a_free_port_fails(void **state)
 {
     struct fixture *f = *state;
     struct pp_io_loop *loop = test_loop(f);
-    struct pp_io_addr addr;
     const int types[] = { SOCK_STREAM, SOCK_DGRAM };
 
     for (size_t i = 0; i < COUNT_OF(types); i++) {
-        const int taken = test_bound(AF_INET, types[i], &addr);
-        const uint32_t port = ntohs(addr.in.sin_port);
-        const uint32_t range = port << 16 | port;
-        const int fd = socket(AF_INET, types[i] | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        struct pp_io_addr addr;
+        const int fd = test_without_port(types[i], &addr);
         struct test_probe *probe = test_probe(f);
 
-        assert_true(taken >= 0 && fd >= 0);
-        if (setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof(range)) < 0)
-            skip();
-        addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         pp_io_connect(loop, &probe->op, fd, &addr.any, addr.len, test_probe_once);
         test_run(loop);
         assert_int_equal(probe->calls, 1);
@@ -490,6 +523,7 @@ int main(int argc, char **argv)
         TEST(a_listener_left_alone_for_a_while_loses_no_connection),
         TEST(accept_on_a_socket_that_does_not_listen_completes_with_einval),
         TEST(without_a_free_descriptor_accept_completes_with_emfile_and_keeps_the_client),
+        TEST(a_loop_accepts_what_its_socket_gets),
         TEST(connect_connects),
         TEST(connect_connects_over_ipv6),
         TEST(a_refused_connect_completes_with_econnrefused),
@@ -499,6 +533,7 @@ int main(int argc, char **argv)
         TEST(a_connect_that_waits_for_room_can_be_canceled),
         TEST(a_connect_that_waits_for_room_is_refused_when_the_server_ends),
         TEST(a_loop_whose_connect_waits_for_room_sleeps),
+        TEST(a_loop_accepts_and_connects_over_a_unix_socket),
         TEST(client_and_server_of_one_loop_connect_talk_and_part),
         TEST(connecting_without_a_free_port_fails),
     };

@@ -27,7 +27,7 @@ static void wait_connect(struct fixture *f, struct pp_io_loop *loop, struct pp_i
 
     (void)test_listen(AF_INET, 0, addr);
     (void)test_connect(addr);
-    (void)connect(test_socket(AF_INET), &addr->any, addr->len);
+    (void)test_connect_now(addr);
     pp_io_connect(loop, op, test_socket(AF_INET), &addr->any, addr->len, cb);
 }
 
@@ -416,7 +416,7 @@ static void a_canceled_send_says_how_much_went_out(void **state)
         else
             assert_int_equal(probe->res, -ECANCELED);
     }
-    assert_int_equal(shutdown(pair.near, SHUT_WR), 0);
+    test_far_shutdown(pair.near);
     sink = test_sink(f, loop, pair.far);
     test_run(loop);
     test_sink_has(sink, sent);

@@ -5,7 +5,6 @@
 #include "support.h"
 
 #include <arpa/inet.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LARGE 4
@@ -33,16 +32,6 @@ static struct pp_io_loop *narrow_loop(struct fixture *f)
                                    .datagram_bytes = SMALL_BYTES - PP_IO_SENDER_BYTES });
 }
 
-static bool has_ipv6(void)
-{
-    const int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    const struct pp_io_addr addr = test_loopback(AF_INET6);
-    const bool has = fd >= 0 && bind(fd, &addr.any, addr.len) == 0;
-
-    (void)close(fd);
-    return has;
-}
-
 /* With a family: its sockets tell to which address each datagram was sent. */
 #define TELLING 0x100
 
@@ -52,19 +41,10 @@ static void with_each_family(struct fixture *f, void (*check)(struct fixture *, 
     check(f, AF_INET);
     check(f, AF_INET | TELLING);
     check(f, AF_UNIX);
-    if (has_ipv6()) {
+    if (test_has_ipv6()) {
         check(f, AF_INET6);
         check(f, AF_INET6 | TELLING);
     }
-}
-
-static void make_telling(int fd, int family)
-{
-    const int level = family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6;
-    const int option = family == AF_INET ? IP_PKTINFO : IPV6_RECVPKTINFO;
-    const int on = 1;
-
-    assert_int_equal(setsockopt(fd, level, option, &on, sizeof(on)), 0);
 }
 
 static int bound(int family, int flags, struct pp_io_addr *addr)
@@ -72,7 +52,7 @@ static int bound(int family, int flags, struct pp_io_addr *addr)
     const int fd = test_bound(family & ~TELLING, SOCK_DGRAM | flags, addr);
 
     if (family & TELLING)
-        make_telling(fd, family & ~TELLING);
+        test_make_telling(fd);
     return fd;
 }
 
@@ -95,7 +75,7 @@ static int client_of(const struct served *served)
     struct pp_io_addr name;
     const int fd = test_bound(served->addr.any.sa_family, SOCK_DGRAM, &name);
 
-    assert_int_equal(connect(fd, &served->addr.any, served->addr.len), 0);
+    test_connect_to(fd, &served->addr);
     return fd;
 }
 
@@ -103,8 +83,7 @@ static void assert_nothing_has_come(int fd)
 {
     char byte;
 
-    assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
-    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(test_receive_now(fd, &byte, 1), -EAGAIN);
 }
 
 /* ---- receivers --------------------------------------------------------------------------- */
@@ -257,7 +236,7 @@ static void check_sender(struct fixture *f, int family)
 
     for (int i = 0; i < 3; i++) {
         const int fd = client_of(&served);
-        struct pp_io_addr name = { .len = sizeof(name.un) };
+        const struct pp_io_addr name = test_name(fd);
         const struct pp_io_sender *sender;
         struct taker *t;
 
@@ -265,7 +244,6 @@ static void check_sender(struct fixture *f, int family)
         t = take_one(f, loop, served.fd);
         assert_taken(t, 0, "ping");
         sender = pp_io_sender(t->bufs[0]);
-        assert_int_equal(getsockname(fd, &name.any, &name.len), 0);
         assert_int_equal(sender->len, name.len);
         assert_memory_equal(&sender->any, &name.any, name.len);
         put_all(loop, t);
@@ -333,7 +311,7 @@ static void check_first_bytes(struct fixture *f, int family)
     test_write(fd, "pingpong", 8);
     (void)send_back(f, loop, served.fd, take_one(f, loop, served.fd), 4);
     test_run(loop);
-    assert_int_equal(recv(fd, got, sizeof(got), 0), 4);
+    assert_int_equal(test_receive(fd, got, sizeof(got)), 4);
     assert_memory_equal(got, "ping", 4);
     test_loop_close(f, loop);
 }
@@ -357,7 +335,7 @@ static void check_empty(struct fixture *f, int family)
         test_poll(loop);
         test_write(fd, "ping", (size_t)bytes);
         test_run_until(loop, &echo->answered, i + 1);
-        assert_int_equal(recv(fd, got, sizeof(got), 0), bytes);
+        assert_int_equal(test_receive(fd, got, sizeof(got)), bytes);
     }
     assert_echoed(echo, 4);
     test_loop_close(f, loop);
@@ -388,7 +366,7 @@ static void check_largest(struct fixture *f, int family)
         test_pattern_fill(sent, (uint64_t)i, bytes);
         test_write(fd, sent, bytes);
         test_run_until(loop, &echo->answered, i + 1);
-        assert_int_equal(recv(fd, got, bytes + 1, 0), bytes);
+        assert_int_equal(test_receive(fd, got, bytes + 1), bytes);
         assert_true(test_pattern_matches(got, (uint64_t)i, bytes));
     }
     assert_echoed(echo, 2 * LARGE);
@@ -442,7 +420,7 @@ static void exchange_window(struct pp_io_loop *loop, const int *fds, const int *
     for (int i = 0; i < WINDOW; i++) {
         int number;
 
-        assert_int_equal(recv(fds[i % 2], &number, sizeof(number), 0), sizeof(number));
+        assert_int_equal(test_receive(fds[i % 2], &number, sizeof(number)), sizeof(number));
         assert_in_range(number, first, first + WINDOW - 1);
         assert_int_equal((number - first) % 2, i % 2); /* its own, and not the other client's */
         assert_false(back[number - first]);
@@ -473,7 +451,8 @@ static void many_under_way_come_back_once_each_and_to_their_senders(void **state
 
 static void sockets_of_all_kinds_share_the_buffers_of_a_loop(void **state)
 {
-    const int families[] = { AF_INET, AF_UNIX, has_ipv6() ? AF_INET6 : AF_INET, AF_INET | TELLING };
+    const int families[] = { AF_INET, AF_UNIX, test_has_ipv6() ? AF_INET6 : AF_INET,
+                             AF_INET | TELLING };
     struct fixture *f = *state;
     struct pp_io_loop *loop = datagram_loop(f);
     const struct echo *echoes[4];
@@ -565,7 +544,7 @@ static void check_many_lazy(struct fixture *f, int family)
         test_write(fd, &i, sizeof(i));
         test_run_until(loop, &echo->received, i + 1);
         test_poll(loop);
-        assert_int_equal(recv(fd, &i, sizeof(i), 0), sizeof(i));
+        assert_int_equal(test_receive(fd, &i, sizeof(i)), sizeof(i));
     }
     pp_io_timer(loop, &timer->op, pp_clock_now_ns() + PP_NS_PER_MS, test_probe_once);
     test_run(loop);
@@ -870,13 +849,13 @@ static void a_sender_without_a_name_is_none_and_cannot_be_answered(void **state)
     struct fixture *f = *state;
     struct pp_io_loop *loop = datagram_loop(f);
     const struct served served = serve(AF_UNIX);
-    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const int fd = test_unbound(AF_UNIX, SOCK_DGRAM);
     const struct test_probe *sent;
     const struct taker *t;
 
     test_write(client_of(&served), "named", 5); /* whose name must not stay behind */
     put_all(loop, take_one(f, loop, served.fd));
-    assert_int_equal(connect(fd, &served.addr.any, served.addr.len), 0);
+    test_connect_to(fd, &served.addr);
     for (int i = 0; i < LARGE; i++) {
         test_write(fd, "ping", 4);
         t = take_one(f, loop, served.fd);
@@ -903,18 +882,17 @@ struct deaf {
 static struct deaf fill(struct fixture *f, struct pp_io_loop *loop, const struct served *served,
                         bool connected)
 {
-    const int bytes = 1024 * 1024;
     struct pp_io_addr name;
     struct deaf deaf = { .fd = test_bound(AF_UNIX, SOCK_DGRAM, &name) };
+    int32_t res;
 
-    /* As much as is granted, so that there is enough for the others. */
-    assert_int_equal(setsockopt(served->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+    test_grow_send_buffer(served->fd, 1024 * 1024); /* so that there is enough for the others */
     if (connected)
-        assert_int_equal(connect(deaf.fd, &served->addr.any, served->addr.len), 0);
-    assert_int_equal(sendto(deaf.fd, "deaf", 4, 0, &served->addr.any, served->addr.len), 4);
-    while (sendto(served->fd, "full", 4, MSG_DONTWAIT, &name.any, name.len) == 4)
+        test_connect_to(deaf.fd, &served->addr);
+    assert_int_equal(test_send_to_now(deaf.fd, &served->addr, "deaf", 4), 4);
+    while ((res = test_send_to_now(served->fd, &name, "full", 4)) == 4)
         deaf.queued++;
-    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(res, -EAGAIN);
     deaf.sent = send_back(f, loop, served->fd, take_one(f, loop, served->fd), 4);
     test_poll(loop);
     assert_int_equal(deaf.sent->calls, 0);
@@ -1003,18 +981,6 @@ static void a_loop_whose_answer_waits_for_room_sleeps(void **state)
 
 /* ---- sockets on all addresses ------------------------------------------------------------ */
 
-/* Over UDP nothing is ever full: this makes the next call say that it is. */
-static bool is_full;
-
-ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
-{
-    if (!is_full)
-        return syscall(SYS_sendmsg, fd, message, flags);
-    is_full = false;
-    errno = EAGAIN;
-    return -1;
-}
-
 static struct served serve_all(const char *host)
 {
     const struct pp_io_socket_options options = { .dgram = true };
@@ -1055,16 +1021,15 @@ static struct asker asker_of(const struct served *served, const char *host)
 
 static void ask(const struct asker *asker, const char *text)
 {
-    assert_int_equal(sendto(asker->fd, text, strlen(text), 0, &asker->asks.any, asker->asks.len),
-                     strlen(text));
+    assert_int_equal(test_send_to_now(asker->fd, &asker->asks, text, strlen(text)), strlen(text));
 }
 
 static void assert_answered(const struct asker *asker, const char *text)
 {
-    struct pp_io_addr from = { .len = sizeof(from.un) };
+    struct pp_io_addr from;
     char got[16];
 
-    assert_int_equal(recvfrom(asker->fd, got, sizeof(got), 0, &from.any, &from.len), strlen(text));
+    assert_int_equal(test_receive_from(asker->fd, &from, got, sizeof(got)), strlen(text));
     assert_memory_equal(got, text, strlen(text));
     assert_int_equal(from.len, asker->asks.len);
     assert_memory_equal(&from.any, &asker->asks.any, from.len);
@@ -1081,7 +1046,7 @@ static void with_all_addresses(struct fixture *f,
     } cases[] = { { "0.0.0.0", { "127.0.0.1", "127.0.0.2", "127.0.0.3" } },
                   { "::", { "::1", "127.0.0.2", "127.0.0.3" } },
                   { "::ffff:0.0.0.0", { "127.0.0.1", "127.0.0.2", "127.0.0.3" } } };
-    const size_t count = has_ipv6() ? COUNT_OF(cases) : 1;
+    const size_t count = test_has_ipv6() ? COUNT_OF(cases) : 1;
 
     for (size_t i = 0; i < count; i++) {
         const struct served served = serve_all(cases[i].all);
@@ -1122,7 +1087,7 @@ static void check_connected(struct fixture *f, const struct served *served,
     for (int i = 0; i < 3; i++) {
         const struct asker asker = asker_of(served, hosts[i]);
 
-        assert_int_equal(connect(asker.fd, &asker.asks.any, asker.asks.len), 0);
+        test_connect_to(asker.fd, &asker.asks);
         test_write(asker.fd, "ping", 4);
         (void)send_back(f, loop, served->fd, take_one(f, loop, served->fd), 4);
         test_run(loop);
@@ -1146,9 +1111,9 @@ static void check_full(struct fixture *f, const struct served *served, const cha
         const struct test_probe *sent;
 
         ask(&asker, "ping");
-        is_full = true;
+        test_refuse_answer();
         sent = send_back(f, loop, served->fd, take_one(f, loop, served->fd), 4);
-        assert_false(is_full);
+        assert_false(test_answer_is_refused());
         ask(&asker, "next");
         test_run(loop);
         assert_int_equal(sent->res, 4);
@@ -1174,8 +1139,8 @@ static struct test_pair connected_pair(int family)
     const struct test_pair pair = { .near = bound(family, SOCK_NONBLOCK, &near),
                                     .far = bound(family, 0, &far) };
 
-    assert_int_equal(connect(pair.near, &far.any, far.len), 0);
-    assert_int_equal(connect(pair.far, &near.any, near.len), 0);
+    test_connect_to(pair.near, &far);
+    test_connect_to(pair.far, &near);
     return pair;
 }
 
@@ -1223,7 +1188,7 @@ static void check_send(struct fixture *f, int family)
         pp_io_send(loop, &probe->op, pair.near, data, len, test_probe_once);
         test_run(loop);
         assert_int_equal(probe->res, len);
-        assert_int_equal(recv(pair.far, got, bytes, 0), len);
+        assert_int_equal(test_receive(pair.far, got, bytes), len);
         assert_true(test_pattern_matches(got, 0, len));
     }
     test_loop_close(f, loop);
@@ -1243,11 +1208,11 @@ static void a_send_that_has_to_wait_goes_out_whole(void **state)
     const int fd = client_of(&far);
     struct test_probe *probe = test_probe(f);
     int queued = 0;
+    int32_t res;
 
-    test_set_nonblocking(fd);
-    while (send(fd, "full", 4, 0) == 4)
+    while ((res = test_send_now(fd, "full", 4)) == 4)
         queued++;
-    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(res, -EAGAIN);
     pp_io_send(loop, &probe->op, fd, "ping", 4, test_probe_once);
     test_poll(loop);
     assert_int_equal(probe->calls, 0);
@@ -1281,13 +1246,10 @@ static void a_refusal_is_told_and_is_no_end(void **state)
     struct fixture *f = *state;
     struct pp_io_loop *loop = datagram_loop(f);
     const struct test_pair pair = connected_pair(AF_INET);
-    struct pp_io_addr near = { .len = sizeof(near.un) };
-    struct pp_io_addr far = { .len = sizeof(far.un) };
+    const struct pp_io_addr near = test_name(pair.near), far = test_name(pair.far);
     struct taker *t = taker_new(f, 1);
     int again;
 
-    assert_int_equal(getsockname(pair.near, &near.any, &near.len), 0);
-    assert_int_equal(getsockname(pair.far, &far.any, &far.len), 0);
     pp_io_recv_pooled(loop, &t->op, pair.near, on_taken);
     test_poll(loop);
     test_far_close(pair.far);
@@ -1295,9 +1257,8 @@ static void a_refusal_is_told_and_is_no_end(void **state)
     test_run(loop);
     assert_int_equal(t->calls, 1);
     assert_int_equal(t->last, -ECONNREFUSED);
-    again = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(again, &far.any, far.len), 0);
-    assert_int_equal(connect(again, &near.any, near.len), 0);
+    again = test_bound_to(SOCK_DGRAM, &far);
+    test_connect_to(again, &near);
     pp_io_recv_pooled(loop, &t->op, pair.near, on_taken);
     test_poll(loop);
     assert_int_equal(t->calls, 1);
@@ -1334,7 +1295,7 @@ static uint64_t take_burst(struct drain *drain, int client)
     const int wanted = drain->calls + BURST;
 
     for (int i = 0; i < BURST; i++)
-        assert_int_equal(send(client, "burst", 5, 0), 5);
+        assert_int_equal(test_send_now(client, "burst", 5), 5);
     test_run_until(drain->loop, &drain->calls, wanted);
     return pp_io_loop_stats(drain->loop).syscalls - before;
 }
@@ -1373,7 +1334,7 @@ static void accept_beside_a_flood(struct drain *drain, int client, struct test_p
     const int calls = accepted->calls, before = drain->calls;
 
     for (int i = 0; i < 10000; i++)
-        (void)send(client, "flood", 5, 0);
+        (void)test_send_now(client, "flood", 5);
     (void)test_connect(addr);
     test_run_until(drain->loop, &accepted->calls, calls + 1);
     assert_true(accepted->res >= 0);
@@ -1387,7 +1348,7 @@ static void a_burst_without_end_does_not_keep_a_client_from_being_accepted(void 
 {
     struct fixture *f = *state;
     const struct served served = serve(AF_INET), quiet = serve(AF_INET);
-    const int client = client_of(&served), room = 8 << 20;
+    const int client = client_of(&served);
     struct drain *drain = looking_drain(f, served.fd);
     struct test_probe *accepted = test_probe(f), *nothing = test_probe(f);
     struct pp_io_addr addr;
@@ -1396,7 +1357,7 @@ static void a_burst_without_end_does_not_keep_a_client_from_being_accepted(void 
     pp_io_recv_from(drain->loop, &nothing->op, quiet.fd, test_probe_once);
     for (int i = 0; i < BURSTS; i++)
         (void)take_burst(drain, client);
-    (void)setsockopt(served.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    test_grow_receive_buffer(served.fd, 8 << 20);
     for (int i = 0; i < 3; i++) {
         pp_io_accept(drain->loop, &accepted->op, listen_fd, test_probe_once);
         accept_beside_a_flood(drain, client, accepted, &addr);

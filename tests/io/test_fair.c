@@ -1,9 +1,6 @@
 /* Fairness: no peer keeps the others waiting, whether it has much to say or a lot of little. */
 #include "support.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #define LARGE_BYTES 65536
 #define PIECES 6
 #define CHATTER_BYTES 1000
@@ -23,7 +20,7 @@ struct busy {
 static bool note_call(struct busy *busy)
 {
     if (busy->calls++ == 0 && busy->other_fd >= 0)
-        (void)!write(busy->other_fd, "x", 1);
+        (void)test_send_now(busy->other_fd, "x", 1);
     if (busy->other && busy->other->calls == 0)
         busy->waited++;
     return busy->calls < busy->limit;
@@ -71,17 +68,15 @@ static struct busy *busy_new(struct fixture *f, struct pp_io_loop *loop, int lim
 static struct busy *large_talker(struct fixture *f, struct pp_io_loop *loop)
 {
     static const char data[LARGE_BYTES];
-    const int room = 4 * PIECES * LARGE_BYTES;
+    const struct test_pair pair = test_unix_pair(SOCK_STREAM);
     struct busy *busy = busy_new(f, loop, PIECES);
-    int fds[2];
 
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
-    (void)setsockopt(fds[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+    test_grow_send_buffer(pair.far, 4 * PIECES * LARGE_BYTES);
     for (int i = 0; i < PIECES; i++)
-        if (write(fds[1], data, sizeof data) != sizeof data)
+        if (test_send_now(pair.far, data, sizeof data) != sizeof data)
             skip(); /* only root may have so much under way */
     busy->op.large = true;
-    pp_io_recv_pooled(loop, &busy->op, fds[0], on_piece);
+    pp_io_recv_pooled(loop, &busy->op, pair.near, on_piece);
     return busy;
 }
 

@@ -84,19 +84,11 @@ static void cancel_all(struct pp_io_loop *loop, struct owing *all)
 
 static void owing_open(struct owing *owing, int family)
 {
-    int fds[2];
+    const struct test_pair pair = family == AF_UNIX ? test_unix_pair(SOCK_STREAM)
+                                                    : test_pair(family);
 
-    if (family == AF_UNIX) {
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        owing->near = fds[0];
-        owing->far = fds[1];
-        test_set_nonblocking(owing->near);
-    } else {
-        const struct test_pair pair = test_pair(family);
-
-        owing->near = pair.near;
-        owing->far = pair.far;
-    }
+    owing->near = pair.near;
+    owing->far = pair.far;
     test_shrink_send_buffer(owing->near);
     owing->end = 1;
 }
@@ -251,8 +243,8 @@ static void *read_all(void *argument)
 
         while (got < OWED_BYTES) {
             struct pollfd readable = { .fd = all[k].far, .events = POLLIN };
-            const ssize_t part = poll(&readable, 1, -1) > 0
-                                     ? recv(all[k].far, data, sizeof(data), 0)
+            const int32_t part = poll(&readable, 1, -1) > 0
+                                     ? test_receive_now(all[k].far, data, sizeof(data))
                                      : -1;
 
             if (part <= 0 || !test_pattern_matches(data, got, (size_t)part))
@@ -296,7 +288,7 @@ static void canceling_while_peers_begin_to_read_completes_once(void **state)
         static char data[OWED_BYTES];
 
         for (int k = 0; k < CONNECTIONS; k++) {
-            (void)recv(all[k].far, data, sizeof(data), MSG_DONTWAIT);
+            (void)test_receive_now(all[k].far, data, sizeof(data));
             if (k % 2 == 0)
                 assert_int_equal(pp_io_loop_poll(loop), 0);
             pp_io_cancel(loop, &all[k].op);
@@ -329,7 +321,7 @@ static void urgent_bytes_make_no_kernel_thread(void **state)
             pp_io_recv(loop, &probe->op, pair.near, probe->buf, sizeof(probe->buf),
                        test_probe_once);
         for (int i = 0; i < URGENT_BYTES && probe->calls == 0; i++) {
-            assert_int_equal(send(pair.far, "!", 1, MSG_OOB), 1);
+            assert_int_equal(test_send_urgent_now(pair.far), 1);
             run_for(f, loop, PP_NS_PER_MS / 4);
         }
         assert_int_equal(kernel_workers(), 0);

@@ -175,7 +175,7 @@ static void one_that_fails_completes_without_another_event(void **state)
     const struct test_pair pair = test_pair(AF_INET);
     struct test_probe *probe = test_probe(f);
 
-    assert_int_equal(shutdown(pair.near, SHUT_WR), 0);
+    test_far_shutdown(pair.near);
     pp_io_send(loop, &probe->op, pair.near, "ping", 4, test_probe_once);
     probe->op.lazy = true;
     test_run(loop);

@@ -99,11 +99,6 @@ static void run_on_a_thread(struct fixture *f, struct pp_io_loop *loop)
     assert_int_equal(runner->ret, 0);
 }
 
-static void shut_at_the_end(struct test_pinger *pinger)
-{
-    (void)shutdown(pinger->fd, SHUT_WR);
-}
-
 static void a_loop_may_run_on_another_thread_than_it_was_opened_on(void **state)
 {
     struct fixture *f = *state;
@@ -112,7 +107,7 @@ static void a_loop_may_run_on_another_thread_than_it_was_opened_on(void **state)
     struct test_pinger *pinger = test_pinger(f, loop, pair.near, 100);
     struct test_probe *timer = test_probe(f);
 
-    pinger->on_end = shut_at_the_end;
+    pinger->on_end = test_pinger_shut;
     test_echo_thread(f, pair.far);
     test_pinger_start(pinger);
     pp_io_timer(loop, &timer->op, pp_clock_now_ns() + PP_NS_PER_MS, test_probe_once);
@@ -187,7 +182,7 @@ static void check_exchange_with(struct fixture *f, const char *engine)
     echo = test_echo(f, server, pair.far);
     *runner = (struct runner){ .loop = server, .ret = 1 };
     test_thread(f, run_body, runner);
-    pinger->on_end = shut_at_the_end;
+    pinger->on_end = test_pinger_shut;
     test_pinger_start(pinger);
     test_run(client);
     test_threads_join(f);
@@ -519,7 +514,7 @@ static enum pp_io_next on_busy(struct pp_io_op *op)
     struct crowd *crowd = busy->crowd;
 
     if (crowd->calls++ == 0) {
-        (void)send(crowd->far, "!", 1, MSG_NOSIGNAL);
+        (void)test_send_now(crowd->far, "!", 1);
         (void)test_connect(&crowd->addr);
     }
     if (crowd->received->calls == 0)

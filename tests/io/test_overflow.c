@@ -108,7 +108,7 @@ static void check_failed_send(struct fixture *f, void (*then)(struct burst *burs
     struct burst *burst = burst_start(f, then);
 
     burst->send_fd = test_pair(AF_INET).near;
-    assert_int_equal(shutdown(burst->send_fd, SHUT_WR), 0);
+    test_far_shutdown(burst->send_fd);
     test_run(burst->loop);
     check_receives(burst);
     assert_int_equal(burst->send->calls, 1);
@@ -157,8 +157,8 @@ static void write_and_end(struct burst *burst)
     char data[STREAM_BYTES];
 
     test_pattern_fill(data, 0, sizeof(data));
-    if (send(burst->far, data, sizeof(data), MSG_NOSIGNAL) == sizeof(data))
-        (void)shutdown(burst->far, SHUT_WR);
+    test_write(burst->far, data, sizeof(data));
+    test_far_shutdown(burst->far);
 }
 
 static void what_is_received_in_an_overflow_is_whole(void **state)

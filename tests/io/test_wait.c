@@ -34,18 +34,13 @@ static void with_each_policy(struct fixture *f,
     }
 }
 
-static void end_the_echo(struct test_pinger *pinger)
-{
-    (void)shutdown(pinger->fd, SHUT_WR);
-}
-
 static void ping_pong(struct fixture *f, struct pp_io_loop *loop, int rounds, bool lazy)
 {
     const struct test_pair pair = test_pair(AF_INET);
     struct test_pinger *pinger = test_pinger(f, loop, pair.near, rounds);
 
     pinger->lazy = lazy;
-    pinger->on_end = end_the_echo;
+    pinger->on_end = test_pinger_shut;
     test_echo_thread(f, pair.far);
     test_pinger_start(pinger);
     test_run(loop);
@@ -85,7 +80,7 @@ static void check_many_ping_pongs(struct fixture *f, struct pp_io_loop *loop)
 
         echoes[i] = test_echo(f, loop, pair.far);
         pingers[i] = test_pinger(f, loop, pair.near, 100 * ((int)i + 1));
-        pingers[i]->on_end = end_the_echo;
+        pingers[i]->on_end = test_pinger_shut;
         test_pinger_start(pingers[i]);
     }
     test_run(loop);
@@ -154,7 +149,7 @@ static enum pp_io_next on_late(struct pp_io_op *op)
     if (late->wake_op)
         pp_io_wake(late->loop, late->wake_op);
     else
-        (void)send(late->fd, "late", 4, MSG_NOSIGNAL);
+        (void)test_send_now(late->fd, "late", 4);
     return PP_IO_DISARM;
 }
 
@@ -213,7 +208,7 @@ static void check_late_bytes_after_many(struct fixture *f, struct pp_io_loop *lo
     (void)late_start(f, loop, NULL, pair.near); /* which the thread sends back */
     test_run(loop);
     assert_string_equal(probe->buf, "late");
-    end_the_echo(pinger);
+    test_far_shutdown(pair.near);
 }
 
 static void bytes_that_come_late_after_thousands_that_did_not_are_noticed_under_each(void **state)
@@ -225,14 +220,13 @@ static void bytes_that_come_late_after_thousands_that_did_not_are_noticed_under_
 static void check_first_look(struct fixture *f, struct pp_io_loop *loop)
 {
     struct test_probe *probe = test_probe(f);
-    int fds[2];
+    const struct test_pair pair = test_unix_pair(SOCK_STREAM);
 
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     for (int i = 1; i <= 500; i++) {
-        pp_io_recv(loop, &probe->op, fds[0], probe->buf, sizeof(probe->buf), test_probe_once);
+        pp_io_recv(loop, &probe->op, pair.near, probe->buf, sizeof(probe->buf), test_probe_once);
         test_poll(loop);
         assert_int_equal(probe->calls, i - 1);
-        test_write(fds[1], "now", 4);
+        test_write(pair.far, "now", 4);
         assert_int_equal(pp_io_loop_poll(loop), 0); /* once, and test_poll() does more */
         assert_int_equal(probe->calls, i);
     }
@@ -248,22 +242,21 @@ static void check_send_beside_receives(struct fixture *f, struct pp_io_loop *loo
 {
     struct test_probe *sender = test_probe(f);
     struct test_probe *receiver = test_probe(f);
-    char taken[4096];
-    int fds[2];
+    const struct test_pair pair = test_unix_pair(SOCK_STREAM);
+    char data[4096] = "";
 
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    while (send(fds[0], taken, sizeof(taken), MSG_NOSIGNAL) > 0)
+    while (test_send_now(pair.near, data, sizeof(data)) > 0)
         continue;
-    pp_io_send(loop, &sender->op, fds[0], "wait", 4, test_probe_once);
+    pp_io_send(loop, &sender->op, pair.near, "wait", 4, test_probe_once);
     for (int i = 1; i <= 2500; i++) {
-        pp_io_recv(loop, &receiver->op, fds[0], receiver->buf, 1, test_probe_once);
-        test_write(fds[1], "!", 1);
+        pp_io_recv(loop, &receiver->op, pair.near, receiver->buf, 1, test_probe_once);
+        test_write(pair.far, "!", 1);
         test_poll(loop);
         assert_int_equal(receiver->calls, i);
     }
     assert_int_equal(sender->calls, 0);
-    pp_io_recv(loop, &receiver->op, fds[0], receiver->buf, 1, test_probe_once);
-    while (recv(fds[1], taken, sizeof(taken), MSG_DONTWAIT) > 0)
+    pp_io_recv(loop, &receiver->op, pair.near, receiver->buf, 1, test_probe_once);
+    while (test_receive_now(pair.far, data, sizeof(data)) > 0)
         continue;
     for (int i = 0; i < 100 && sender->calls == 0; i++)
         test_poll(loop);
@@ -342,14 +335,13 @@ struct busy {
     struct pp_io_op op;
     struct test_pinger *pinger;
     const struct pp_io_addr *addr;
-    int fd;
 };
 
 static enum pp_io_next on_busy_timer(struct pp_io_op *op)
 {
     const struct busy *busy = container_of(op, struct busy, op);
 
-    (void)connect(busy->fd, &busy->addr->any, busy->addr->len);
+    (void)test_connect_now(busy->addr);
     return PP_IO_DISARM;
 }
 
@@ -362,9 +354,8 @@ static void check_busy(struct fixture *f, struct pp_io_loop *loop)
     struct test_probe *accepted = test_probe(f);
 
     busy->addr = addr;
-    busy->fd = test_socket(AF_INET);
     busy->pinger = test_pinger(f, loop, pair.near, INT32_MAX);
-    busy->pinger->on_end = end_the_echo;
+    busy->pinger->on_end = test_pinger_shut;
     test_echo_thread(f, pair.far);
     test_pinger_start(busy->pinger);
     pp_io_accept(loop, &accepted->op, listen_fd, test_probe_once);
@@ -405,17 +396,15 @@ static void check_taken(struct fixture *f, int type)
 {
     struct pp_io_loop *loop = test_loop_with(f, (struct pp_io_options){ .wait = PP_IO_WAIT_BLOCK });
     struct test_probe *answer = test_probe(f), *message = test_probe(f), *timer = test_probe(f);
+    const struct test_pair pair = test_unix_pair(type);
     uint64_t before;
-    int fds[2];
     char byte;
 
-    assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds), 0);
-    test_set_nonblocking(fds[0]);
-    pp_io_recv(loop, &answer->op, fds[0], answer->buf, 1, test_probe_once);
+    pp_io_recv(loop, &answer->op, pair.near, answer->buf, 1, test_probe_once);
     test_poll(loop);
-    pp_io_send(loop, &message->op, fds[0], "m", 1, test_probe_once);
+    pp_io_send(loop, &message->op, pair.near, "m", 1, test_probe_once);
     test_run_until(loop, &message->calls, 1);
-    assert_int_equal(recv(fds[1], &byte, 1, 0), 1);
+    assert_int_equal(test_receive(pair.far, &byte, 1), 1);
     before = pp_io_loop_stats(loop).turns;
     pp_io_timer(loop, &timer->op, pp_clock_now_ns() + 10 * PP_NS_PER_MS, test_probe_once);
     test_run_until(loop, &timer->calls, 1);

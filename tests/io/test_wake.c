@@ -385,7 +385,7 @@ static void *disturb_and_write(void *argument)
         (void)pthread_sigqueue(disturber->thread, SIGUSR1, (union sigval){ .sival_int = i });
         (void)sched_yield();
     }
-    (void)send(disturber->fd, "ping", 4, MSG_NOSIGNAL);
+    (void)test_send_now(disturber->fd, "ping", 4);
     return NULL;
 }
 

@@ -243,7 +243,7 @@ static void unblock(struct test_pinger *pinger)
 {
     const int *fd = pinger->owner;
 
-    (void)send(*fd, "!", 1, MSG_NOSIGNAL);
+    (void)test_send_now(*fd, "!", 1);
 }
 
 static void a_job_that_blocks_does_not_block_the_loop(void **state)
