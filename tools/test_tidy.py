@@ -92,6 +92,12 @@ int main(void)
     exit(0);
 }
 """,
+    "tests/io/sockets.c": """\
+int test_socket(void)
+{
+    return socket(1, 2, 3);
+}
+""",
     "tests/io/test_ops.c": """\
 #include "io/engine.h"
 
@@ -102,6 +108,14 @@ int main(void)
 int main(void)
 {
     free(NULL);
+    test_connect(test_socket());
+    pp_io_kernel.socket(NULL, NULL, NULL, NULL);
+}
+""",
+    "tests/kernel/test_listen.c": """\
+void f(void)
+{
+    listen(3, 4);
 }
 """,
 }
@@ -200,6 +214,11 @@ BAD = {
     "another than the one that is excused": (
         {"src/main.c": "void f(void)\n{\n    close(3);\n    listen(3, 4);\n}\n"},
         "src/main.c:4: listen() does not belong here: go through the loop or its world",
+    ),
+    "a socket of a loop's test's own": (
+        {"tests/io/test_ops.c": "int f(void)\n{\n    return socketpair(1, 2, 3, 0);\n}\n"},
+        "tests/io/test_ops.c:3: socketpair() does not belong here: sockets are those of "
+        "tests/io/sockets.c",
     ),
     "a long line": (
         {"tests/base/test_pool.c": "/*" + "-" * 97 + "*/\n"},

@@ -58,11 +58,11 @@ CALLS = [
 # What a loop and its world do, so that a world without a kernel is possible: nobody calls these but
 # the kernel's world and its engines, and the exceptions.
 ON_KERNEL = ("src/io/kernel/", "src/io/engines/")
-WORLD_CALLS = """
-    accept accept4 bind clock_gettime close connect eventfd getaddrinfo getpeername getsockname
-    getsockopt listen poll ppoll pthread_create recv recvfrom recvmsg send sendmsg sendto setsockopt
-    shutdown socket
+SOCKET_CALLS = """
+    accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmsg send
+    sendmsg sendto setsockopt shutdown socket socketpair
 """
+WORLD_CALLS = "clock_gettime close eventfd getaddrinfo poll ppoll pthread_create" + SOCKET_CALLS
 ON_LOOPS = {"client", "server", "job"}  # rooms that have no other clock than pp_io_now_ns()
 WORLD_EXCEPTIONS = [
     ("src/base/clock.h", "clock_gettime", "it is the kernel's clock"),
@@ -71,7 +71,8 @@ WORLD_EXCEPTIONS = [
     ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
     (
         "src/experiment/floor.c",
-        "accept4 bind close connect getsockname listen pthread_create recv send setsockopt shutdown socket",
+        "accept4 bind close connect getsockname listen pthread_create recv send setsockopt shutdown "
+        "socket socketpair",
         "round trips without a loop are what it is for",
     ),
     ("src/experiment/process.c", "close poll ppoll", "waits for programs, which no loop does"),
@@ -81,6 +82,10 @@ WORLD_EXCEPTIONS = [
     ("src/measure/route.c", "close recv sendto setsockopt socket", "asks the kernel for its routes"),
     ("src/measure/usage.c", "bind close connect getsockname socket", "tries out the kernel's books"),
 ]
+
+# The event loop's tests get their sockets, and all that happens at their far ends, from one file.
+LOOP_TESTS = "tests/io/"
+LOOP_TESTS_SOCKETS = "tests/io/sockets.c"
 
 COLUMNS = 100
 FUNCTION_LINES = 60
@@ -186,6 +191,14 @@ def check_foreign_headers(source):
             yield include.line, f"<{include.name}> may be included in {owner} only"
 
 
+def calls_of(source, names):
+    """The calls of these functions: (line, name)."""
+    call = re.compile(rf"(?<![\w.>])({'|'.join(names)})\s*\(")
+    for number, line in enumerate(source.code, 1):
+        for match in call.finditer(line):
+            yield number, match[1]
+
+
 def check_calls(source):
     """Ending the program and taking memory have one place each."""
     if source.room is None:
@@ -193,10 +206,8 @@ def check_calls(source):
     for names, allowed, advice in CALLS:
         if source.name in allowed:
             continue
-        call = re.compile(rf"(?<![\w.>])({'|'.join(names.split())})\s*\(")
-        for number, line in enumerate(source.code, 1):
-            for match in call.finditer(line):
-                yield number, f"{match[1]}() does not belong here: {advice}"
+        for number, name in calls_of(source, names.split()):
+            yield number, f"{name}() does not belong here: {advice}"
 
 
 def check_world(source):
@@ -204,15 +215,21 @@ def check_world(source):
     if source.room is None or source.name.startswith(ON_KERNEL):
         return
     names = WORLD_CALLS.split() + ["pp_clock_now_ns"] * (source.room in ON_LOOPS)
-    call = re.compile(rf"(?<![\w.>])({'|'.join(names)})\s*\(")
     excused = set()
-    for file, names, _ in WORLD_EXCEPTIONS:
+    for file, excuse, _ in WORLD_EXCEPTIONS:
         if file == source.name:
-            excused.update(names.split())
-    for number, line in enumerate(source.code, 1):
-        for match in call.finditer(line):
-            if match[1] not in excused:
-                yield number, f"{match[1]}() does not belong here: go through the loop or its world"
+            excused.update(excuse.split())
+    for number, name in calls_of(source, names):
+        if name not in excused:
+            yield number, f"{name}() does not belong here: go through the loop or its world"
+
+
+def check_loop_tests(source):
+    """A test of the loop makes no system call about a socket itself."""
+    if not source.name.startswith(LOOP_TESTS) or source.name == LOOP_TESTS_SOCKETS:
+        return
+    for number, name in calls_of(source, SOCKET_CALLS.split()):
+        yield number, f"{name}() does not belong here: sockets are those of {LOOP_TESTS_SOCKETS}"
 
 
 def check_text(source):
@@ -347,6 +364,7 @@ CHECKS = [
     check_foreign_headers,
     check_calls,
     check_world,
+    check_loop_tests,
     check_text,
     check_include_order,
     check_guard,

@@ -1,6 +1,6 @@
 /* Which socket of a group gets a connection or a datagram. A client on the loopback that is pinned
  * to a CPU is one whose packets arrive on that CPU. */
-#include "support.h"
+#include "io/support.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -231,29 +231,6 @@ static void sockets_of_one_cpu_share_what_arrives_on_it(void **state)
     }
 }
 
-/* The loop that serves a socket of a group is told, and no other. */
-static void a_loop_accepts_what_its_socket_gets(void **state)
-{
-    struct fixture *f = *state;
-    const struct group group = group_of(AF_INET, false, (const int[]){ cpu_a, cpu_b });
-    struct pp_io_addr from = test_loopback(AF_INET);
-    struct pp_io_loop *loops[2];
-    struct test_probe *probes[2];
-
-    for (int i = 0; i < 2; i++) {
-        loops[i] = test_loop(f);
-        probes[i] = test_probe(f);
-        pp_io_accept(loops[i], &probes[i]->op, group.fds[i], test_probe_once);
-        test_poll(loops[i]);
-    }
-    pin(cpu_b);
-    (void)send_one(&group, &from);
-    test_run(loops[1]);
-    assert_true(probes[1]->res >= 0);
-    test_poll(loops[0]);
-    assert_int_equal(probes[0]->calls, 0);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -265,7 +242,6 @@ int main(int argc, char **argv)
         TEST(without_a_list_of_cpus_all_share_what_arrives_on_one),
         TEST(a_cpu_without_a_socket_is_served_by_its_remainder),
         TEST(sockets_of_one_cpu_share_what_arrives_on_it),
-        TEST(a_loop_accepts_what_its_socket_gets),
     };
 
     test_start(argc, argv);

@@ -1,5 +1,5 @@
 /* Listening: on ports that others want too, on all addresses, and on Unix sockets. */
-#include "support.h"
+#include "io/support.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -344,25 +344,6 @@ static void a_unix_datagram_client_has_a_name_and_is_answered(void **state)
     assert_memory_equal(pp_io_addr_format(&name, text), "unix:@", 6);
 }
 
-static void a_loop_accepts_and_connects_over_a_unix_socket(void **state)
-{
-    struct fixture *f = *state;
-    struct pp_io_loop *loop = test_loop(f);
-    struct test_probe *accepted = test_probe(f);
-    struct test_probe *connected = test_probe(f);
-    struct pp_io_addr addr = unix_at("socket");
-    const int listen_fd = listen_on(&addr, &stream);
-    const int fd = pp_io_kernel.socket(&addr, &stream, NULL, NULL);
-
-    pp_io_accept(loop, &accepted->op, listen_fd, test_probe_once);
-    pp_io_connect(loop, &connected->op, fd, &addr.any, addr.len, test_probe_once);
-    test_run(loop);
-    assert_int_equal(connected->res, 0);
-    assert_true(accepted->res >= 0);
-    test_write(fd, "ping", 4);
-    test_read_text(accepted->res, "ping");
-}
-
 static void the_sockets_of_a_unix_group_are_one(void **state)
 {
     struct pp_io_addr addr = unix_at("socket");
@@ -591,7 +572,6 @@ int main(int argc, char **argv)
         TEST(a_foreign_address_is_refused_to_a_group),
         FILE_TEST(a_unix_socket_serves),
         FILE_TEST(a_unix_datagram_client_has_a_name_and_is_answered),
-        FILE_TEST(a_loop_accepts_and_connects_over_a_unix_socket),
         FILE_TEST(the_sockets_of_a_unix_group_are_one),
         FILE_TEST(the_file_of_a_server_that_is_gone_is_replaced),
         FILE_TEST(the_file_of_a_server_that_listens_is_refused),

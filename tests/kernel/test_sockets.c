@@ -1,6 +1,6 @@
 /* Sockets and addresses, with the loop that serves them. */
+#include "io/support.h"
 #include "listening.h"
-#include "support.h"
 
 #include <fcntl.h>
 #include <net/if.h>

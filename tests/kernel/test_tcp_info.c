@@ -1,5 +1,5 @@
 /* What the kernel says of a TCP connection. */
-#include "support.h"
+#include "io/support.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>
