@@ -2,16 +2,19 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define FIELD_BYTES 512
+#define INDENT 2 /* of a line that goes on */
 
-/* Its bytes without the continuation bytes, and without what switches colours. */
-unsigned pp_line_columns(const char *text)
+/* The bytes without the continuation bytes, and without what switches colours. */
+static unsigned columns_of(const char *text, size_t bytes)
 {
+    const char *const end = text + bytes;
     unsigned columns = 0;
 
-    while (*text) {
+    while (text < end) {
         if (text[0] == '\033' && text[1] == '[') {
             text += strcspn(text, "m");
             text += *text == 'm';
@@ -23,25 +26,25 @@ unsigned pp_line_columns(const char *text)
     return columns;
 }
 
-void pp_line_field(struct pp_line *line, const char *format, ...)
+unsigned pp_line_columns(const char *text)
 {
-    char text[FIELD_BYTES];
-    va_list args;
-    unsigned columns, separator_columns;
+    return columns_of(text, strlen(text));
+}
 
-    va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    columns = pp_line_columns(text);
-    separator_columns = pp_line_columns(line->separator);
+/* Behind the separator, or on the next line if there is no room. */
+static void put(struct pp_line *line, const char *separator, const char *text, size_t bytes)
+{
+    const unsigned columns = columns_of(text, bytes);
+    const unsigned separator_columns = pp_line_columns(separator);
+
     if (line->used && line->limit && line->used + separator_columns + columns > line->limit) {
-        (void)fputs("\n  ", line->out);
-        line->used = 2;
+        (void)fprintf(line->out, "\n%*s", INDENT, "");
+        line->used = INDENT;
     } else if (line->used) {
-        (void)fputs(line->separator, line->out);
+        (void)fputs(separator, line->out);
         line->used += separator_columns;
     }
-    (void)fputs(text, line->out);
+    (void)fwrite(text, 1, bytes, line->out);
     line->used += columns;
 }
 
@@ -61,14 +64,44 @@ static size_t word_bytes(const char *text)
     return bytes;
 }
 
-void pp_line_words(struct pp_line *line, const char *text)
+/* With the separator between them; NULL: with the blanks that are there. */
+static void put_words(struct pp_line *line, const char *text, const char *separator)
 {
+    const char *before = line->separator;
+
     while (*text) {
         const size_t bytes = word_bytes(text);
+        const size_t blanks = strspn(text + bytes, " ");
 
-        pp_line_field(line, "%.*s", (int)bytes, text);
-        text += bytes + strspn(text + bytes, " ");
+        put(line, before, text, bytes);
+        before = separator ? separator : blanks > 1 ? PP_LINE_SPACES : " ";
+        text += bytes + blanks;
     }
+}
+
+void pp_line_words(struct pp_line *line, const char *text)
+{
+    put_words(line, text, line->separator);
+}
+
+/* Whether text has room on a line of its own. */
+static bool fits_alone(const struct pp_line *line, const char *text)
+{
+    return !line->limit || pp_line_columns(text) + (line->used ? INDENT : 0) <= line->limit;
+}
+
+void pp_line_field(struct pp_line *line, const char *format, ...)
+{
+    char text[FIELD_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (fits_alone(line, text))
+        put(line, line->separator, text, strlen(text));
+    else
+        put_words(line, text, NULL);
 }
 
 void pp_line_end(struct pp_line *line)

@@ -1,4 +1,5 @@
-/* A line of fields, folded where the next one would not fit. */
+/* A line of fields, folded where the next one would not fit: only a word can be wider than the
+ * limit. */
 #ifndef PP_REPORT_LINE_H
 #define PP_REPORT_LINE_H
 
@@ -17,7 +18,7 @@ struct pp_line {
 /* How many columns UTF-8 text takes up. Codes of colours, "\033[...m", take up none. */
 unsigned pp_line_columns(const char *text);
 
-/* One more field; of 512 B at most. */
+/* One more field; of 512 B at most. One that is wider than a line is folded between its words. */
 __attribute__((format(printf, 2, 3))) void pp_line_field(struct pp_line *line, const char *format,
                                                          ...);
 

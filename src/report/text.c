@@ -375,7 +375,6 @@ static void side_line(FILE *out, const struct pp_report_style *style, const char
     pp_line_end(&line);
 }
 
-/* In one piece, however wide, so that it can be searched for. */
 static void gates_line(FILE *out, const struct pp_report_style *style,
                        const struct pp_result *result)
 {
@@ -389,14 +388,18 @@ static void gates_line(FILE *out, const struct pp_report_style *style,
         pp_line_end(&line);
 }
 
-static void identity_line(FILE *out, const struct pp_result *result)
+static void identity_line(FILE *out, const struct pp_report_style *style,
+                          const struct pp_result *result)
 {
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
     const struct pp_counts *counts = &result->counts;
 
-    (void)fprintf(out,
-                  "sent %" PRIu64 " = received %" PRIu64 " + lost %" PRIu64 " + errors %" PRIu64
-                  " + in flight %" PRIu64 "\n",
-                  counts->sent, counts->received, counts->lost, counts->errors, result->in_flight);
+    pp_line_field(&line, "sent %" PRIu64, counts->sent);
+    pp_line_field(&line, "= received %" PRIu64, counts->received);
+    pp_line_field(&line, "+ lost %" PRIu64, counts->lost);
+    pp_line_field(&line, "+ errors %" PRIu64, counts->errors);
+    pp_line_field(&line, "+ in flight %" PRIu64, result->in_flight);
+    pp_line_end(&line);
 }
 
 /* What could not be read: no fault, and not fine either. */
@@ -445,6 +448,18 @@ static void disturbance_line(FILE *out, const struct pp_report_style *style,
 
 /* ---- intervals ---- */
 
+/* As wide as the figures below them, so that both are folded at the same places. */
+static void interval_heads(struct pp_line *line, bool dgram)
+{
+    pp_line_field(line, "%15s", "seconds");
+    pp_line_field(line, "%16s", "roundtrips/s");
+    pp_line_field(line, "%11s", "p50 \u00b5s"); /* of 10 columns */
+    pp_line_field(line, "%11s", "p99 \u00b5s");
+    pp_line_field(line, "%11s", "max \u00b5s");
+    pp_line_field(line, "%8s", dgram ? "lost" : "errors");
+    pp_line_end(line);
+}
+
 void pp_text_interval(FILE *out, const struct pp_report_style *style,
                       const struct pp_result *result, const struct pp_result_interval *interval)
 {
@@ -452,26 +467,26 @@ void pp_text_interval(FILE *out, const struct pp_report_style *style,
     const struct pp_latency *latency = open_loop ? &interval->response_latency
                                                  : &interval->rtt_latency;
     const int64_t bad = (int64_t)(interval->counts.errors + interval->counts.lost);
-    char rate[PP_FORMAT_BYTES], p50[PP_FORMAT_BYTES], p99[PP_FORMAT_BYTES], max[PP_FORMAT_BYTES];
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+    char text[PP_FORMAT_BYTES];
 
     if (style->quiet)
         return;
     if (interval->number == 1)
-        (void)fprintf(out, "%15s %16s %11s %11s %11s %8s\n", "seconds", "roundtrips/s",
-                      "p50 \u00b5s", "p99 \u00b5s", "max \u00b5s",
-                      result->plan.socket.dgram ? "lost" : "errors");
-    us_cell(p50, (double)interval->p50.ns, interval->p50.supported);
-    us_cell(p99, (double)interval->p99.ns, interval->p99.supported);
-    us_cell(max, (double)latency->max_ns, latency->samples > 0);
-    (void)fprintf(out, "%7.2f-%7.2f %16s %10s %10s %10s %8" PRId64 "\n",
-                  (double)interval->start_ns / 1e9,
-                  (double)(interval->start_ns + interval->length_ns) / 1e9,
-                  pp_format_decimal(rate,
-                                    interval->length_ns ? (double)interval->counts.received * 1e9 /
-                                                              (double)interval->length_ns
-                                                        : 0,
-                                    1),
-                  p50, p99, max, bad);
+        interval_heads(&line, result->plan.socket.dgram);
+    pp_line_field(&line, "%7.2f-%7.2f", (double)interval->start_ns / 1e9,
+                  (double)(interval->start_ns + interval->length_ns) / 1e9);
+    (void)pp_format_decimal(text, pp_number_per_s(interval->counts.received, interval->length_ns),
+                            1);
+    pp_line_field(&line, "%16s", text);
+    us_cell(text, (double)interval->p50.ns, interval->p50.supported);
+    pp_line_field(&line, "%10s", text);
+    us_cell(text, (double)interval->p99.ns, interval->p99.supported);
+    pp_line_field(&line, "%10s", text);
+    us_cell(text, (double)latency->max_ns, latency->samples > 0);
+    pp_line_field(&line, "%10s", text);
+    pp_line_field(&line, "%8" PRId64, bad);
+    pp_line_end(&line);
     (void)fflush(out);
 }
 
@@ -504,7 +519,7 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
     if (pp_result_server_calls_known(result))
         side_line(out, style, "server", &result->server, result->peer != PP_PEER_OURS);
     disturbance_line(out, style, result);
-    identity_line(out, result);
+    identity_line(out, style, result);
 }
 
 /* ---- as an output ---- */

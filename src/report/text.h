@@ -11,7 +11,8 @@
 /* What is going to be measured. Nothing when quiet. */
 void pp_text_begin(FILE *out, const struct pp_report_style *style, const struct pp_result *result);
 
-/* One line for an interval, and above the first one what its columns mean. */
+/* One line for an interval, unless it has to be folded, and above the first one what its columns
+ * mean. */
 void pp_text_interval(FILE *out, const struct pp_report_style *style,
                       const struct pp_result *result, const struct pp_result_interval *interval);
 

@@ -66,7 +66,18 @@ static void test_what_does_not_fit_stands_indented_on_the_next_line(void **state
                         "aaaa bbbb\n  cccc ddd\n  eeee\n");
 }
 
-static void test_a_field_wider_than_the_line_is_kept_whole(void **state)
+static void test_a_field_wider_than_the_line_is_folded_between_its_words(void **state)
+{
+    (void)state;
+    assert_string_equal(folded(", ", 10, FIELDS("a", "bb  ccc dddd", "e")),
+                        "a, bb  ccc\n  dddd, e\n");
+    assert_string_equal(folded(", ", 12, FIELDS("bb  ccc dddd", "e")), "bb  ccc dddd\n  e\n");
+    assert_string_equal(folded(", ", 12, FIELDS("a", "bb  ccc dddd")), "a, bb  ccc\n  dddd\n");
+    assert_string_equal(folded(", ", 14, FIELDS("a", "bb  ccc dddd")), "a\n  bb  ccc dddd\n");
+    assert_string_equal(folded(", ", 10, FIELDS("about 100 ms")), "about\n  100 ms\n");
+}
+
+static void test_a_word_wider_than_the_line_is_kept_whole(void **state)
 {
     (void)state;
     assert_string_equal(folded(" ", 5, FIELDS("a", "1234567890", "b")), "a\n  1234567890\n  b\n");
@@ -122,7 +133,8 @@ int main(void)
         cmocka_unit_test(test_fields_stand_between_separators_and_the_line_ends),
         cmocka_unit_test(test_a_line_that_fits_just_so_is_not_folded),
         cmocka_unit_test(test_what_does_not_fit_stands_indented_on_the_next_line),
-        cmocka_unit_test(test_a_field_wider_than_the_line_is_kept_whole),
+        cmocka_unit_test(test_a_field_wider_than_the_line_is_folded_between_its_words),
+        cmocka_unit_test(test_a_word_wider_than_the_line_is_kept_whole),
         cmocka_unit_test(test_a_field_ends_after_512_bytes),
         cmocka_unit_test(test_words_are_fields_whatever_blanks_are_between_them),
         cmocka_unit_test(test_after_its_end_a_line_begins_anew),

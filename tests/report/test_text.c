@@ -450,25 +450,41 @@ static void test_what_the_kernel_says_of_tcp_is_there_where_it_is_known(void **s
               "\u00b7 1 of 1 connections fell back from MPTCP to TCP\n");
 }
 
-static void test_an_interval_is_a_line_below_its_heads(void **state)
+/* As a writer. */
+static void write_first_interval(FILE *out, const struct pp_report_style *style,
+                                 const struct pp_result *result)
 {
-    const struct pp_result *result = begun(state);
     struct pp_result_interval *interval = &some_interval;
-    char got[TEXT_BYTES];
-    FILE *out = fmemopen(got, TEXT_BYTES, "w");
 
-    assert_non_null(out);
     *interval = (struct pp_result_interval){ .number = 1, .length_ns = 500000000 };
     interval->counts.received = 1000;
     interval->counts.errors = 2;
     interval->p50 = (struct pp_quantile){ .supported = true, .ns = 20000 };
     interval->rtt_latency = (struct pp_latency){ .samples = 1000, .max_ns = 1234567 };
-    pp_text_interval(out, &plain, result, interval);
-    assert_int_equal(fclose(out), 0);
+    pp_text_interval(out, style, result, interval);
+}
+
+static void test_an_interval_is_a_line_below_its_heads(void **state)
+{
+    char got[TEXT_BYTES];
+
+    written(got, write_first_interval, &plain, begun(state));
     assert_string_equal(
         got, "        seconds     roundtrips/s     p50 \u00b5s     p99 \u00b5s     max "
              "\u00b5s   errors\n"
              "   0.00-   0.50          2,000.0       20.0        n/a      1,235        2\n");
+}
+
+static void test_an_interval_is_folded_as_its_heads_are(void **state)
+{
+    const struct pp_report_style very_narrow = { .columns = 60 };
+    char got[TEXT_BYTES];
+
+    written(got, write_first_interval, &very_narrow, begun(state));
+    assert_string_equal(got, "        seconds     roundtrips/s     p50 \u00b5s     p99 \u00b5s\n"
+                             "      max \u00b5s   errors\n"
+                             "   0.00-   0.50          2,000.0       20.0        n/a\n"
+                             "       1,235        2\n");
 }
 
 static void test_quiet_is_the_rate_and_the_time(void **state)
@@ -632,9 +648,44 @@ static void test_no_line_of_the_head_is_wider_than_the_terminal(void **state)
     check_lines_fit_all_widths(pp_text_begin, result);
 }
 
+static void test_no_line_of_the_verbose_head_is_wider_than_the_terminal(void **state)
+{
+    struct pp_result *result = begun(state);
+
+    (void)strcpy(result->client.engine, "io_uring: multishot, buffer ring, deferred task work, "
+                                        "skipped completions, fixed files");
+    (void)strcpy(result->server.engine, result->client.engine);
+    (void)strcpy(result->machine.os, "Some Distribution of GNU/Linux with a name that is long, "
+                                     "and no end of it");
+    check_lines_fit_all_widths(pp_text_begin, result);
+}
+
 static void test_no_line_of_the_figures_is_wider_than_the_terminal(void **state)
 {
     check_lines_fit_all_widths(pp_text_end, measured(state));
+}
+
+/* Figures with all their digits, a gate with the longest of names, and a sentence. */
+static void test_no_line_of_large_figures_is_wider_than_the_terminal(void **state)
+{
+    struct pp_result *result = of_another_server(state);
+
+    result->peer_costs_known = true;
+    result->server_share = 0.5;
+    result->server_others = 3;
+    result->counts.sent = UINT64_MAX;
+    result->counts.received = UINT64_MAX / 2;
+    result->counts.lost = UINT64_MAX / 4;
+    result->client.io.syscalls = UINT64_MAX;
+    result->plan.gate_count = 1;
+    (void)strcpy(result->plan.gates[0].text,
+                 "costs.client.context_switches_per_round_trip > 1234567.89");
+    check_lines_fit_all_widths(pp_text_end, result);
+}
+
+static void test_no_line_of_an_interval_is_wider_than_the_terminal(void **state)
+{
+    check_lines_fit_all_widths(write_first_interval, begun(state));
 }
 
 static void test_why_an_engine_was_not_used_is_folded_between_words(void **state)
@@ -720,6 +771,7 @@ int main(void)
         TEST(test_several_connections_are_compared),
         TEST(test_what_the_kernel_says_of_tcp_is_there_where_it_is_known),
         TEST(test_an_interval_is_a_line_below_its_heads),
+        TEST(test_an_interval_is_folded_as_its_heads_are),
         TEST(test_a_table_too_wide_goes_on_below),
         TEST(test_one_round_trip_is_singular),
         TEST(test_a_partial_result_says_so_first_even_when_quiet),
@@ -730,7 +782,10 @@ int main(void)
         TEST(test_the_rate_of_no_time_at_all_is_zero),
         TEST(test_large_rates_have_commas),
         TEST(test_no_line_of_the_head_is_wider_than_the_terminal),
+        TEST(test_no_line_of_the_verbose_head_is_wider_than_the_terminal),
         TEST(test_no_line_of_the_figures_is_wider_than_the_terminal),
+        TEST(test_no_line_of_large_figures_is_wider_than_the_terminal),
+        TEST(test_no_line_of_an_interval_is_wider_than_the_terminal),
         TEST(test_why_an_engine_was_not_used_is_folded_between_words),
         TEST(test_a_notice_says_what_happened_since_the_last_one),
     };

@@ -172,17 +172,17 @@ def test_there_is_no_bar_when_stderr_is_not_a_terminal(pingpong):
 
 
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}], ids=["", "NO_COLOR"])
-@pytest.mark.parametrize("option", [None, "-v"])
-def test_lines_are_folded_to_80_columns(pingpong, option, env):
-    args = ("-n", "20k", option) if option else ("-n", "20k")
-    result = on_terminal(pingpong, *args, env=env)
+@pytest.mark.parametrize("options", [(), ("-v",), ("-i", "50ms")], ids=["", "-v", "-i"])
+@pytest.mark.parametrize("columns", [60, 80])
+def test_lines_are_folded_to_the_width_of_the_terminal(pingpong, columns, options, env):
+    result = on_terminal(pingpong, "-n", "20k", *options, columns=columns, env=env)
     assert result.status == 0
     text = re.sub(r"[^\n]*\r\x1b\[K", "", result.terminal)
     assert ("\033" in text) == (not env), "colours are shown unless NO_COLOR says otherwise"
     text = without_colours(text)
     assert "\033" not in text
     for line in text.splitlines():
-        assert display_width(line) <= 80, line
+        assert display_width(line) <= columns, line
 
 
 def test_the_reason_against_an_engine_is_folded_to_80_columns(pingpong, deny):
