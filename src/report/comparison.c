@@ -385,15 +385,8 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
 static void legend_lines(FILE *out, const struct pp_report_style *style,
                          const struct pp_report_comparison *of)
 {
-    char name[512];
-
-    for (unsigned i = 0; has_legend(style, of) && i < of->comparison->candidates; i++) {
-        struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
-
-        pp_line_field(&line, "%c ", 'A' + (char)i);
-        pp_line_words(&line, pp_format_line(name, sizeof name, of->names[i]));
-        pp_line_end(&line);
-    }
+    for (unsigned i = 0; has_legend(style, of) && i < of->comparison->candidates; i++)
+        pp_text_legend_line(out, style, (char)('A' + i), of->names[i]);
 }
 
 /* With -v: each run, in the order in which they were made. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define BAR_COLUMNS 30
+#define BAR_COLUMNS_MIN 10
 #define GAP 2
 
 /* ---- columns ---- */
@@ -103,12 +104,50 @@ static void put_left(FILE *out, unsigned width, const char *text)
     (void)fprintf(out, "%s%*s", text, (int)(width > used ? width - used : 0), "");
 }
 
-/* How wide the columns in front of the figures are. */
+/* How wide the columns are, and whether series have letters, for want of room for their names. */
 struct widths {
     unsigned series, axes[PP_SWEEP_AXES_MAX], cells[COLUMNS];
+    bool has_letters;
 };
 
-static struct widths widths_of(const struct pp_report_sweep *of)
+static unsigned names_width(const struct pp_report_sweep *of, const struct widths *widths)
+{
+    unsigned width = of->has_series ? widths->series + GAP : 0;
+
+    for (unsigned i = 0; i < of->axis_count; i++)
+        width += widths->axes[i] + (i > 0 ? GAP : 0);
+    return width;
+}
+
+/* Of the table, where what has more than so much to spare is left out. */
+static unsigned table_width(const struct pp_report_sweep *of, const struct widths *widths,
+                            unsigned spare)
+{
+    unsigned width = names_width(of, widths);
+
+    for (unsigned i = 0; i < COLUMNS; i++)
+        width += columns[i].spare <= spare ? widths->cells[i] + GAP : 0;
+    return width;
+}
+
+/* What is beside a bar: names, what divides them from it, and the figure. */
+static unsigned beside_width(const struct pp_report_sweep *of, const struct widths *widths,
+                             enum column column)
+{
+    return names_width(of, widths) + 3 + widths->cells[column];
+}
+
+static bool has_room_for_names(const struct pp_report_style *style,
+                               const struct pp_report_sweep *of, const struct widths *widths)
+{
+    return style->columns == 0 ||
+           (table_width(of, widths, 0) <= style->columns &&
+            beside_width(of, widths, RATE) + BAR_COLUMNS_MIN <= style->columns &&
+            beside_width(of, widths, P99) + BAR_COLUMNS_MIN <= style->columns);
+}
+
+static struct widths widths_of(const struct pp_report_style *style,
+                               const struct pp_report_sweep *of)
 {
     struct widths widths = { .series = 0 };
     char text[PP_FORMAT_BYTES];
@@ -124,27 +163,49 @@ static struct widths widths_of(const struct pp_report_sweep *of)
         for (unsigned j = 0; j < COLUMNS; j++)
             widths.cells[j] = wider(widths.cells[j], cell(text, &of->points[i], (enum column)j));
     }
+    widths.has_letters = of->has_series && !has_room_for_names(style, of, &widths);
+    if (widths.has_letters)
+        widths.series = 1;
     return widths;
+}
+
+static bool begins_series(const struct pp_report_sweep *of, unsigned point)
+{
+    return point == 0 || strcmp(of->series[point], of->series[point - 1]) != 0;
+}
+
+static void legend_lines(FILE *out, const struct pp_report_style *style,
+                         const struct pp_report_sweep *of)
+{
+    char letter = 'A';
+
+    for (unsigned i = 0; i < of->count; i++)
+        if (begins_series(of, i))
+            pp_text_legend_line(out, style, letter++, of->series[i]);
+}
+
+/* The point's series as it stands in front of its values: its name, or its letter. */
+static const char *label_of(const struct pp_report_sweep *of, const struct widths *widths,
+                            unsigned point, char text[PP_FORMAT_BYTES])
+{
+    char letter = 'A';
+
+    if (!widths->has_letters)
+        return series_of(of, point, text);
+    for (unsigned i = 1; i <= point; i++)
+        letter = (char)(letter + begins_series(of, i));
+    (void)snprintf(text, PP_FORMAT_BYTES, "%c", letter);
+    return text;
 }
 
 /* What names the point, without the spaces after it. */
 static void put_names(FILE *out, const struct pp_report_sweep *of, const struct widths *widths,
                       const char *series, const char *const *values)
 {
-    if (of->has_series) {
+    if (of->has_series)
         put_left(out, widths->series + GAP, series);
-    }
     for (unsigned i = 0; i < of->axis_count; i++)
         put_right(out, widths->axes[i] + (i > 0 ? GAP : 0), values[i]);
-}
-
-static unsigned names_width(const struct pp_report_sweep *of, const struct widths *widths)
-{
-    unsigned width = of->has_series ? widths->series + GAP : 0;
-
-    for (unsigned i = 0; i < of->axis_count; i++)
-        width += widths->axes[i] + (i > 0 ? GAP : 0);
-    return width;
 }
 
 /* The greatest spare with which a line fits. */
@@ -153,14 +214,8 @@ static unsigned spare_that_fits(const struct pp_report_style *style,
 {
     unsigned spare = COLUMNS;
 
-    for (; style->columns > 0 && spare > 0; spare--) {
-        unsigned width = names_width(of, widths);
-
-        for (unsigned i = 0; i < COLUMNS; i++)
-            width += columns[i].spare <= spare ? widths->cells[i] + GAP : 0;
-        if (width <= style->columns)
-            break;
-    }
+    while (style->columns > 0 && spare > 0 && table_width(of, widths, spare) > style->columns)
+        spare--;
     return spare;
 }
 
@@ -176,7 +231,7 @@ static void table(FILE *out, const struct pp_report_style *style, const struct p
             put_right(out, widths->cells[i] + GAP, columns[i].head);
     (void)fputc('\n', out);
     for (unsigned i = 0; i < of->count; i++) {
-        put_names(out, of, widths, series_of(of, i, text), of->values[i]);
+        put_names(out, of, widths, label_of(of, widths, i, text), of->values[i]);
         for (unsigned j = 0; j < COLUMNS; j++)
             if (columns[j].spare <= spare)
                 put_right(out, widths->cells[j] + GAP, cell(text, &of->points[i], (enum column)j));
@@ -194,14 +249,18 @@ static double greatest(const struct pp_report_sweep *of, enum column column)
     return most;
 }
 
+static unsigned bar_width(const struct pp_report_style *style, unsigned beside)
+{
+    if (style->columns == 0 || style->columns >= beside + BAR_COLUMNS)
+        return BAR_COLUMNS;
+    return style->columns > beside + BAR_COLUMNS_MIN ? style->columns - beside : BAR_COLUMNS_MIN;
+}
+
 /* A bar for each point, the longest for the greatest figure. */
 static void plot(FILE *out, const struct pp_report_style *style, const struct pp_report_sweep *of,
                  const struct widths *widths, enum column column)
 {
-    const unsigned beside = names_width(of, widths) + 3 + widths->cells[column];
-    const unsigned bar = style->columns >= beside + BAR_COLUMNS || style->columns == 0
-                             ? BAR_COLUMNS
-                             : BAR_COLUMNS / 3;
+    const unsigned bar = bar_width(style, beside_width(of, widths, column));
     const double most = greatest(of, column);
     char text[PP_FORMAT_BYTES];
 
@@ -210,7 +269,7 @@ static void plot(FILE *out, const struct pp_report_style *style, const struct pp
         const double value = figure(&of->points[i], column);
         const int length = isfinite(value) && most > 0 ? (int)(value / most * bar + 0.5) : 0;
 
-        put_names(out, of, widths, series_of(of, i, text), of->values[i]);
+        put_names(out, of, widths, label_of(of, widths, i, text), of->values[i]);
         (void)fputs(" |", out);
         for (int j = 0; j < length; j++)
             (void)fputc('=', out);
@@ -238,19 +297,24 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
                   pp_text_plural(of->count), of->rounds, pp_text_plural(of->rounds));
     pp_line_field(&line, "in shuffled order (--seed %" PRIu64 ")", of->seed);
     pp_line_end(&line);
-    if (of->signal)
-        (void)fputs("PARTIAL: interrupted; what is here are the rounds that were whole\n", out);
+    if (!of->signal)
+        return;
+    line.separator = " ";
+    pp_line_words(&line, "PARTIAL: interrupted; what is here are the rounds that were whole");
+    pp_line_end(&line);
 }
 
 void pp_report_sweep_text(FILE *out, const struct pp_report_style *style,
                           const struct pp_report_sweep *of)
 {
-    const struct widths widths = widths_of(of);
+    const struct widths widths = widths_of(style, of);
 
-    if (!style->quiet) {
+    if (!style->quiet)
         head_lines(out, style, of);
+    if (widths.has_letters)
+        legend_lines(out, style, of);
+    if (!style->quiet)
         (void)fputc('\n', out);
-    }
     table(out, style, of, &widths);
     if (style->quiet)
         return;

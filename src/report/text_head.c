@@ -174,6 +174,17 @@ static void peer_line(FILE *out, const struct pp_report_style *style,
     pp_line_end(&line);
 }
 
+void pp_text_legend_line(FILE *out, const struct pp_report_style *style, char letter,
+                         const char *name)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
+    char text[512];
+
+    pp_line_field(&line, "%c ", letter);
+    pp_line_words(&line, pp_format_line(text, sizeof text, name));
+    pp_line_end(&line);
+}
+
 void pp_text_refused_line(FILE *out, const struct pp_report_style *style, const char *why)
 {
     struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };

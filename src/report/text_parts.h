@@ -14,6 +14,10 @@ void pp_text_load_fields(struct pp_line *line, const struct pp_plan *plan);
 void pp_text_wait_field(struct pp_line *line, const struct pp_plan *plan);
 void pp_text_placement_field(struct pp_line *line, const struct pp_plan *plan);
 
+/* For which name a letter stands in tables that have no room for it. */
+void pp_text_legend_line(FILE *out, const struct pp_report_style *style, char letter,
+                         const char *name);
+
 /* Why an engine was not taken; nothing where why is "". */
 void pp_text_refused_line(FILE *out, const struct pp_report_style *style, const char *why);
 
