@@ -155,7 +155,7 @@ static void matrix_table(FILE *out, const struct pp_report_style *style,
                               .rows = of->matrix };
 
     for (unsigned i = 0; i < of->matrix; i++) {
-        const char *client = of->names[i * of->matrix];
+        const char *client = of->names[(size_t)i * of->matrix];
 
         (void)snprintf(labels[i], sizeof labels[i], "  client %.*s", (int)strcspn(client, "/"),
                        client);
