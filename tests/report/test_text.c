@@ -673,10 +673,10 @@ static void test_no_line_of_large_figures_is_wider_than_the_terminal(void **stat
     result->peer_costs_known = true;
     result->server_share = 0.5;
     result->server_others = 3;
-    result->counts.sent = UINT64_MAX;
-    result->counts.received = UINT64_MAX / 2;
-    result->counts.lost = UINT64_MAX / 4;
-    result->client.io.syscalls = UINT64_MAX;
+    result->counts.sent = 9876543210987654;
+    result->counts.received = 9876543210987000;
+    result->counts.lost = 654;
+    result->client.io.syscalls = 9876543210987654;
     result->plan.gate_count = 1;
     (void)strcpy(result->plan.gates[0].text,
                  "costs.client.context_switches_per_round_trip > 1234567.89");
