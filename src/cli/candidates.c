@@ -329,6 +329,17 @@ static void share_decisions(struct pp_plan *plan, const struct pp_plan *baseline
     memcpy(plan->server_cpus, baseline->server_cpus, sizeof plan->server_cpus);
 }
 
+/* A percentile that a result has only if it is asked for. */
+static bool is_unusual(const struct pp_gate *slo)
+{
+    static const char *const usual[] = { "p50", "p99", "p99.9" };
+
+    for (size_t i = 0; i < COUNT_OF(usual); i++)
+        if (strcmp(slo->figure, usual[i]) == 0)
+            return false;
+    return slo->figure[0] != '\0';
+}
+
 static int add_decided(struct pp_cli_trial_args *args, const struct candidate *candidate,
                        const struct pp_cli *parsed, const struct pp_plan *plan, const char *engine,
                        const struct pp_cli *cli, struct pp_error *err)
@@ -352,6 +363,8 @@ static int add_decided(struct pp_cli_trial_args *args, const struct candidate *c
         ret = add(args, err, "--time=%" PRIu64 "us", cli->experiment.trial_ns / PP_NS_PER_US);
     if (ret == 0 && !candidate->program[0]) /* which may be older than the option */
         ret = add(args, err, "--histogram");
+    if (ret == 0 && is_unusual(&cli->experiment.slo))
+        ret = add(args, err, "--percentiles=50,99,99.9,%s", cli->experiment.slo.figure + 1);
     if (ret == 0)
         ret = add(args, err, "--json=-");
     return ret;

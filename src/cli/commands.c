@@ -82,8 +82,10 @@ static const struct pp_cli_example sweep_examples[] = {
     { "pingpong sweep -c 1..1000:x10", "1, 10, 100 and 1,000 connections" },
     { "pingpong sweep epoll io_uring -c 1..256:x4 --csv=run.csv",
       "Two engines, their rows in a file, too" },
-    { "pingpong sweep at:10.0.0.2 -R 1k..max:x1.5 -c 50",
-      "How latency grows with the load of a server elsewhere" },
+    { "pingpong sweep at:10.0.0.2 -R 1k..max:x1.3 -c 50 --knee",
+      "How latency grows with the load of a server, and from where on too fast" },
+    { "pingpong sweep epoll io_uring --slo 'p99<200us' -c 50",
+      "The highest rate of each engine at which that holds" },
     { NULL, NULL },
 };
 
@@ -125,7 +127,9 @@ const struct pp_cli_command pp_cli_commands[] = {
       "Runs each step of one or two options that have several values, in an order drawn anew "
       "each round, and prints a row for each: -c 1..1000:x10, -m 1..64KiB:x4, -R 1k..max:x1.5 "
       "(up to the rate of a closed loop), -D 1,4,16, --think 0..1ms:x10 or -T 1..4:+1. Each A, "
-      "a candidate as of compare, has its rows. All options of run and client that say what is "
+      "a candidate as of compare, has its rows. With --slo it looks for the highest rate instead "
+      "at "
+      "which a percentile holds. All options of run and client that say what is "
       "measured apply to all of them; engine, placement and wait are those of the first step.",
       sweep_examples },
     { "engines", PP_CLI_NOTHING, "engines", "what runs here, and how fast this machine is",

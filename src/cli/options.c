@@ -200,8 +200,15 @@ const struct pp_cli_option pp_cli_options[] = {
               "anew" },
     { 0, "rounds", PP_CLI_TRIALS, PP_CLI_SWEEP,
       INTEGER(NUMBER, experiment.rounds, 1, PP_ROUNDS_MAX),
-      .help = "in each round every point runs once, in an order drawn anew",
-      .otherwise = PP_CLI_TEXT_OF(PP_CLI_SWEEP_ROUNDS) },
+      .help = "in each round every point runs once, in an order drawn anew; with --slo a search",
+      .otherwise = PP_CLI_TEXT_OF(PP_CLI_SWEEP_ROUNDS) ", or with --slo or --knee " PP_CLI_TEXT_OF(
+          PP_CLI_SEARCH_ROUNDS) },
+    { 0, "slo", PP_CLI_TRIALS, PP_CLI_SWEEP, .type = PP_CLI_OTHER, .apply = pp_cli_apply_slo,
+      .value = "CONDITION", .takes = "a percentile below a time, such as 'p99<200us'",
+      .help = "instead of a ladder, the highest rate at which this holds, with its interval, as "
+              "'p99<200us'; -R LOW..HIGH says where it is looked for" },
+    { 0, "knee", PP_CLI_TRIALS, PP_CLI_SWEEP, FLAG(experiment.knee, true),
+      .help = "with -R LOW..HIGH: the rate from which p99 grows faster than the rate" },
     { 0, "budget", PP_CLI_TRIALS, EXPERIMENTS,
       TIME(experiment.budget_ns, SECOND, SECOND, PP_CLI_YEAR_NS), .such_as = "60 ({}), 2m or 90s",
       .help = "all of it takes about so long, in {}: runs are as long as that allows",
@@ -269,6 +276,8 @@ const struct pp_cli_option pp_cli_options[] = {
     { 'q', "quiet", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(quiet, true),
       .help = "print what it comes to, and nothing else: a sentence for each candidate, the table "
               "of a sweep" },
+    { 'v', "verbose", PP_CLI_OUTPUT, PP_CLI_SWEEP, FLAG(verbose, true),
+      .help = "with --slo: each try" },
     { 'v', "verbose", PP_CLI_OUTPUT, PP_CLI_COMPARE, FLAG(verbose, true),
       .help = "print more: each trial, with its verdict" },
     { 'h', "help", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,

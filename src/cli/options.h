@@ -27,6 +27,7 @@
 /* What an experiment is where nothing else is said. */
 #define PP_CLI_COMPARE_ROUNDS 12
 #define PP_CLI_SWEEP_ROUNDS 3
+#define PP_CLI_SEARCH_ROUNDS 8 /* of a knee or a highest rate, which have intervals */
 #define PP_CLI_TRIAL_NS PP_NS_PER_S
 
 /* What was given; the parser's own, kept to settle at the end what depends on several options. */
@@ -79,6 +80,8 @@ struct pp_cli_experiment {
     uint32_t rounds;                            /* 0: as many as is usual for the command */
     uint64_t budget_ns;                         /* 0: as long as it takes */
     uint64_t trial_ns;          /* how long a trial measures where nothing else is said */
+    struct pp_gate slo;         /* sought is the highest rate at which it is met; text "": not */
+    bool knee;                  /* of a sweep's rates is looked for */
     const char *before, *after; /* commands around each trial; NULL: none */
 };
 

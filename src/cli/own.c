@@ -195,6 +195,23 @@ static int take_conditions(struct pp_plan *plan, const char *value,
     return ret;
 }
 
+/* One percentile that has to be short enough. */
+int pp_cli_apply_slo(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
+                     struct pp_error *err)
+{
+    struct pp_gate *slo = &cli->experiment.slo;
+    struct pp_error why = { 0 };
+
+    (void)option;
+    if (pp_gate_parse(slo, value, strlen(value), &why) == 0 && pp_gate_quantile(slo->figure) > 0 &&
+        (slo->op == PP_GATE_LESS || slo->op == PP_GATE_LESS_EQUAL))
+        return 0;
+    return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                        "--slo \"%.60s\": that is a percentile below a time, as in 'p99<200us' (in "
+                        "quotes: the shell takes < for itself)",
+                        value);
+}
+
 int pp_cli_apply_fail_if(struct pp_cli *cli, const struct pp_cli_option *option, const char *value,
                          struct pp_error *err)
 {

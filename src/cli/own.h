@@ -9,6 +9,6 @@ typedef int pp_cli_apply(struct pp_cli *cli, const struct pp_cli_option *option,
 
 pp_cli_apply pp_cli_apply_size, pp_cli_apply_warmup, pp_cli_apply_strict, pp_cli_apply_wait;
 pp_cli_apply pp_cli_apply_cpus, pp_cli_apply_cpus_of_both;
-pp_cli_apply pp_cli_apply_fail_if, pp_cli_apply_fail_if_change;
+pp_cli_apply pp_cli_apply_fail_if, pp_cli_apply_fail_if_change, pp_cli_apply_slo;
 
 #endif

@@ -536,15 +536,46 @@ static int settle_compare(struct pp_cli *cli, struct pp_error *err)
 /* Where the end of an axis is not known yet, it has some ten steps. */
 #define STEPS_TO_MAX 10
 
+static bool is_rate(const struct pp_cli_passed *axis)
+{
+    return axis->option->type == PP_CLI_RATE;
+}
+
+/* A search takes some six runs; there is one before those that count. */
+#define RUNS_A_SEARCH 6
+
+static int settle_search(struct pp_cli *cli, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+    const uint64_t candidates = experiment->candidate_count ? experiment->candidate_count : 1;
+
+    if (experiment->knee)
+        return usage_error(err, "--slo and --knee are looked for in ways of their own: give one");
+    if (experiment->axis_count > 1 ||
+        (experiment->axis_count == 1 && !is_rate(&experiment->axes[0])))
+        return usage_error(err, "--slo looks for a rate: no other option may have several values");
+    for (unsigned i = 0; i < experiment->passed_count; i++)
+        if (is_rate(&experiment->passed[i]))
+            return usage_error(err, "--slo looks for the rate: leave out --rate, or say between "
+                                    "which, as in -R 1k..50k");
+    experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_SEARCH_ROUNDS;
+    return settle_budget(cli, (experiment->rounds + 2) * candidates * RUNS_A_SEARCH, err);
+}
+
 static int settle_sweep(struct pp_cli *cli, struct pp_error *err)
 {
     struct pp_cli_experiment *experiment = &cli->experiment;
     uint64_t points = experiment->candidate_count ? experiment->candidate_count : 1;
 
+    if (experiment->slo.text[0])
+        return settle_search(cli, err);
     if (experiment->axis_count == 0)
         return usage_error(err, "sweep takes an option with several values, such as "
                                 "-c 1..1000:x10, -m 1..64KiB or -R 1k..max:x1.5");
-    experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_SWEEP_ROUNDS;
+    if (experiment->knee && (experiment->axis_count != 1 || !is_rate(&experiment->axes[0])))
+        return usage_error(err, "--knee is one of rates alone, such as -R 1k..max:x1.3");
+    if (!experiment->rounds)
+        experiment->rounds = experiment->knee ? PP_CLI_SEARCH_ROUNDS : PP_CLI_SWEEP_ROUNDS;
     for (unsigned i = 0; i < experiment->axis_count; i++) {
         struct pp_cli_axis axis;
 

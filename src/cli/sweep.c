@@ -4,8 +4,10 @@
 #include "base/memory.h"
 #include "cli/axis.h"
 #include "cli/candidates.h"
+#include "cli/closed_rate.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
+#include "cli/slo.h"
 #include "cli/table.h"
 #include "experiment/record.h"
 #include "job/interrupt.h"
@@ -33,6 +35,7 @@ struct sweeping {
     struct pp_cli_candidates candidates;
     struct pp_experiment experiment;
     struct pp_sweep_point figures[POINTS_MAX];
+    struct pp_knee knees[PP_CANDIDATES_MAX]; /* of each series */
     unsigned count;
     struct point *points;
     const char *texts[POINTS_MAX], *series[POINTS_MAX];
@@ -98,28 +101,6 @@ static int add_points(struct sweeping *sweeping, struct pp_error *err)
 
 /* ---- axes ---- */
 
-/* The rate of a closed loop, by the first candidate: more than that no open loop holds. */
-static int find_max(struct sweeping *sweeping, double *rate, struct pp_error *err)
-{
-    const struct pp_cli_experiment *asked = &sweeping->cli->experiment;
-    const char *series = asked->candidate_count ? asked->candidates[0] : "";
-    struct pp_experiment *experiment = &sweeping->experiment;
-    struct pp_trial trial = { .candidate = 0 };
-    json_t *result = NULL;
-    int ret = pp_cli_candidates_settle(&sweeping->candidates, sweeping->cli, &series, 1, experiment,
-                                       err);
-
-    if (ret == 0)
-        ret = pp_trial_run(&experiment->candidates[0].spec, &result, err);
-    if (ret == 0)
-        ret = pp_trial_read(result, &trial, err);
-    json_decref(result);
-    pp_cli_candidates_fini(&sweeping->candidates);
-    experiment->count = 0;
-    *rate = trial.figures[PP_METRIC_RATE];
-    return ret;
-}
-
 static int settle_axes(struct sweeping *sweeping, struct pp_error *err)
 {
     const struct pp_cli_experiment *asked = &sweeping->cli->experiment;
@@ -132,7 +113,8 @@ static int settle_axes(struct sweeping *sweeping, struct pp_error *err)
         ret = pp_cli_axis_parse(axis, asked->axes[i].option, asked->axes[i].value, err);
         if (ret < 0 || !axis->to_max)
             continue;
-        ret = find_max(sweeping, &rate, err);
+        ret = pp_cli_closed_rate(sweeping->cli, asked->candidate_count ? asked->candidates[0] : "",
+                                 &rate, err);
         if (ret == 0)
             ret = pp_cli_axis_end(axis, rate, err);
     }
@@ -163,6 +145,13 @@ static void on_missing(void *context, const struct pp_experiment *experiment,
                   experiment->candidates[trial->candidate].name, why);
 }
 
+static unsigned series_count(const struct sweeping *sweeping)
+{
+    const unsigned candidates = sweeping->cli->experiment.candidate_count;
+
+    return candidates ? candidates : 1;
+}
+
 static int write_output(void *context, struct pp_report *report, struct pp_error *err)
 {
     const struct sweeping *sweeping = context;
@@ -175,6 +164,8 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
                                   .points = sweeping->figures,
                                   .series = sweeping->series,
                                   .values = sweeping->values,
+                                  .knees = sweeping->knees,
+                                  .knee_count = asked->knee ? series_count(sweeping) : 0,
                                   .rounds = experiment->trial_count / sweeping->count,
                                   .seed = experiment->seed,
                                   .signal = experiment->signal };
@@ -182,7 +173,8 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
     for (unsigned i = 0; i < asked->axis_count; i++)
         of.axes[i] = asked->axes[i].option->name;
     if (report->format == &pp_report_json)
-        return pp_record_write_sweep(experiment, sweeping->figures, report->out, err);
+        return pp_record_write_sweep(experiment, sweeping->figures, sweeping->knees, of.knee_count,
+                                     report->out, err);
     if (report->format == &pp_report_csv)
         pp_report_sweep_csv(report->out, &of);
     else if (report->format == &pp_report_markdown)
@@ -194,6 +186,33 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
 
 /* ---- from the beginning ---- */
 
+/* Of each series, in which the points of one axis follow each other. */
+static int find_knees(struct sweeping *sweeping)
+{
+    const struct pp_experiment *experiment = &sweeping->experiment;
+    const struct pp_cli_axis *axis = &sweeping->axes[0];
+    struct pp_ladder ladder = { .trials = experiment->trials,
+                                .trial_count = experiment->trial_count,
+                                .points = axis->count,
+                                .loads = axis->values };
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && i < series_count(sweeping); i++) {
+        ladder.first = i * axis->count;
+        ret = pp_knee_of(&ladder, &sweeping->knees[i]);
+    }
+    return ret;
+}
+
+static int work_out(struct sweeping *sweeping)
+{
+    const struct pp_experiment *experiment = &sweeping->experiment;
+    const int ret = pp_sweep_of(experiment->trials, experiment->trial_count, sweeping->figures,
+                                sweeping->count);
+
+    return ret == 0 && sweeping->cli->experiment.knee ? find_knees(sweeping) : ret;
+}
+
 static int run(struct sweeping *sweeping, struct pp_error *err)
 {
     const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
@@ -204,8 +223,7 @@ static int run(struct sweeping *sweeping, struct pp_error *err)
 
     if (sweeping->screen.bar_columns)
         pp_progress_clear(stderr);
-    if (ret == 0 && pp_sweep_of(experiment->trials, experiment->trial_count, sweeping->figures,
-                                sweeping->count) < 0)
+    if (ret == 0 && work_out(sweeping) < 0)
         ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the sweep");
     return ret == 0 ? pp_outputs_write(&sweeping->outputs, write_output, sweeping, err) : ret;
 }
@@ -224,9 +242,12 @@ static int settle(struct sweeping *sweeping, struct pp_error *err)
 
 int pp_cli_sweep(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
-    struct sweeping *sweeping = pp_memory_alloc(1, sizeof *sweeping);
+    struct sweeping *sweeping;
     int ret;
 
+    if (cli->experiment.slo.text[0])
+        return pp_cli_slo(cli, signal_out, err);
+    sweeping = pp_memory_alloc(1, sizeof *sweeping);
     if (!sweeping || !(sweeping->points = pp_memory_alloc(POINTS_MAX, sizeof *sweeping->points))) {
         pp_memory_free(sweeping);
         return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a sweep");

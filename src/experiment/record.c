@@ -167,19 +167,56 @@ static json_t *points_array(const struct pp_experiment *experiment,
     return array;
 }
 
+static json_t *knees_array(const struct pp_knee *knees, unsigned count)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct pp_paired *load = &knees[i].load;
+        json_t *object = json_pack("{s:o, s:o, s:i, s:i}", "load",
+                                   number(load->n ? load->ratio : NAN), "interval_95",
+                                   interval_array(&load->at95), "rounds", (int)knees[i].rounds,
+                                   "found", (int)knees[i].found);
+
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *slo_array(const struct pp_experiment *experiment, const struct pp_slo *found)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 0; i < experiment->count; i++) {
+        const struct pp_paired *edge = &found[i].edge;
+        json_t *object = json_pack(
+            "{s:s, s:o, s:o, s:i, s:i, s:i}", "name", experiment->candidates[i].name, "rate",
+            number(edge->n ? edge->ratio : NAN), "interval_95", interval_array(&edge->at95),
+            "searches", (int)found[i].rounds, "held_at_no_rate", (int)found[i].never,
+            "held_at_the_highest", (int)found[i].most);
+
+        if (json_array_append_new(array, object) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 /* ---- all of it ---- */
 
 /* Takes summary over, and adds what was run. */
-static int write_with_trials(const struct pp_experiment *experiment, json_t *summary, FILE *out,
-                             struct pp_error *err)
+static int write_with_trials(const struct pp_experiment *experiment, unsigned rounds,
+                             json_t *summary, FILE *out, struct pp_error *err)
 {
-    const unsigned a_round = experiment->count + experiment->twins;
-    json_t *whole =
-        json_pack("{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
-                  FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed,
-                  "rounds", (int)(experiment->trial_count / a_round), "signal",
-                  experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
-                  candidates_array(experiment), "trials", trials_array(experiment));
+    json_t *whole = json_pack(
+        "{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
+        FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed, "rounds",
+        (int)rounds, "signal", experiment->signal ? json_integer(experiment->signal) : json_null(),
+        "candidates", candidates_array(experiment), "trials", trials_array(experiment));
     int ret = summary && whole && json_object_update_missing(whole, summary) == 0 ? 0 : -1;
 
     if (ret == 0)
@@ -192,19 +229,37 @@ static int write_with_trials(const struct pp_experiment *experiment, json_t *sum
     return 0;
 }
 
+static unsigned whole_rounds(const struct pp_experiment *experiment)
+{
+    return experiment->trial_count / (experiment->count + experiment->twins);
+}
+
 int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
                     FILE *out, struct pp_error *err)
 {
     return write_with_trials(
-        experiment,
+        experiment, whole_rounds(experiment),
         json_pack("{s:o, s:o}", "comparison", comparison_array(experiment, comparison),
                   "baseline_against_itself", effects_object(comparison->twin, comparison->floor)),
         out, err);
 }
 
 int pp_record_write_sweep(const struct pp_experiment *experiment,
-                          const struct pp_sweep_point *points, FILE *out, struct pp_error *err)
+                          const struct pp_sweep_point *points, const struct pp_knee *knees,
+                          unsigned knee_count, FILE *out, struct pp_error *err)
 {
-    return write_with_trials(
-        experiment, json_pack("{s:o}", "points", points_array(experiment, points)), out, err);
+    return write_with_trials(experiment, whole_rounds(experiment),
+                             json_pack("{s:o, s:o}", "points", points_array(experiment, points),
+                                       "knees",
+                                       knee_count ? knees_array(knees, knee_count) : json_null()),
+                             out, err);
+}
+
+int pp_record_write_slo(const struct pp_experiment *experiment, const char *condition,
+                        const struct pp_slo *found, FILE *out, struct pp_error *err)
+{
+    return write_with_trials(experiment, experiment->rounds,
+                             json_pack("{s:s, s:o}", "condition", condition, "highest_rates",
+                                       slo_array(experiment, found)),
+                             out, err);
 }

@@ -4,6 +4,7 @@
 #define PP_EXPERIMENT_RECORD_H
 
 #include "experiment/experiment.h"
+#include "result/ladder.h"
 #include "result/sweep.h"
 
 #include <stdio.h>
@@ -12,8 +13,14 @@
 int pp_record_write(const struct pp_experiment *experiment, const struct pp_comparison *comparison,
                     FILE *out, struct pp_error *err);
 
-/* The same of a sweep, of which each candidate is a point. */
+/* The same of a sweep, of which each candidate is a point; knee_count of 0: no knees were asked
+ * for. */
 int pp_record_write_sweep(const struct pp_experiment *experiment,
-                          const struct pp_sweep_point *points, FILE *out, struct pp_error *err);
+                          const struct pp_sweep_point *points, const struct pp_knee *knees,
+                          unsigned knee_count, FILE *out, struct pp_error *err);
+
+/* The same of searches for the highest rate with a condition, found of each candidate. */
+int pp_record_write_slo(const struct pp_experiment *experiment, const char *condition,
+                        const struct pp_slo *found, FILE *out, struct pp_error *err);
 
 #endif

@@ -455,6 +455,11 @@ static const char *first_reason(const json_t *result, const char *key)
     return text ? text : "";
 }
 
+int pp_trial_percentile(const json_t *result, double percentile, double *ns, struct pp_error *err)
+{
+    return take_percentile(result, percentile, ns) ? 0 : refuse("\"percentiles\" are none", err);
+}
+
 int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err)
 {
     const char *format = json_string_value(json_object_get(result, "format"));

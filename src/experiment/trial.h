@@ -31,6 +31,10 @@ int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct p
  * alone. */
 int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err);
 
+/* That percentile, 0 to 100, of the latencies of a result; NAN: it has none, or the result does not
+ * say. 0, or a negative errno with err set where it is no number. */
+int pp_trial_percentile(const json_t *result, double percentile, double *ns, struct pp_error *err);
+
 /* The first reason that a result's verdict gives; "?" if it gives none. It lives as long as
  * result. */
 const char *pp_trial_reason(const json_t *result);

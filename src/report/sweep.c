@@ -81,6 +81,46 @@ static const char *series_of(const struct pp_report_sweep *of, unsigned point,
     return pp_format_line(text, PP_FORMAT_BYTES, of->series[point]);
 }
 
+/* ---- knees ---- */
+
+/* "p99 grows faster than the rate from 5,860/s on [5,700, 6,010], in 8 of 8 rounds." */
+static void knee_words(char *out, size_t bytes, const struct pp_report_sweep *of, unsigned series)
+{
+    const struct pp_knee *knee = &of->knees[series];
+    const struct pp_interval *interval = &knee->load.at95;
+    char name[PP_FORMAT_BYTES], load[PP_FORMAT_BYTES], low[PP_FORMAT_BYTES], high[PP_FORMAT_BYTES];
+    char range[2 * PP_FORMAT_BYTES + 8] = "";
+
+    (void)series_of(of, series * (of->count / of->knee_count), name);
+    if (knee->found * 2 <= knee->rounds) {
+        (void)snprintf(out, bytes,
+                       "knee: %s%sp99 nowhere begins to grow faster than the rate, in %u of %u "
+                       "rounds; give the ladder a lower or a higher end, or small steps (x1.3)",
+                       name, name[0] ? ": " : "", knee->rounds - knee->found, knee->rounds);
+        return;
+    }
+    if (interval->low > 0 && isfinite(interval->high))
+        (void)snprintf(range, sizeof range, " [%s, %s]", pp_format_decimal(low, interval->low, 0),
+                       pp_format_decimal(high, interval->high, 0));
+    (void)snprintf(out, bytes,
+                   "knee: %s%sp99 grows faster than the rate from %s/s on%s, in %u of %u rounds",
+                   name, name[0] ? ": " : "", pp_format_decimal(load, knee->load.ratio, 0), range,
+                   knee->found, knee->rounds);
+}
+
+static void knee_lines(FILE *out, unsigned columns_wide, const struct pp_report_sweep *of)
+{
+    char text[512];
+
+    for (unsigned i = 0; i < of->knee_count; i++) {
+        struct pp_line line = { .out = out, .separator = " ", .limit = columns_wide };
+
+        knee_words(text, sizeof text, of, i);
+        pp_line_words(&line, text);
+        pp_line_end(&line);
+    }
+}
+
 /* ---- text ---- */
 
 static unsigned wider(unsigned width, const char *text)
@@ -316,10 +356,13 @@ void pp_report_sweep_text(FILE *out, const struct pp_report_style *style,
     if (!style->quiet)
         (void)fputc('\n', out);
     table(out, style, of, &widths);
-    if (style->quiet)
-        return;
-    plot(out, style, of, &widths, RATE);
-    plot(out, style, of, &widths, P99);
+    if (!style->quiet) {
+        plot(out, style, of, &widths, RATE);
+        plot(out, style, of, &widths, P99);
+    }
+    if (of->knee_count > 0)
+        (void)fputc('\n', out);
+    knee_lines(out, style->columns, of);
 }
 
 /* ---- Markdown ---- */
@@ -348,6 +391,9 @@ void pp_report_sweep_markdown(FILE *out, const struct pp_report_sweep *of)
             (void)fprintf(out, "| %s ", cell(text, &of->points[i], (enum column)j));
         (void)fputs("|\n", out);
     }
+    if (of->knee_count > 0)
+        (void)fputc('\n', out);
+    knee_lines(out, 0, of);
 }
 
 /* ---- CSV ---- */

@@ -3,6 +3,7 @@
 #define PP_REPORT_SWEEP_H
 
 #include "report/report.h"
+#include "result/ladder.h"
 #include "result/sweep.h"
 
 #define PP_SWEEP_AXES_MAX 2
@@ -16,6 +17,8 @@ struct pp_report_sweep {
     const struct pp_sweep_point *points;
     const char *const *series;                      /* of each point; "" without */
     const char *const (*values)[PP_SWEEP_AXES_MAX]; /* of each point: of each axis */
+    const struct pp_knee *knees;                    /* of each series */
+    unsigned knee_count;                            /* 0: none were asked for */
     unsigned rounds;
     uint64_t seed;
     int signal; /* that ended it early; 0: none */

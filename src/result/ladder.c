@@ -8,8 +8,8 @@
 
 /* ---- where the slope passes 1 ---- */
 
-/* How far from a step points are looked at, as a logarithm: a factor of 1.3 either way, over which a
- * queue's slope hardly bends, and noise counts less. */
+/* How far from a step points are looked at, as a logarithm: a factor of 1.3 either way, over which
+ * a queue's slope hardly bends, and noise counts less. */
 #define WINDOW 0.26
 
 /* Between the steps of a ladder of x1.3 lies so much: by as much the knee of a queue whose knee is

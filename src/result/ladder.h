@@ -26,8 +26,8 @@ struct pp_knee {
 
 /* The load from which a growth of 1 % makes the 99th percentile grow by more than 1 %: where the
  * slope of its logarithm over that of the load passes 1. The slopes of each round, of lines through
- * the points around, are made to rise by pooling adjacent violators (Ayer et al. 1955, doi 10.1214/aoms/1177728423), as queues' do, and
- * rounds are combined as pairs are. 0 or -ENOMEM. */
+ * the points around, are made to rise, as those of a queue do, by pooling adjacent violators (Ayer
+ * et al. 1955, doi 10.1214/aoms/1177728423); rounds are combined as pairs are. 0 or -ENOMEM. */
 int pp_knee_of(const struct pp_ladder *ladder, struct pp_knee *knee);
 
 /* ---- up to which rate a condition holds --------------------------------------------------- */
@@ -47,6 +47,13 @@ struct pp_slo_search pp_slo_begin(double start, double factor, double least, dou
 
 /* What came of the try at search->rate. */
 void pp_slo_note(struct pp_slo_search *search, bool holds);
+
+/* What came of a try, beside its trial. */
+struct pp_slo_try {
+    double rate;     /* that was asked for */
+    double value_ns; /* what the condition is about */
+    bool holds;
+};
 
 struct pp_slo {
     unsigned rounds;       /* searches that are over */

@@ -1,4 +1,5 @@
 /* Listening: on ports that others want too, on all addresses, and on Unix sockets. */
+#include "io/kernel/kernel.h"
 #include "io/support.h"
 
 #include <arpa/inet.h>
@@ -233,6 +234,57 @@ static void a_port_in_use_over_ipv6_is_refused_to_a_group(void **state)
 }
 
 /* They can be bound; an answer to what comes there would come from each that heard it. */
+/* In a message that nobody has received, a socket is open, and of no process. */
+static int put_away(int fd)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof fd)];
+        struct cmsghdr align;
+    } control = { .bytes = { 0 } };
+    char byte = 0;
+    struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+    struct msghdr message = { .msg_iov = &part,
+                              .msg_iovlen = 1,
+                              .msg_control = control.bytes,
+                              .msg_controllen = sizeof control.bytes };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    int ends[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    *header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof fd),
+                                .cmsg_level = SOL_SOCKET,
+                                .cmsg_type = SCM_RIGHTS };
+    memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    assert_int_equal(sendmsg(ends[0], &message, 0), 1);
+    (void)close(ends[0]);
+    (void)close(fd);
+    return ends[1];
+}
+
+static void who_has_a_port_is_found_out(const struct pp_io_socket_options *options)
+{
+    struct pp_io_addr addr = test_loopback(AF_INET);
+    int fd, away;
+    unsigned port;
+
+    listen_group(&addr, options, 1, &fd);
+    port = ntohs(addr.in.sin_port);
+    assert_int_equal(pp_kernel_owner_of(port, options->dgram), PP_KERNEL_OWNER_LIVES);
+    away = put_away(fd);
+    assert_int_not_equal(pp_kernel_owner_of(port, options->dgram), PP_KERNEL_OWNER_LIVES);
+    if (geteuid() == 0) /* who may look at all processes */
+        assert_int_equal(pp_kernel_owner_of(port, options->dgram), PP_KERNEL_OWNER_GONE);
+    (void)close(away);
+    assert_int_equal(pp_kernel_owner_of(port, options->dgram), PP_KERNEL_OWNER_UNKNOWN);
+}
+
+static void who_has_a_port_is_known(void **state)
+{
+    (void)state;
+    who_has_a_port_is_found_out(&stream);
+    who_has_a_port_is_found_out(&datagrams);
+}
+
 static void an_address_of_many_is_refused_for_datagrams(void **state)
 {
     static const char *const texts[] = { "127.255.255.255", "255.255.255.255", "239.1.2.3" };
@@ -564,6 +616,7 @@ int main(int argc, char **argv)
         TEST(a_port_in_use_is_refused_to_one_and_to_a_group),
         TEST(a_port_in_use_for_datagrams_is_refused_to_one_and_to_a_group),
         TEST(a_port_in_use_over_ipv6_is_refused_to_a_group),
+        TEST(who_has_a_port_is_known),
         TEST(an_address_of_many_is_refused_for_datagrams),
         TEST(an_ipv6_address_of_many_is_refused_for_datagrams),
         TEST(a_group_can_listen_again_at_once),

@@ -94,7 +94,8 @@ def test_what_goes_before_may_run_until_what_comes_after_is_over(compare, tmp_pa
     before = f"sleep 1000 & echo $! > {tmp_path}/pid"
     after = f"kill -0 $(cat {tmp_path}/pid) && echo alive >> {log}"
     compare("epoll", "wait=block", *QUICK, "--before", before, "--after", after).ok()
-    assert log.read_text().split() == ["alive"] * 3 * ROUNDS
+    alive = log.read_text().split()
+    assert set(alive) == {"alive"} and len(alive) >= 3 * ROUNDS, alive  # or more: some are repeated
     pid = (tmp_path / "pid").read_text().strip()
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended")
 

@@ -3,10 +3,13 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 
 import pytest
+import truth
+from results import measured
 
 
 @pytest.fixture
@@ -75,6 +78,14 @@ def test_a_rate_that_cannot_be_held_is_a_row_that_says_so(sweep):
     (("nonsense", "-c", "1..4"), "is no candidate"),
     (("-c", "1..4", "--fail-if", "rate<1"), "--fail-if is for"),
     (("-c", "1..4", "-i", "1"), "--interval is for run and client"),
+    (("--slo", "p99>1ms"), "a percentile below a time"),
+    (("--slo", "rate<1k"), "a percentile below a time"),
+    (("--slo", "p99"), "a percentile below a time"),
+    (("--slo", "p99<1ms", "-c", "1..4"), "--slo looks for a rate"),
+    (("--slo", "p99<1ms", "-R", "1k"), "leave out --rate"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "--knee"), "give one"),
+    (("--knee", "-c", "1..4"), "--knee is one of rates alone"),
+    (("--knee", "-R", "1..4", "-c", "1..4"), "--knee is one of rates alone"),
 ])
 def test_what_makes_no_sense_is_refused(sweep, args, says):
     sweep(*args).failed(2, says)
@@ -91,3 +102,104 @@ def test_text_fits_a_terminal(pingpong, columns):
     lines = shown.stdout.splitlines()
     assert sum("wait=block" in line for line in lines) == 3 * 6, shown.stdout
     assert max(map(len, lines)) <= columns, shown.stdout
+
+
+# ---- knees and highest rates -------------------------------------------------------------------
+
+SERVICE_S = 0.0002
+
+
+def md1_quantile(load, share):
+    """Of the time in a queue with Poisson arrivals and service of 1 (Erlang 1909)."""
+
+    def longer(time):
+        def term(k):
+            x = load * (k - time)
+            return x ** k / math.factorial(k) * math.exp(-x)
+        return 1 - (1 - load) * math.fsum(term(k) for k in range(int(time) + 1))
+
+    low, high = 0.0, 15.0
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if longer(middle) > 1 - share else (low, middle)
+    return 1 + high
+
+
+def md1_rate(share, latency_s, path_s):
+    """The rate at which so large a share of the messages is back in time, if the path adds so much."""
+    low, high = 0.01, 0.9
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        good = md1_quantile(middle, share) * SERVICE_S + path_s < latency_s
+        low, high = (middle, high) if good else (low, middle)
+    return low / SERVICE_S
+
+
+def path_of(pingpong, queue, tmp_path):
+    """What a round trip takes but for the service: at a tenth of the load half of all wait for
+    nobody."""
+    args = ("client", queue.removeprefix("at:"), "-R", 0.1 / SERVICE_S, "-t", "1s", *OPEN)
+    result = measured(pingpong, tmp_path, *args, "--percentiles", "50", free_port=False)
+    return result["response"]["percentiles"][0]["ns"] / 1e9 - SERVICE_S
+
+
+@pytest.fixture
+def queue(build_folder, tmp_path):
+    with truth.server(build_folder, tmp_path, f"queue:{SERVICE_S * 1e6:.0f}") as server:
+        yield f"at:{server.target}"
+
+
+OPEN = ("--arrivals", "poisson", "-c", 64, "--no-hello")
+
+
+@pytest.mark.alone
+def test_the_highest_rate_with_a_condition_is_that_of_theory(pingpong, sweep, queue, tmp_path):
+    path = tmp_path / "slo.json"
+    added_s = path_of(pingpong, queue, tmp_path)
+    truth_rate = md1_rate(0.9, 0.0007, added_s)
+
+    def search():
+        result = sweep(queue, "--slo", "p90<700us", "-R", "500..4800", "-t", "250ms", *OPEN,
+                       "--rounds", 6, "--json", path, "--output", tmp_path / "slo.txt")
+        assert result.status == 0, str(result)
+        return json.loads(path.read_text())["highest_rates"][0]
+
+    found = search()
+    if found["rate"] != pytest.approx(truth_rate, rel=0.05):  # the machine was not quiet
+        found = search()
+    assert found["rate"] == pytest.approx(truth_rate, rel=0.05), added_s
+    low, high = found["interval_95"]
+    assert low < found["rate"] < high < 1.5 * low
+    assert "p90<700us holds up to " in (tmp_path / "slo.txt").read_text()
+
+
+def test_what_holds_at_no_rate_or_at_all_is_said(sweep, queue):
+    never = sweep(queue, "--slo", "p50<1us", "-R", "500..1k", "-t", "100ms", *OPEN).ok()
+    assert "does not even hold at 500 messages/s." in never.out
+    always = sweep(queue, "--slo", "p50<1s", "-R", "500..1k", "-t", "100ms", *OPEN, "-q").ok()
+    assert always.out == (
+        f"{queue}: p50<1s holds up to 1,000 messages/s, more than which was not tried.\n")
+
+
+def test_each_try_of_a_search_is_a_row(sweep, queue, tmp_path):
+    path = tmp_path / "slo.json"
+    table = rows(sweep(queue, "--slo", "p50<400us", "-R", "300..9k", "-t", "100ms", *OPEN,
+                       "--rounds", 2, "--csv", "--json", path))
+    assert {row["round"] for row in table} == {"0", "1", "2"}
+    trials = json.loads(path.read_text())["trials"]
+    assert len(trials) == len(table)
+    for row, trial in zip(table, trials, strict=True):
+        assert (row["holds"] == "1") == (float(row["value_ns"]) < 4e5)
+        asked = trial["result"]["options"]["load"]["rate_per_s"]
+        assert float(row["rate"]) == pytest.approx(asked, rel=1e-6)
+
+
+def test_a_knee_is_looked_for_in_each_series(sweep, queue, tmp_path):
+    """How well it is found, tests/result/test_ladder.c shows."""
+    path = tmp_path / "knee.json"
+    result = sweep(queue, f"{queue} depth=2", "-R", "200..4800:x2", "--knee", "-t", "100ms", *OPEN,
+                   "--rounds", 1, "--json", path, "--output", tmp_path / "knee.txt")
+    assert result.status == 0, str(result)
+    assert len(json.loads(path.read_text())["knees"]) == 2
+    lines = (tmp_path / "knee.txt").read_text().splitlines()
+    assert sum(line.startswith("knee: at:") for line in lines) == 2

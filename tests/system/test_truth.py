@@ -221,7 +221,9 @@ def test_what_a_relay_did_is_counted_exactly(pingpong, build_folder, tmp_path, w
     assert counts["late"] == len(fate.held), str(result)
     if fate.held:
         assert result["rtt"]["max_ns"] >= 300 * MS, str(result)
-    assert result.faults <= MACHINE | {"loss", "sent_late", "unsteady"}, str(result)
+    # A client that has no CPU keeps up with no rate.
+    behind = {"not_kept_up", "rate_missed"} if "starved" in result.faults else set()
+    assert result.faults <= MACHINE | behind | {"loss", "sent_late", "unsteady"}, str(result)
 
 
 @pytest.mark.parametrize("deeds", [[], ["lose:0.01"]])

@@ -486,7 +486,7 @@ def test_a_client_that_was_stopped_says_so(pingpong, engine, tmp_path):
     assert stopped["stopped_ns"] >= stopped["stopped_longest_ns"] >= 200e6, str(result)
     share = stopped["stopped_ns"] / result["duration_ns"]
     text = has_reason_by_share(result, "stopped", share)
-    assert re.match(r"a client thread stood still for \d+ ms, \d+ ms at once", text), str(result)
+    assert re.match(r"a client thread stood still for [\d,]+ ms, [\d,]+ ms at once", text), str(result)
 
 
 def stopped_over_the_end(pingpong, folder, server, *args, after, seconds):

@@ -53,4 +53,13 @@ int pp_kernel_socket_open(int family, const struct pp_io_socket_options *options
 int pp_kernel_socket_set(int fd, int level, int option, int value, const char *name,
                          struct pp_error *err);
 
+enum pp_kernel_owner {
+    PP_KERNEL_OWNER_UNKNOWN, /* there is no such socket, or processes are hidden from this one */
+    PP_KERNEL_OWNER_LIVES,
+    PP_KERNEL_OWNER_GONE /* no process has it open: the kernel is about to close it */
+};
+
+/* Of the sockets that are bound to port, TCP or UDP. */
+enum pp_kernel_owner pp_kernel_owner_of(unsigned port, bool dgram);
+
 #endif

@@ -17,6 +17,10 @@
 /* The kernel cuts it down to net.core.somaxconn. */
 #define BACKLOG 4096
 
+/* Where /proc does not say whether anybody has a port that is in use, it is waited for by naps that
+ * are no longer. */
+#define UNKNOWN_NAP_MS 800
+
 static const struct pp_io_socket_options none;
 
 /* ---- errors ------------------------------------------------------------------------------ */
@@ -444,15 +448,25 @@ static int listen_inet(struct pp_io_addr *addr, const struct pp_io_socket_option
 
 /* ---- both -------------------------------------------------------------------------------- */
 
+static unsigned port_of(const struct pp_io_addr *addr)
+{
+    return ntohs(addr->any.sa_family == AF_INET6 ? addr->in6.sin6_port : addr->in.sin_port);
+}
+
 /* The sockets of a program that used io_uring and was killed are closed when the kernel takes down
- * its ring, which is a moment after its end. */
+ * its ring, which is a moment after its end, and on a busy machine seconds. */
 static int listen_inet_soon(struct pp_io_addr *addr, const struct pp_io_socket_options *options,
                             const int *cpus, unsigned count, int *fds, struct pp_error *err)
 {
-    static const int naps_ms[] = { 5, 20, 75, 200, 400, 800 };
+    static const int naps_ms[] = { 5, 20, 75, 200, 400, 800, 1500, 3000, 6000 };
     int ret = listen_inet(addr, options, cpus, count, fds, err);
 
     for (size_t i = 0; ret == -EADDRINUSE && i < COUNT_OF(naps_ms); i++) {
+        const enum pp_kernel_owner owner = pp_kernel_owner_of(port_of(addr), options->dgram);
+
+        if (owner == PP_KERNEL_OWNER_LIVES ||
+            (owner == PP_KERNEL_OWNER_UNKNOWN && naps_ms[i] > UNKNOWN_NAP_MS))
+            return ret;
         (void)poll(NULL, 0, naps_ms[i]);
         ret = listen_inet(addr, options, cpus, count, fds, err);
     }
