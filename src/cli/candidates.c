@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "cli/table.h"
+#include "experiment/saved.h"
 #include "job/loops.h"
 
 #include <ctype.h>
@@ -86,7 +87,7 @@ static int refuse_word(const struct candidate *candidate, const char *word, stru
     return refuse(
         err,
         "%.80s: \"%.80s\" is no candidate: that is an engine, OPTION=VALUE, server:COMMAND, "
-        "at:ADDRESS or bin:PROGRAM",
+        "at:ADDRESS, bin:PROGRAM or FILE.json",
         candidate->text, word);
 }
 
@@ -155,6 +156,45 @@ static int take_apart(struct candidate *candidate, const char *text, struct pp_e
                       "%.80s: a program with a client and a server of its own is at no "
                       "ADDRESS: give one of bin: and at:",
                       candidate->text);
+    return 0;
+}
+
+/* ---- what was saved ---- */
+
+/* "old.json", or "old.json#NAME" for a candidate in it that is not the first. */
+static bool is_file(const char *text)
+{
+    const char *end = strchr(text, '#') ? strchr(text, '#') : text + strlen(text);
+
+    return end - text > 5 && strncmp(end - 5, ".json", 5) == 0 && !strchr(text, '=') &&
+           !begins(text, "server:");
+}
+
+static int settle_file(struct pp_cli_candidates *candidates, const char *text,
+                       struct pp_experiment *experiment, struct pp_error *err)
+{
+    const unsigned number = experiment->count;
+    struct pp_candidate *out = &experiment->candidates[number];
+    const char *name = strchr(text, '#');
+    struct pp_saved *saved = pp_memory_alloc(1, sizeof *saved);
+    char path[PATH_MAX];
+    int ret;
+
+    if (!saved)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %.80s", text);
+    candidates->saved[number] = saved;
+    (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(text, "#"), text);
+    ret = pp_saved_read(path, saved, err);
+    if (ret < 0)
+        return ret;
+    *out = (struct pp_candidate){ .name = text, .saved = saved };
+    while (name && out->saved_as < saved->count &&
+           strcmp(saved->names[out->saved_as], name + 1) != 0)
+        out->saved_as++;
+    if (out->saved_as == saved->count)
+        return refuse(err, "%.120s has no candidate \"%.80s\"", path, name + 1);
+    out->spec.argv = candidates->args[number].args; /* none */
+    experiment->count++;
     return 0;
 }
 
@@ -441,10 +481,14 @@ static int settle_all(struct pp_cli_candidates *candidates, const struct pp_cli 
 
     for (unsigned i = 0; ret == 0 && i < count; i++) {
         *candidate = (struct candidate){ 0 };
+        if (is_file(texts[i])) {
+            ret = settle_file(candidates, texts[i], experiment, err);
+            continue;
+        }
         ret = take_apart(candidate, texts[i], err);
         if (ret == 0)
             ret = parse(parsed, &candidates->parsed[i], cli, candidate, err);
-        if (ret == 0 && i == 0) {
+        if (ret == 0 && !engine[0]) {
             candidates->plan = parsed->plan;
             ret = name_engine(&parsed->plan, engine, sizeof engine, err);
         }
@@ -477,6 +521,12 @@ void pp_cli_candidates_fini(struct pp_cli_candidates *candidates)
     for (unsigned i = 0; i < PP_EXPERIMENT_CANDIDATES_MAX; i++) {
         clear(&candidates->args[i]);
         clear(&candidates->parsed[i]);
+    }
+    for (unsigned i = 0; i < PP_CANDIDATES_MAX; i++) {
+        if (candidates->saved[i])
+            pp_saved_fini(candidates->saved[i]);
+        pp_memory_free(candidates->saved[i]);
+        candidates->saved[i] = NULL;
     }
 }
 

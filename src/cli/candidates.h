@@ -1,5 +1,5 @@
 /* From candidates as people type them to trials: "io_uring:no-multishot", "size=64 wait=block",
- * "at:10.0.0.2", "server:./echo {port}", "bin:./old/pingpong". */
+ * "at:10.0.0.2", "server:./echo {port}", "bin:./old/pingpong", "old.json". */
 #ifndef PP_CLI_CANDIDATES_H
 #define PP_CLI_CANDIDATES_H
 
@@ -18,6 +18,7 @@ struct pp_cli_candidates {
     struct pp_plan plan; /* of the baseline's trials, with what was decided for all */
     struct pp_cli_trial_args args[PP_EXPERIMENT_CANDIDATES_MAX];
     struct pp_cli_trial_args parsed[PP_EXPERIMENT_CANDIDATES_MAX]; /* the plans' texts are here */
+    struct pp_saved *saved[PP_CANDIDATES_MAX]; /* of those that are files; else NULL */
 };
 
 /* Fills in the experiment's candidates, from texts as they are typed, which must outlive it, and

@@ -119,7 +119,9 @@ const struct pp_cli_command pp_cli_commands[] = {
       "candidate is an engine (io_uring:no-multishot), two with a slash between, the client's and "
       "the server's (epoll/io_uring), OPTION=VALUE of run and client "
       "('engine=epoll wait=block'), server:COMMAND, which starts an echo server on {host} and "
-      "{port}, at:ADDRESS of one that runs already, or bin:PROGRAM, another build of pingpong. "
+      "{port}, at:ADDRESS of one that runs already, bin:PROGRAM, another build of pingpong, or "
+      "FILE.json, what --json has written before: of a comparison the baseline's runs, or with "
+      "FILE.json#NAME those of another candidate. "
       "All options of run and client that say what is measured apply to all of them.",
       compare_examples },
     { "sweep", PP_CLI_CANDIDATES, "sweep [A]...", "a ladder of loads, a row each", pp_cli_sweep,

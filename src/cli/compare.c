@@ -1,11 +1,14 @@
 /* The command compare: trials of all candidates in turns, a line of progress meanwhile, and what
  * they come to. */
+#include "base/format.h"
 #include "base/memory.h"
 #include "cli/candidates.h"
+#include "cli/more.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
 #include "cli/table.h"
 #include "experiment/record.h"
+#include "experiment/saved.h"
 #include "job/interrupt.h"
 #include "report/comparison.h"
 #include "report/progress.h"
@@ -16,8 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#define DIFFERENCES_BYTES 512
+
 struct comparing {
     const struct pp_cli *cli;
+    struct pp_cli_more more; /* where that is gone on with: cli is its */
+    char differences[PP_CANDIDATES_MAX][DIFFERENCES_BYTES];
     struct pp_screen screen;
     struct pp_outputs outputs;
     struct pp_cli_candidates candidates;
@@ -76,15 +83,19 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
     const struct comparing *comparing = context;
     const struct pp_experiment *experiment = &comparing->experiment;
     struct pp_report_comparison of = { .comparison = &comparing->comparison,
-                                       .plan = &comparing->candidates.plan,
                                        .trials = experiment->trials,
                                        .trial_count = experiment->trial_count,
                                        .seed = experiment->seed,
                                        .matrix = comparing->cli->experiment.matrix_engines,
                                        .signal = experiment->signal };
 
-    for (unsigned i = 0; i < experiment->count; i++)
+    for (unsigned i = 0; i < experiment->count; i++) {
         of.names[i] = experiment->candidates[i].name;
+        of.saved[i] = experiment->candidates[i].saved;
+        of.differences[i] = comparing->differences[i];
+        if (!of.saved[i])
+            of.plan = &comparing->candidates.plan;
+    }
     if (report->format == &pp_report_json)
         return pp_record_write(experiment, &comparing->comparison, report->out, err);
     if (report->format == &pp_report_csv)
@@ -122,6 +133,41 @@ static int check_gates(const struct comparing *comparing, struct pp_error *err)
                               gate->text, experiment->candidates[j].name);
         }
     return 0;
+}
+
+/* A value of JSON for people. */
+static const char *value_text(const json_t *value, char *text, size_t bytes)
+{
+    char dumped[256];
+    const size_t length = json_is_string(value) ? 0
+                                                : json_dumpb(value, dumped, sizeof dumped - 1,
+                                                             JSON_ENCODE_ANY | JSON_COMPACT);
+
+    dumped[length < sizeof dumped ? length : 0] = '\0';
+    return pp_format_line(text, bytes,
+                          json_is_string(value) ? json_string_value(value)
+                          : json_is_null(value) ? "n/a"
+                                                : dumped);
+}
+
+/* "host.kernel 6.1.0, not 6.18.4; ...", as much as fits. */
+static void name_differences(struct comparing *comparing, unsigned candidate)
+{
+    json_t *list = pp_experiment_unlike(&comparing->experiment, candidate);
+    char *text = comparing->differences[candidate];
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < json_array_size(list) && used < DIFFERENCES_BYTES; i++) {
+        const json_t *one = json_array_get(list, i);
+        char was[81], is[81];
+
+        used += (size_t)snprintf(text + used, DIFFERENCES_BYTES - used, "%s%s %s, not %s",
+                                 i > 0 ? "; " : "", json_string_value(json_object_get(one, "key")),
+                                 value_text(json_object_get(one, "other"), is, sizeof is),
+                                 value_text(json_object_get(one, "baseline"), was, sizeof was));
+    }
+    json_decref(list);
 }
 
 static int compare(struct comparing *comparing)
@@ -167,6 +213,8 @@ static int report(struct comparing *comparing, struct pp_error *err)
         ret = rank(comparing);
     if (ret < 0)
         return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for the comparison");
+    for (unsigned i = 1; i < experiment->count; i++)
+        name_differences(comparing, i);
     if (!experiment->signal)
         ret = check_gates(comparing, &error);
     if (pp_outputs_write(&comparing->outputs, write_output, comparing, err) < 0)
@@ -189,6 +237,46 @@ static int run(struct comparing *comparing, struct pp_error *err)
     return ret == 0 ? report(comparing, err) : ret;
 }
 
+/* There are no more rounds than were saved; where nothing is run, all of these. */
+static void count_rounds(struct pp_experiment *experiment)
+{
+    unsigned saved = 0, least = PP_ROUNDS_MAX;
+
+    for (unsigned i = 0; i < experiment->count; i++)
+        if (experiment->candidates[i].saved) {
+            saved++;
+            if (experiment->candidates[i].saved->rounds < least)
+                least = experiment->candidates[i].saved->rounds;
+        }
+    if (saved == experiment->count || experiment->rounds > least)
+        experiment->rounds = least;
+}
+
+static int settle(struct comparing *comparing, struct pp_error *err)
+{
+    struct pp_experiment *experiment = &comparing->experiment;
+    const struct pp_cli *cli = comparing->cli;
+    int ret = 0;
+
+    if (cli->experiment.more) {
+        ret = pp_cli_more_begin(&comparing->more, cli, err);
+        comparing->cli = &comparing->more.cli;
+    }
+    experiment->rounds = cli->experiment.rounds;
+    experiment->twins = true;
+    experiment->unlike = comparing->cli->experiment.unlike;
+    experiment->command = cli->experiment.more ? comparing->more.words + 1 : cli->words;
+    experiment->seed = pp_cli_experiment_seed(cli);
+    if (ret == 0)
+        ret = pp_cli_candidates_settle(&comparing->candidates, comparing->cli,
+                                       comparing->cli->experiment.candidates,
+                                       comparing->cli->experiment.candidate_count, experiment, err);
+    if (ret == 0 && cli->experiment.more)
+        return pp_cli_more_resume(&comparing->more, experiment, err);
+    count_rounds(experiment);
+    return ret;
+}
+
 int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
 {
     struct comparing *comparing = pp_memory_alloc(1, sizeof *comparing);
@@ -199,19 +287,16 @@ int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *e
     pp_interrupt_install();
     comparing->cli = cli;
     comparing->screen = pp_screen_of(cli);
-    comparing->experiment.rounds = cli->experiment.rounds;
-    comparing->experiment.twins = true;
-    comparing->experiment.seed = pp_cli_experiment_seed(cli);
-    ret = pp_cli_candidates_settle(&comparing->candidates, cli, cli->experiment.candidates,
-                                   cli->experiment.candidate_count, &comparing->experiment, err);
+    ret = settle(comparing, err);
     if (ret == 0)
-        ret = pp_outputs_open(&comparing->outputs, cli, &comparing->screen, NULL, err);
+        ret = pp_outputs_open(&comparing->outputs, comparing->cli, &comparing->screen, NULL, err);
     if (ret == 0)
         ret = run(comparing, err);
     pp_outputs_close(&comparing->outputs);
     *signal_out = comparing->experiment.signal;
     pp_experiment_fini(&comparing->experiment);
     pp_cli_candidates_fini(&comparing->candidates);
+    pp_cli_more_fini(&comparing->more);
     pp_memory_free(comparing);
     return ret;
 }

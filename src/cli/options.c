@@ -195,9 +195,15 @@ const struct pp_cli_option pp_cli_options[] = {
           "candidates are this engine, and it again without each of its features, ranked by what "
           "they are worth" },
     { 0, "rounds", PP_CLI_TRIALS, PP_CLI_COMPARE,
-      INTEGER(NUMBER, experiment.rounds, PP_ROUNDS_LEAST, PP_ROUNDS_MAX), ITS_DEFAULT,
+      INTEGER(NUMBER, experiment.rounds, 0, PP_ROUNDS_MAX), .given = MEMBER(given.rounds),
       .help = "in each round every candidate runs once, and the first one twice, in an order drawn "
-              "anew" },
+              "anew; 8 or more, or with --more so many more, or 0",
+      .otherwise = PP_CLI_TEXT_OF(PP_CLI_COMPARE_ROUNDS) },
+    { 0, "more", PP_CLI_TRIALS, PP_CLI_COMPARE, INTO(FILE, experiment.more),
+      .help = "go on with the comparison in this file, which --json has written: more --rounds of "
+              "the same; with --rounds 0 it is reported again" },
+    { 0, "unlike", PP_CLI_TRIALS, PP_CLI_COMPARE, FLAG(experiment.unlike, true),
+      .help = "compare results of different machines, too" },
     { 0, "rounds", PP_CLI_TRIALS, PP_CLI_SWEEP,
       INTEGER(NUMBER, experiment.rounds, 1, PP_ROUNDS_MAX),
       .help = "in each round every point runs once, in an order drawn anew; with --slo a search",

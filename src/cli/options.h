@@ -36,7 +36,7 @@ struct pp_cli_given {
     const char *host, *bind;
     const char *server_engine;
     const char *output;
-    bool port, ipv4, ipv6, count, time, idle_timeout;
+    bool port, ipv4, ipv6, count, time, idle_timeout, rounds;
     bool expect, expect_bytes, expect_until;
 };
 
@@ -82,6 +82,8 @@ struct pp_cli_experiment {
     uint64_t trial_ns;          /* how long a trial measures where nothing else is said */
     struct pp_gate slo;         /* sought is the highest rate at which it is met; text "": not */
     bool knee;                  /* of a sweep's rates is looked for */
+    const char *more;           /* the experiment that is gone on with; NULL: none */
+    bool unlike;                /* results of different machines may be compared */
     const char *before, *after; /* commands around each trial; NULL: none */
 };
 
@@ -98,6 +100,7 @@ struct pp_cli {
     struct pp_cli_output outputs[PP_CLI_OUTPUTS_MAX];
     struct pp_cli_experiment experiment;
     struct pp_cli_given given;
+    char **words; /* as they were typed, then NULL */
 };
 
 /* Fills in cli from the arguments, which must outlive it. 0, or a negative errno with err set: to

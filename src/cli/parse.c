@@ -517,6 +517,27 @@ static int settle_budget(struct pp_cli *cli, uint64_t trials, struct pp_error *e
     return 0;
 }
 
+/* All is as it was said then, but how many rounds there are to be and what becomes of it. */
+static int settle_more(struct pp_cli *cli, struct pp_error *err)
+{
+    struct pp_cli_experiment *experiment = &cli->experiment;
+
+    if (experiment->candidate_count > 0)
+        return usage_error(err, "--more goes on with the candidates of %.80s: leave out %.80s",
+                           experiment->more, experiment->candidates[0]);
+    if (experiment->passed_count > 0)
+        return usage_error(err, "--more goes on with the options of %.80s: leave out --%s",
+                           experiment->more, experiment->passed[0].option->name);
+    if (experiment->budget_ns || experiment->before || experiment->after)
+        return usage_error(err,
+                           "--more goes on with the runs of %.80s: leave out --budget, "
+                           "--before and --after",
+                           experiment->more);
+    if (!cli->given.rounds)
+        experiment->rounds = PP_CLI_COMPARE_ROUNDS;
+    return 0;
+}
+
 /* Of the baseline there is one more in each round. */
 static int settle_compare(struct pp_cli *cli, struct pp_error *err)
 {
@@ -525,10 +546,16 @@ static int settle_compare(struct pp_cli *cli, struct pp_error *err)
 
     if (ret < 0)
         return ret;
+    if (experiment->more)
+        return settle_more(cli, err);
     if (experiment->candidate_count < 2)
         return usage_error(err, "compare takes two candidates or more, such as epoll and io_uring: "
                                 "pingpong compare epoll io_uring");
-    experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_COMPARE_ROUNDS;
+    if (!cli->given.rounds)
+        experiment->rounds = PP_CLI_COMPARE_ROUNDS;
+    if (experiment->rounds < PP_ROUNDS_LEAST)
+        return usage_error(err, "--rounds takes %d to %d: with fewer nothing can be told",
+                           PP_ROUNDS_LEAST, PP_ROUNDS_MAX);
     return settle_budget(cli, (uint64_t)experiment->rounds * (experiment->candidate_count + 1),
                          err);
 }
@@ -621,6 +648,7 @@ int pp_cli_parse(struct pp_cli *cli, int argc, char **argv, struct pp_error *err
     int ret;
 
     *cli = (struct pp_cli){ .help_jobs = PP_CLI_ALL, .experiment.trial_ns = PP_CLI_TRIAL_NS };
+    cli->words = argv + (argc > 0);
     ret = find_command(argc, argv, cli, err);
     if (ret < 0)
         return ret;

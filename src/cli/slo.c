@@ -370,6 +370,7 @@ int pp_cli_slo(const struct pp_cli *cli, int *signal_out, struct pp_error *err)
     pp_interrupt_install();
     searching->cli = cli;
     searching->screen = pp_screen_of(cli);
+    searching->experiment.command = cli->words;
     searching->experiment.seed = pp_cli_experiment_seed(cli);
     searching->experiment.rounds = cli->experiment.rounds;
     searching->usual_ns = cli->given.time ? cli->plan.time_ns : cli->experiment.trial_ns;

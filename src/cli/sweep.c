@@ -257,6 +257,7 @@ int pp_cli_sweep(const struct pp_cli *cli, int *signal_out, struct pp_error *err
     sweeping->screen = pp_screen_of(cli);
     sweeping->experiment.rounds = cli->experiment.rounds;
     sweeping->experiment.keeps_invalid = true;
+    sweeping->experiment.command = cli->words;
     sweeping->experiment.seed = pp_cli_experiment_seed(cli);
     ret = settle(sweeping, err);
     if (ret == 0)

@@ -1,3 +1,4 @@
+/* What was run, what it came to by a comparison, a sweep or a search, and the document around. */
 #include "experiment/record.h"
 
 #include "base/clock.h"
@@ -31,6 +32,49 @@ static json_t *candidate_object(const struct pp_candidate *candidate)
         }
     return json_pack("{s:s, s:o, s:o}", "name", candidate->name, "argv", argv, "server",
                      text_or_null(candidate->spec.server));
+}
+
+/* null: nobody has said. */
+static json_t *command_array(const struct pp_experiment *experiment)
+{
+    json_t *array = experiment->command ? json_array() : json_null();
+
+    for (char *const *word = experiment->command; array && word && *word; word++)
+        if (json_array_append_new(array, json_string(*word)) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
+/* When the first of the runs began, as that says; null: none does. */
+static json_t *started(const struct pp_experiment *experiment)
+{
+    for (size_t i = 0; i < json_array_size(experiment->results); i++) {
+        json_t *value = json_object_get(json_array_get(experiment->results, i), "started");
+
+        if (json_is_string(value))
+            return json_incref(value);
+    }
+    return json_null();
+}
+
+/* Of each candidate that is not the baseline, what its first result says otherwise. */
+static json_t *differences_array(const struct pp_experiment *experiment)
+{
+    json_t *array = json_array();
+
+    for (unsigned i = 1; i < experiment->count; i++) {
+        json_t *list = pp_experiment_unlike(experiment, i);
+
+        if (json_array_append_new(array,
+                                  json_pack("{s:s, s:o}", "name", experiment->candidates[i].name,
+                                            "differences", list ? list : json_array())) < 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
 }
 
 static json_t *candidates_array(const struct pp_experiment *experiment)
@@ -213,10 +257,11 @@ static int write_with_trials(const struct pp_experiment *experiment, unsigned ro
                              json_t *summary, FILE *out, struct pp_error *err)
 {
     json_t *whole = json_pack(
-        "{s:s, s:i, s:s, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
-        FORMAT_VERSION, "pingpong", PP_VERSION, "seed", (json_int_t)experiment->seed, "rounds",
-        (int)rounds, "signal", experiment->signal ? json_integer(experiment->signal) : json_null(),
-        "candidates", candidates_array(experiment), "trials", trials_array(experiment));
+        "{s:s, s:i, s:s, s:o, s:o, s:I, s:i, s:o, s:o, s:o}", "format", FORMAT, "format_version",
+        FORMAT_VERSION, "pingpong", PP_VERSION, "command", command_array(experiment), "started",
+        started(experiment), "seed", (json_int_t)experiment->seed, "rounds", (int)rounds, "signal",
+        experiment->signal ? json_integer(experiment->signal) : json_null(), "candidates",
+        candidates_array(experiment), "trials", trials_array(experiment));
     int ret = summary && whole && json_object_update_missing(whole, summary) == 0 ? 0 : -1;
 
     if (ret == 0)
@@ -239,8 +284,9 @@ int pp_record_write(const struct pp_experiment *experiment, const struct pp_comp
 {
     return write_with_trials(
         experiment, whole_rounds(experiment),
-        json_pack("{s:o, s:o}", "comparison", comparison_array(experiment, comparison),
-                  "baseline_against_itself", effects_object(comparison->twin, comparison->floor)),
+        json_pack("{s:o, s:o, s:o}", "comparison", comparison_array(experiment, comparison),
+                  "baseline_against_itself", effects_object(comparison->twin, comparison->floor),
+                  "environments", differences_array(experiment)),
         out, err);
 }
 

@@ -233,7 +233,7 @@ static void sentence(char *out, size_t bytes, const struct pp_report_style *styl
     const struct pp_effect *effects = of->comparison->effects[candidate];
     const struct pp_effect *rate = &effects[PP_METRIC_RATE];
     char name[PP_FORMAT_BYTES], baseline[PP_FORMAT_BYTES], count[PP_FORMAT_BYTES];
-    char rates[256], cpu[64], more[96] = "";
+    char rates[256], cpu[64], more[96] = "", at[96] = "";
 
     rate_words(rates, sizeof rates, rate, of->comparison->floor[PP_METRIC_RATE],
                label_of(style, of, candidate, name), label_of(style, of, 0, baseline));
@@ -242,9 +242,11 @@ static void sentence(char *out, size_t bytes, const struct pp_report_style *styl
         (void)snprintf(more, sizeof more, "; longer runs or a quieter machine might tell");
     else if (rate->difference == PP_DIFFERENCE_CANNOT_TELL && rate->rounds_needed > rate->paired.n)
         (void)snprintf(more, sizeof more, "; --rounds %u might tell", rate->rounds_needed);
-    (void)snprintf(out, bytes, "%s%s, at %s connection%s%s.", rates, cpu,
-                   pp_format_count(count, of->plan->connections),
-                   pp_text_plural(of->plan->connections), more);
+    if (of->plan)
+        (void)snprintf(at, sizeof at, ", at %s connection%s",
+                       pp_format_count(count, of->plan->connections),
+                       pp_text_plural(of->plan->connections));
+    (void)snprintf(out, bytes, "%s%s%s%s.", rates, cpu, at, more);
 }
 
 /* ---- notes ---- */
@@ -322,6 +324,30 @@ static bool differs_from_itself(const struct pp_comparison *comparison)
     return false;
 }
 
+/* What was not measured in turns, or elsewhere. */
+static void time_lines(FILE *out, const struct pp_report_style *style,
+                       const struct pp_report_comparison *of)
+{
+    char text[1024], name[PP_FORMAT_BYTES];
+
+    for (unsigned i = 0; i < of->comparison->candidates; i++) {
+        (void)label_of(style, of, i, name);
+        if (of->saved[i]) {
+            (void)snprintf(text, sizeof text,
+                           "SUSPECT: %s was measured at another time: all that has changed since "
+                           "is in the difference",
+                           name);
+            put_words(out, style->columns, text);
+        }
+        if (of->differences[i] && of->differences[i][0]) {
+            (void)snprintf(text, sizeof text,
+                           "note: where %s was measured, against the baseline: %s", name,
+                           of->differences[i]);
+            put_words(out, style->columns, text);
+        }
+    }
+}
+
 static void note_lines(FILE *out, const struct pp_report_style *style,
                        const struct pp_report_comparison *of)
 {
@@ -370,11 +396,13 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
 
     pp_line_field(&line, "pingpong %s", PP_VERSION);
-    pp_line_field(&line, "%s", pp_text_transport_name(of->plan));
-    pp_text_load_fields(&line, of->plan);
-    pp_line_end(&line);
-    pp_text_wait_field(&line, of->plan);
-    pp_text_placement_field(&line, of->plan);
+    if (of->plan) {
+        pp_line_field(&line, "%s", pp_text_transport_name(of->plan));
+        pp_text_load_fields(&line, of->plan);
+        pp_line_end(&line);
+        pp_text_wait_field(&line, of->plan);
+        pp_text_placement_field(&line, of->plan);
+    }
     pp_line_end(&line);
     pp_line_field(&line, "%u round%s of %u runs", of->comparison->rounds,
                   pp_text_plural(of->comparison->rounds), of->comparison->candidates + 1);
@@ -459,6 +487,7 @@ void pp_report_comparison_text(FILE *out, const struct pp_report_style *style,
     sentence_lines(out, style, of);
     noise_line(out, style, of);
     note_lines(out, style, of);
+    time_lines(out, style, of);
 }
 
 /* ---- Markdown ---- */

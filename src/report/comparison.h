@@ -8,7 +8,10 @@
 struct pp_report_comparison {
     const struct pp_comparison *comparison;
     const char *names[PP_CANDIDATES_MAX];
-    const struct pp_plan *plan; /* of the baseline's trials */
+    bool saved[PP_CANDIDATES_MAX];              /* those were measured at another time */
+    const char *differences[PP_CANDIDATES_MAX]; /* of host and build from the baseline's; NULL or
+                                                   "": none */
+    const struct pp_plan *plan;                 /* of the baseline's trials; NULL: all were saved */
     const struct pp_trial *trials;
     size_t trial_count;
     uint64_t seed;   /* of the order */

@@ -295,6 +295,140 @@ def test_a_child_that_keeps_its_output_does_not_hold_it_up(compare, tmp_path):
         wait_until(lambda: not os.path.exists(f"/proc/{pid}"), f"{pid} has ended")
 
 
+# ---- what was saved ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def saved(compare, tmp_path):
+    """One is twice as fast as the other."""
+    path = tmp_path / "saved.json"
+    compare(*slow_and_fast(tmp_path), "--rounds", ROUNDS, "--json", path).ok()
+    return path
+
+
+def test_what_was_saved_is_reported_again(compare, saved, tmp_path):
+    programs = slow_and_fast(tmp_path)
+    for program in programs:  # which nobody may run
+        os.unlink(program.removeprefix("bin:"))
+    again = compare("--more", saved, "--rounds", 0)
+    assert "is 100.0 % faster than" in again.ok().out and f"{ROUNDS} rounds of 3 runs" in again.out
+    failed = compare("--more", saved, "--rounds", 0, "-q", "--fail-if", "rate>50%")
+    failed.failed(3, "--fail-if rate>50%")
+
+
+def test_more_rounds_go_on_with_those_that_were_saved(compare, saved, tmp_path):
+    path = tmp_path / "more.json"
+    compare("--more", saved, "--rounds", 3, "--json", path).ok()
+    before, after = json.loads(saved.read_text()), json.loads(path.read_text())
+    assert after["rounds"] == ROUNDS + 3 and after["seed"] == before["seed"]
+    assert after["trials"][:len(before["trials"])] == before["trials"]
+    assert after["command"] == before["command"] and after["candidates"] == before["candidates"]
+    assert after["comparison"][1]["metrics"]["rate"]["pairs"] == ROUNDS + 3
+    new = after["trials"][len(before["trials"]):]
+    assert sorted((t["round"], t["candidate"], t["twin"]) for t in new) == sorted(
+        (r, c, c == 2) if c < 2 else (r, 0, True) for r in range(ROUNDS, ROUNDS + 3)
+        for c in range(3))
+    compare("--more", path, "--rounds", 1, "--json", path).ok()  # into the same file
+    assert json.loads(path.read_text())["rounds"] == ROUNDS + 4
+
+
+@pytest.mark.parametrize("args, says", [
+    (("epoll",), "leave out epoll"),
+    (("-c", "4"), "leave out --connections"),
+    (("--before", "true"), "leave out --budget"),
+])
+def test_what_goes_on_is_not_asked_for_otherwise(compare, saved, args, says):
+    compare("--more", saved, *args).failed(2, says)
+
+
+def test_what_goes_on_runs_as_it_did_then(compare, tmp_path):
+    """With what was decided for it, on whichever CPUs that was."""
+    path = tmp_path / "saved.json"
+    compare("epoll", "wait=block", *QUICK, "--json", path).ok()
+    document = json.loads(path.read_text())
+    document["candidates"][1]["argv"].append("--depth=2")
+    path.write_text(json.dumps(document))
+    compare("--more", path, "--rounds", 1, "--json", path).ok()
+    trials = json.loads(path.read_text())["trials"][-3:]
+    depths = {t["candidate"]: t["result"]["options"]["load"]["depth"] for t in trials}
+    assert depths == {0: 1, 1: 2}
+
+
+def test_another_command_s_runs_are_not_gone_on_with(compare, saved):
+    document = json.loads(saved.read_text())
+    document["candidates"][1]["name"] = "another"
+    saved.write_text(json.dumps(document))
+    compare("--more", saved).failed(1, "asks for other candidates here than then")
+    del document["command"]
+    saved.write_text(json.dumps(document))
+    compare("--more", saved).failed(1, "does not say what it was asked for with")
+
+
+def test_saved_runs_are_candidates(compare, saved):
+    fast = json.loads(saved.read_text())["candidates"][1]["name"]
+    result = compare(saved, f"{saved}#{fast}").ok()
+    assert re.search(r"B is 100.0 % faster than A \[100.0, 100.0\]\.", result.out), str(result)
+    assert result.out.count("was measured at another time") == 2
+    mixed = compare(saved, fast, "--rounds", 12).ok()
+    assert f"{ROUNDS} rounds of 3 runs" in mixed.out
+    assert mixed.out.count("was measured at another time") == 1
+    compare(saved, f"{saved}#nobody").failed(2, 'has no candidate "nobody"')
+
+
+def hosted(tmp_path, name, **host):
+    text = json.dumps({**GOOD, "host": {"kernel": "6.1", "load_average": len(name), **host}})
+    return f"bin:{script(tmp_path, name, f'print({text!r})')}"
+
+
+def test_results_of_unlike_machines_are_refused(compare, tmp_path):
+    here, there = hosted(tmp_path, "here"), hosted(tmp_path, "there", kernel="5.10")
+    compare(here, there, "--rounds", ROUNDS).failed(
+        2, 'another kind of machine .host.kernel: "(6.1|5.10)" and "(5.10|6.1)"', "--unlike")
+    path = tmp_path / "unlike.json"
+    result = compare(here, there, "--rounds", ROUNDS, "--unlike", "--json", path, "--output", "-")
+    assert "against the baseline: host.kernel 5.10, not 6.1" in " ".join(result.ok().out.split())
+    difference = {"key": "host.kernel", "baseline": "6.1", "other": "5.10"}
+    assert json.loads(path.read_text())["environments"] == [
+        {"name": there, "differences": [difference]}]
+
+
+def test_what_differs_is_listed_where_machines_are_alike(compare, tmp_path):
+    here, there = hosted(tmp_path, "here"), hosted(tmp_path, "there", clocksource="hpet")
+    out = " ".join(compare(here, there, "--rounds", ROUNDS).ok().out.split())
+    assert "against the baseline: host.clocksource hpet, not n/a" in out
+
+
+BROKEN = [
+    ("nonsense", "'.' or '.' expected"),
+    ('{"format": "x"}', '"format" is neither'),
+    ('{"format": "pingpong-experiment", "format_version": 99}', "take a newer one"),
+    ('{"format": "pingpong-experiment", "format_version": 1}', '"candidates" is no list'),
+    ('{"format": "pingpong-result"}', '"round_trips_per_s" is no rate'),
+]
+TRIAL = {"candidate": 0, "round": 0, "twin": False, "result": GOOD}
+BROKEN += [
+    (json.dumps({"format": "pingpong-experiment", "format_version": 1, "seed": 1,
+                 "candidates": [{"name": "a"}], "trials": trials}), says)
+    for trials, says in [
+        ([], 'no "trials"'),
+        ([{**TRIAL, "candidate": 1}], "of this experiment"),
+        ([{**TRIAL, "candidate": -1}], "of this experiment"),
+        ([{**TRIAL, "round": 500}], "of this experiment"),
+        ([{**TRIAL, "round": 1e9}], "of this experiment"),
+        ([TRIAL, TRIAL], "of the same candidate and round"),
+        ([{**TRIAL, "result": {"format": "x"}}], '"format" is not'),
+    ]
+]
+
+
+@pytest.mark.parametrize("text, says", BROKEN)
+def test_what_was_saved_and_cannot_be_is_refused(compare, tmp_path, text, says):
+    path = tmp_path / "broken.json"
+    path.write_text(text)
+    compare("--more", path).failed(1, f"{path}: ", says)
+    compare(path, "epoll").failed(1, f"{path}: ", says)
+
+
 # ---- what is said ------------------------------------------------------------------------------
 
 
