@@ -54,8 +54,8 @@ int pp_experiment_resume(struct pp_experiment *experiment, const struct pp_saved
                          struct pp_error *err);
 
 /* Does all rounds, but for those that were taken over. 0 also after a signal, with what is
- * complete; a negative errno with err set where the trials cannot be run at all: the first one of a candidate
- * failed twice, or machines are unlike. */
+ * complete; a negative errno with err set where the trials cannot be run at all: the first one of a
+ * candidate failed twice, or machines are unlike. */
 int pp_experiment_run(struct pp_experiment *experiment, const struct pp_experiment_hooks *hooks,
                       struct pp_error *err);
 
