@@ -90,8 +90,13 @@ static struct pp_interval interval(const double *averages, const double *chances
     while (k < count && sum + chances[k] <= tail)
         sum += chances[k++];
     if (k == 0)
-        return (struct pp_interval){ 0, INFINITY };
-    return (struct pp_interval){ exp(averages[k - 1]), exp(averages[count - k]) };
+        return (struct pp_interval){ -INFINITY, INFINITY };
+    return (struct pp_interval){ averages[k - 1], averages[count - k] };
+}
+
+static struct pp_interval exp_of(struct pp_interval interval)
+{
+    return (struct pp_interval){ exp(interval.low), exp(interval.high) };
 }
 
 /* W+ is the number of Walsh averages above zero; one that is zero, as a pair without a difference
@@ -129,11 +134,31 @@ int pp_paired_of(const double *logs, unsigned n, struct pp_paired *paired)
         fill_averages(averages, logs, n);
         fill_chances(chances, n);
         paired->ratio = exp(median_of(averages, count));
-        paired->at95 = interval(averages, chances, n, 0.025);
-        paired->at90 = interval(averages, chances, n, 0.05);
+        paired->at95 = exp_of(interval(averages, chances, n, 0.025));
+        paired->at90 = exp_of(interval(averages, chances, n, 0.05));
         paired->p = two_sided(averages, chances, n);
     } else {
         ret = -ENOMEM;
+    }
+    pp_memory_free(averages);
+    pp_memory_free(chances);
+    return ret;
+}
+
+int pp_shift_of(const double *values, unsigned n, struct pp_shift *shift)
+{
+    const unsigned count = averages_of(n);
+    double *averages = pp_memory_alloc(count + 1, sizeof *averages);
+    double *chances = pp_memory_alloc(count + 1, sizeof *chances);
+    const int ret = averages && chances ? 0 : -ENOMEM;
+
+    pp_assert(n <= PP_PAIRED_MAX);
+    *shift = (struct pp_shift){ .n = n, .estimate = NAN, .at95 = { -INFINITY, INFINITY } };
+    if (ret == 0 && n > 0) {
+        fill_averages(averages, values, n);
+        fill_chances(chances, n);
+        shift->estimate = median_of(averages, count);
+        shift->at95 = interval(averages, chances, n, 0.025);
     }
     pp_memory_free(averages);
     pp_memory_free(chances);

@@ -133,6 +133,28 @@ static void test_the_interval_is_cut_where_the_table_says(void **state)
     }
 }
 
+/* What holds of logarithms of ratios holds of any values. */
+static void test_a_shift_is_the_estimate_and_the_interval_of_the_values_themselves(void **state)
+{
+    double values[12];
+    struct pp_paired paired;
+    struct pp_shift shift;
+
+    (void)state;
+    for (unsigned i = 0; i < 12; i++)
+        values[i] = sqrt(2 + i * 3.0) * (i % 2 ? 1 : -1);
+    paired = paired_of(values, 12);
+    assert_int_equal(pp_shift_of(values, 12, &shift), 0);
+    assert_int_equal(shift.n, 12);
+    assert_near(shift.estimate, log(paired.ratio), 1e-12);
+    assert_near(shift.at95.low, log(paired.at95.low), 1e-12);
+    assert_near(shift.at95.high, log(paired.at95.high), 1e-12);
+    assert_int_equal(pp_shift_of(values, 5, &shift), 0);
+    assert_true(isinf(shift.at95.low) && isinf(shift.at95.high));
+    assert_int_equal(pp_shift_of(values, 0, &shift), 0);
+    assert_true(isnan(shift.estimate));
+}
+
 static void test_five_pairs_say_nothing_and_none_less(void **state)
 {
     const double logs[] = { 1, 2, 3, 4, 5 };
@@ -255,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_hundreds_of_pairs_have_a_distribution_too),
         cmocka_unit_test(test_the_estimate_is_the_median_of_the_walsh_averages),
         cmocka_unit_test(test_the_interval_is_cut_where_the_table_says),
+        cmocka_unit_test(test_a_shift_is_the_estimate_and_the_interval_of_the_values_themselves),
         cmocka_unit_test(test_five_pairs_say_nothing_and_none_less),
         cmocka_unit_test(test_p_is_that_of_the_table_and_of_no_difference_one),
         cmocka_unit_test(test_rounds_needed_follow_from_the_width_of_the_interval),
