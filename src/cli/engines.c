@@ -58,6 +58,9 @@ static void measure_floor(struct pp_capabilities *found, enum pp_floor_kind kind
     const struct pp_floor_spec spec = { .transport = PP_FLOOR_TCP,
                                         .one_thread = kind == PP_FLOOR_ONE_THREAD,
                                         .wait = waits[kind],
+                                        .look_ns = kind == PP_FLOOR_SAME_YIELD
+                                                       ? PP_PLAN_LOOK_US * PP_NS_PER_US
+                                                       : PP_IO_SPIN_FOREVER,
                                         .near_cpu = found->cpus[0],
                                         .far_cpu = found->cpus[is_split],
                                         .duration_ns = TRIPS_NS };

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/format.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "experiment/process.h"
 #include "job/interrupt.h"
 
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #define HOST "127.0.0.1"
+#define RESULT_FORMAT "pingpong-result"
 
 /* A server listens after so long, or not at all; one that is told to end is made to after so long.
  */
@@ -336,14 +338,35 @@ static int run_between(const struct pp_trial_spec *spec, json_t **result_out, st
     return ret;
 }
 
+/* A result as small as can be. */
+static int run_by_hand(const struct pp_floor_spec *spec, json_t **result_out, struct pp_error *err)
+{
+    struct pp_floor floor;
+    const int ret = pp_floor_measure(spec, &floor, err);
+
+    if (pp_interrupt_signal())
+        return -EINTR;
+    if (ret < 0)
+        return ret;
+    *result_out = json_pack("{s:s, s:f, s:I, s:{s:[{s:f, s:f}]}}", "format", RESULT_FORMAT,
+                            "round_trips_per_s",
+                            pp_number_per_s(floor.round_trips, floor.elapsed_ns), "round_trips",
+                            (json_int_t)floor.round_trips, "rtt", "percentiles", "percentile", 50.0,
+                            "ns", floor.median_ns);
+    return *result_out ? 0 : pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for a trial");
+}
+
 /* What before leaves running, such as a recorder, does so until after is over. */
 int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err)
 {
     struct pp_process before = PP_PROCESS_NONE, after = PP_PROCESS_NONE;
     struct pp_error error = { 0 };
-    int ret = spec->before ? run_command(&before, spec->before, err) : 0;
+    int ret;
 
     *result_out = NULL;
+    if (spec->floor)
+        return run_by_hand(spec->floor, result_out, err);
+    ret = spec->before ? run_command(&before, spec->before, err) : 0;
     if (ret == 0)
         ret = pp_interrupt_signal() ? -EINTR : run_between(spec, result_out, err);
     if (spec->after && run_command(&after, spec->after, &error) < 0 && ret == 0) {
@@ -465,8 +488,8 @@ int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error 
     const char *format = json_string_value(json_object_get(result, "format"));
     double *figures = trial->figures;
 
-    if (!format || strcmp(format, "pingpong-result") != 0)
-        return refuse("\"format\" is not \"pingpong-result\"", err);
+    if (!format || strcmp(format, RESULT_FORMAT) != 0)
+        return refuse("\"format\" is not \"" RESULT_FORMAT "\"", err);
     if (!take_number(json_object_get(result, "round_trips_per_s"), &figures[PP_METRIC_RATE]) ||
         isnan(figures[PP_METRIC_RATE]))
         return refuse("\"round_trips_per_s\" is no rate", err);

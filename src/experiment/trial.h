@@ -1,9 +1,11 @@
 /* One trial: a program runs once in a process of its own and prints a result as JSON, which is read
- * here. Beside it, if asked for, a server that is started before and stopped after it. */
+ * here. Beside it, if asked for, a server that is started before and stopped after it. Or round
+ * trips are made by hand, whose result says no more than how fast they are. */
 #ifndef PP_EXPERIMENT_TRIAL_H
 #define PP_EXPERIMENT_TRIAL_H
 
 #include "base/error.h"
+#include "experiment/floor.h"
 #include "result/comparison.h"
 
 #include <jansson.h>
@@ -18,6 +20,9 @@ struct pp_trial_spec {
     struct pp_cpus server_cpus; /* of that; none: any */
     const char *before, *after; /* commands for the shell around the trial; NULL: none */
     uint64_t limit_ns;          /* no trial takes longer */
+
+    /* Round trips by hand, in this process, in place of all that; NULL: not. */
+    const struct pp_floor_spec *floor;
 };
 
 /* Runs it, and waits until all of it has ended, whatever came of it. *result_out is what it

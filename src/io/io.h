@@ -276,6 +276,16 @@ const char *pp_io_loop_describe(const struct pp_io_loop *loop);
 /* Whether the engine uses its feature with this number: see pp_io_engine_feature(). */
 bool pp_io_loop_has_feature(const struct pp_io_loop *loop, unsigned number);
 
+/* ---- threads ----------------------------------------------------------------------------- */
+
+/* Takes the calling thread out of restartable sequences (rseq(2)), for which the C library
+ * registers each thread: after each task switch the kernel writes to the memory of a thread that is
+ * registered, which is 2 to 3 % of a round trip on one core. Nothing here uses them, and
+ * sched_getcpu(3) goes on without. Threads that run a loop have left; others that are compared with
+ * them leave by this. Where the thread is not registered, or the kernel keeps it, nothing changes.
+ * Whether that took a system call. */
+bool pp_io_leave_rseq(void);
+
 /* ---- engines ----------------------------------------------------------------------------- */
 
 #define PP_IO_ENGINES_MAX 16

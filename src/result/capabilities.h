@@ -9,6 +9,7 @@
 struct pp_floor {
     uint64_t round_trips;
     uint64_t elapsed_ns;
+    double median_ns; /* of a round trip, as its ruler says */
     uint64_t cpu_ns;  /* of both ends */
     bool cpu_unknown; /* and then 0 */
 };

@@ -40,6 +40,8 @@ static void measure(const struct pp_floor_spec *spec)
     assert_int_equal(err.code, 0);
     assert_true(floor.round_trips > 0);
     assert_true(floor.elapsed_ns >= spec->duration_ns);
+    assert_true(floor.median_ns >= 0 && floor.median_ns <= (double)floor.elapsed_ns);
+    assert_true(floor.median_ns > 0 || spec->ruler == PP_FLOOR_IN_TURNS);
     assert_int_equal(open_files(), files);
 }
 
@@ -68,6 +70,32 @@ static void test_one_thread_plays_both_ends(void **state)
                                          .near_cpu = PP_CPU_ANY,
                                          .far_cpu = PP_CPU_ANY,
                                          .duration_ns = DURATION_NS });
+}
+
+/* Each ruler's median is that of some round trips; messages of every size go round. */
+static void test_each_ruler_and_size_goes_round(void **state)
+{
+    static const uint32_t sizes[] = { 1, 5, 1000, PP_FLOOR_BYTES_MAX };
+
+    (void)state;
+    for (unsigned i = 0; i < COUNT_OF(sizes) * 3 * 2; i++)
+        measure(&(struct pp_floor_spec){ .transport = i % 2 ? PP_FLOOR_TCP : PP_FLOOR_UNIX,
+                                         .ruler = (enum pp_floor_ruler)(i / 2 % 3),
+                                         .one_thread = i % 4 < 2,
+                                         .near_cpu = PP_CPU_ANY,
+                                         .far_cpu = PP_CPU_ANY,
+                                         .bytes = sizes[i / 6],
+                                         .duration_ns = DURATION_NS });
+}
+
+static void test_system_calls_alone_can_be_had(void **state)
+{
+    (void)state;
+    measure(&(struct pp_floor_spec){ .transport = PP_FLOOR_NOTHING,
+                                     .one_thread = true,
+                                     .near_cpu = PP_CPU_ANY,
+                                     .far_cpu = PP_CPU_ANY,
+                                     .duration_ns = DURATION_NS });
 }
 
 static void test_two_cpus_can_spin(void **state)
@@ -111,6 +139,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_goes_round_over_each_transport_and_with_each_wait),
         cmocka_unit_test(test_one_thread_plays_both_ends),
+        cmocka_unit_test(test_each_ruler_and_size_goes_round),
+        cmocka_unit_test(test_system_calls_alone_can_be_had),
         cmocka_unit_test(test_two_cpus_can_spin),
         cmocka_unit_test(test_a_cpu_that_may_not_be_used_is_an_error),
         cmocka_unit_test(test_a_call_takes_some_time),

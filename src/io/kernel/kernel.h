@@ -21,11 +21,7 @@ bool pp_kernel_speaks_mptcp(int fd);
 
 int pp_kernel_look_up(const char *host, int family, struct pp_io_addr *addr, const char **why);
 
-/* Takes the calling thread, which is about to run loop, out of restartable sequences (rseq(2)), for
- * which the C library registers each thread: after each task switch the kernel writes to the memory
- * of a thread that is registered, which is 2 to 3 % of a round trip on one core. Nothing here uses
- * them, and sched_getcpu(3) goes on without. Where the thread is not registered, or the kernel
- * keeps it, nothing changes. */
+/* pp_io_leave_rseq() of the calling thread, which is about to run loop. */
 void pp_kernel_thread_enter(struct pp_io_loop *loop);
 
 /* ---- datagrams ---- */

@@ -13,22 +13,28 @@
 
 #define REGISTERED_BYTES_MIN 32 /* however little of it the kernel uses */
 
-void pp_kernel_thread_enter(struct pp_io_loop *loop)
+bool pp_io_leave_rseq(void)
 {
     const unsigned bytes = __rseq_size > REGISTERED_BYTES_MIN ? __rseq_size : REGISTERED_BYTES_MIN;
     char *thread = __builtin_thread_pointer();
 
     if (__rseq_size == 0)
-        return;
-    pp_io_count_syscall(loop);
+        return false;
     (void)syscall(SYS_rseq, thread + __rseq_offset, bytes, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
+    return true;
 }
 
 #else
 
-void pp_kernel_thread_enter(struct pp_io_loop *loop)
+bool pp_io_leave_rseq(void)
 {
-    (void)loop;
+    return false;
 }
 
 #endif
+
+void pp_kernel_thread_enter(struct pp_io_loop *loop)
+{
+    if (pp_io_leave_rseq())
+        pp_io_count_syscall(loop);
+}
