@@ -295,9 +295,10 @@ static int parse(struct pp_cli *out, struct pp_cli_trial_args *args, const struc
         ret = pp_cli_parse(out, (int)args->count, args->args, &why);
     if (ret == 0)
         ret = pp_plan_decide(&out->plan, &why);
-    return why.code
-               ? pp_error_set(err, why.kind, why.code, "%.80s: %.200s", candidate->text, why.text)
-               : ret;
+    if (!why.code)
+        return ret;
+    return pp_error_set(err, why.kind, why.code, "%.80s%s%.200s", candidate->text,
+                        candidate->text[0] ? ": " : "", why.text);
 }
 
 /* ---- what is the same for all ---- */
@@ -476,7 +477,7 @@ static int settle_all(struct pp_cli_candidates *candidates, const struct pp_cli 
                       const char *const *texts, unsigned count, struct pp_experiment *experiment,
                       struct candidate *candidate, struct pp_cli *parsed, struct pp_error *err)
 {
-    char engine[64] = "";
+    char *engine = candidates->engine;
     int ret = check_names(texts, count, err);
 
     for (unsigned i = 0; ret == 0 && i < count; i++) {
@@ -490,7 +491,7 @@ static int settle_all(struct pp_cli_candidates *candidates, const struct pp_cli 
             ret = parse(parsed, &candidates->parsed[i], cli, candidate, err);
         if (ret == 0 && !engine[0]) {
             candidates->plan = parsed->plan;
-            ret = name_engine(&parsed->plan, engine, sizeof engine, err);
+            ret = name_engine(&parsed->plan, engine, sizeof candidates->engine, err);
         }
         if (ret == 0)
             ret = settle_one(candidates, cli, experiment, engine, candidate, parsed, err);

@@ -16,6 +16,7 @@ struct pp_cli_trial_args {
 
 struct pp_cli_candidates {
     struct pp_plan plan; /* of the baseline's trials, with what was decided for all */
+    char engine[64];     /* that auto takes here */
     struct pp_cli_trial_args args[PP_EXPERIMENT_CANDIDATES_MAX];
     struct pp_cli_trial_args parsed[PP_EXPERIMENT_CANDIDATES_MAX]; /* the plans' texts are here */
     struct pp_saved *saved[PP_CANDIDATES_MAX]; /* of those that are files; else NULL */

@@ -89,6 +89,14 @@ static const struct pp_cli_example sweep_examples[] = {
     { NULL, NULL },
 };
 
+static const struct pp_cli_example explain_examples[] = {
+    { "pingpong explain", "A bare run, taken apart" },
+    { "pingpong explain --placement split --wait block", "As most servers run and wait" },
+    { "pingpong explain -m 1k --engine io_uring --json=explain.json",
+      "Messages of 1,000 B on io_uring, and everything that was measured in a file" },
+    { NULL, NULL },
+};
+
 static const struct pp_cli_example engines_examples[] = {
     { "pingpong engines", "What there is" },
     { "pingpong engines --json", "The same for a program" },
@@ -134,6 +142,15 @@ const struct pp_cli_command pp_cli_commands[] = {
       "which a percentile holds. All options of run and client that say what is "
       "measured apply to all of them; engine, placement and wait are those of the first step.",
       sweep_examples },
+    { "explain", PP_CLI_NOTHING, "explain", "where a round trip's time goes", pp_cli_explain,
+      PP_CLI_EXPLAIN,
+      "Takes a round trip of one message at a time apart: how much of it are system calls, "
+      "sockets, "
+      "TCP, task switches, crossing to another CPU, waking one that is idle, the event loop and "
+      "measuring. Each part is a difference between short runs that take turns, most of them loops "
+      "written by hand, and has its interval. The program also runs with other options, and what "
+      "these would save is told.",
+      explain_examples },
     { "engines", PP_CLI_NOTHING, "engines", "what runs here, and how fast this machine is",
       pp_cli_engines, PP_CLI_ENGINES,
       "Says of each engine whether it runs here, or why not and what to do about it, and which of "

@@ -40,6 +40,20 @@ static void print_wrapped(FILE *out, const char *text, int column, int used)
     (void)fputc('\n', out);
 }
 
+/* Whether others of its group are for other commands. That explain takes but some is no news. */
+static bool is_special(const struct pp_cli_option *option)
+{
+    return (option->jobs ^ pp_cli_groups[option->group].jobs) & ~PP_CLI_EXPLAIN;
+}
+
+static void print_alone(FILE *out, unsigned jobs)
+{
+    struct pp_cli_text text = { 0 };
+
+    pp_cli_text_add(&text, "for %s alone", pp_cli_jobs_text(jobs, ", ", " and ").text);
+    print_wrapped(out, text.text, HELP_COLUMN, 0);
+}
+
 static void print_option(FILE *out, const struct pp_cli_option *option, unsigned jobs)
 {
     const struct pp_cli_text value = pp_cli_value_text(option);
@@ -56,9 +70,8 @@ static void print_option(FILE *out, const struct pp_cli_option *option, unsigned
     for (const char *const *alias = option->aliases; *alias; alias++, before = ", --")
         (void)fprintf(out, "%*s%s%s%s", alias == option->aliases ? HELP_COLUMN : 0, "", before,
                       *alias, alias[1] ? "" : "\n");
-    if (jobs == PP_CLI_ALL && option->jobs != pp_cli_groups[option->group].jobs)
-        (void)fprintf(out, "%*sfor %s alone\n", HELP_COLUMN, "",
-                      pp_cli_jobs_text(option->jobs, ", ", " and ").text);
+    if (jobs == PP_CLI_ALL && is_special(option))
+        print_alone(out, option->jobs);
 }
 
 static void print_title(FILE *out, enum pp_cli_group group, unsigned jobs)
@@ -130,7 +143,7 @@ void pp_cli_print_help(FILE *out, unsigned jobs)
         print_all(out);
     else
         print_one(out, jobs);
-    if (jobs != PP_CLI_RUN && jobs != PP_CLI_ENGINES) {
+    if (jobs != PP_CLI_RUN && jobs != PP_CLI_EXPLAIN && jobs != PP_CLI_ENGINES) {
         (void)fputc('\n', out);
         print_wrapped(out, PP_CLI_ADDRESS_IS PP_CLI_PORT_IS, 0, 0);
     }

@@ -10,6 +10,7 @@
 #define SERVE PP_CLI_SERVE
 #define MEASURE (RUN | CLIENT)
 #define EXPERIMENTS PP_CLI_EXPERIMENTS
+#define EXPLAIN PP_CLI_EXPLAIN
 
 #define COUNT_MAX UINT64_C(1000000000000)
 #define SEED_MAX INT64_MAX /* what an integer of JSON can be, as programs read it */
@@ -51,8 +52,9 @@ const struct pp_cli_option pp_cli_options[] = {
     { 'D', "depth", PP_CLI_LOAD, MEASURE, INTEGER(NUMBER, plan.depth, 1, PP_PLAN_DEPTH_MAX),
       .help = "requests that one connection may have on the way at once",
       .otherwise = "1; with a --rate, as many as it takes" },
-    { 'm', "size", PP_CLI_LOAD, MEASURE, INTEGER(SIZE, plan.request, 1, PP_SIZES_BYTES_MAX),
-      .given = MEMBER(plan.sizes_given), .apply = pp_cli_apply_size, .value = "REQ[,RESP]",
+    { 'm', "size", PP_CLI_LOAD, MEASURE | EXPLAIN,
+      INTEGER(SIZE, plan.request, 1, PP_SIZES_BYTES_MAX), .given = MEMBER(plan.sizes_given),
+      .apply = pp_cli_apply_size, .value = "REQ[,RESP]",
       .such_as = "64, 1k or 4KiB, or uniform:LOW-HIGH or file:PATH; and after a comma the "
                  "response's, if it is another",
       .help = "size of a request, and of the response if it is no echo: 64, 1k, 4KiB, "
@@ -62,10 +64,10 @@ const struct pp_cli_option pp_cli_options[] = {
       .given = MEMBER(given.count), .such_as = "500000, 500k or 1.5M",
       .help = "round trips to measure, over all connections",
       .otherwise = "run: {}, unless there is a --time" },
-    { 't', "time", PP_CLI_LOAD, MEASURE, ALIASES("duration"),
+    { 't', "time", PP_CLI_LOAD, MEASURE | EXPLAIN, ALIASES("duration"),
       TIME(plan.time_ns, SECOND, PP_NS_PER_MS, PP_CLI_YEAR_NS), .given = MEMBER(given.time),
       .such_as = "10 ({}), 500ms or 5m", .help = "how long to measure, in {} or as 500ms or 5m",
-      .otherwise = "client: {}, unless there is a --count" },
+      .otherwise = "client: {}, unless there is a --count; explain: 300ms for each run" },
     { 'w', "warmup", PP_CLI_LOAD, MEASURE, ALIASES("omit"), .type = PP_CLI_OTHER,
       .given = MEMBER(plan.warmup_given), .max = COUNT_MAX, .apply = pp_cli_apply_warmup,
       .value = "TIME|COUNT",
@@ -89,18 +91,20 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "wait for so long between a response and the next request, in {} or as 1ms" },
     { 0, "verify", PP_CLI_LOAD, MEASURE, CHOICE(plan.verify, pp_verify_names), ITS_DEFAULT,
       .help = "check every byte of a response, or only how many there are, or not even that" },
-    { 0, "seed", PP_CLI_LOAD, MEASURE, INTEGER(NUMBER, plan.seed, 0, SEED_MAX), ITS_DEFAULT,
-      .help = "of sizes and arrivals drawn at random: the same seed draws the same" },
+    { 0, "seed", PP_CLI_LOAD, MEASURE | EXPLAIN, INTEGER(NUMBER, plan.seed, 0, SEED_MAX),
+      ITS_DEFAULT,
+      .help = "of sizes and arrivals drawn at random, and of the order of trials: the same seed "
+              "draws the same" },
     { 0, "connect-timeout", PP_CLI_LOAD, MEASURE,
       TIME(plan.connect_timeout_ns, SECOND, PP_NS_PER_MS, PP_CLI_HOUR_NS),
       .such_as = "5 ({}) or 500ms", ITS_DEFAULT,
       .help = "give up connecting after so long, in {}" },
 
-    { 'H', "host", PP_CLI_TRANSPORT, ALL, INTO(ADDRESS, given.host), .has_path = true,
+    { 'H', "host", PP_CLI_TRANSPORT, ALL | EXPLAIN, INTO(ADDRESS, given.host), .has_path = true,
       .value = "HOST", .takes = "a name, an address or unix:/path, without a port (that is --port)",
       ITS_DEFAULT, .normal = MEMBER(plan.target.host),
       .help = "where the server listens, and the client connects to; or unix:/path" },
-    { 'p', "port", PP_CLI_TRANSPORT, ALL, INTEGER(PORT, plan.target.port, 0, UINT16_MAX),
+    { 'p', "port", PP_CLI_TRANSPORT, ALL | EXPLAIN, INTEGER(PORT, plan.target.port, 0, UINT16_MAX),
       .given = MEMBER(given.port), ITS_DEFAULT,
       .help = "port of the server; 0 takes any free one" },
     { 'u', "udp", PP_CLI_TRANSPORT, ALL, FLAG(plan.socket.dgram, true),
@@ -159,12 +163,12 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "do not ask the server whether it is a pingpong; one that is to give responses of "
               "another size is told so all the same" },
 
-    { 0, "engine", PP_CLI_HOW, ALL, INTO(ENGINE, plan.client_engine), ITS_DEFAULT,
+    { 0, "engine", PP_CLI_HOW, ALL | EXPLAIN, INTO(ENGINE, plan.client_engine), ITS_DEFAULT,
       .help = "what does the I/O: {}, or auto for the fastest that works here; one asked for by "
               "name is never replaced" },
-    { 0, "server-engine", PP_CLI_HOW, RUN | SERVE, INTO(ENGINE, given.server_engine),
+    { 0, "server-engine", PP_CLI_HOW, RUN | SERVE | EXPLAIN, INTO(ENGINE, given.server_engine),
       .help = "the same, for the server alone" },
-    { 0, "wait", PP_CLI_HOW, ALL, CHOICE(plan.wait, pp_wait_names),
+    { 0, "wait", PP_CLI_HOW, ALL | EXPLAIN, CHOICE(plan.wait, pp_wait_names),
       .automatic = MEMBER(plan.wait_auto), .apply = pp_cli_apply_wait, .value = "HOW",
       .timed = 1U << PP_IO_WAIT_SPIN | 1U << PP_IO_WAIT_YIELD, .unit_ns = PP_NS_PER_US,
       .min = PP_NS_PER_US, .max = 60 * SECOND, ITS_DEFAULT,
@@ -172,12 +176,12 @@ const struct pp_cli_option pp_cli_options[] = {
               "never sleep), yield (give the CPU away, look again; sleep after " PP_CLI_TEXT_OF(
                   PP_PLAN_LOOK_US) " {}); with a time, as in spin:20, sleep after that many "
                                    "\u00b5s" },
-    { 0, "placement", PP_CLI_HOW, ALL, CHOICE(plan.placement, pp_placement_names),
+    { 0, "placement", PP_CLI_HOW, ALL | EXPLAIN, CHOICE(plan.placement, pp_placement_names),
       .automatic = MEMBER(plan.placement_auto), ITS_DEFAULT,
       .help = "where threads run: all on the same CPU, split (the server's on others than the "
               "client's), pairs (one of each on a CPU), or none (wherever the kernel likes)" },
-    { 'A', "cpus", PP_CLI_HOW, RUN, .type = PP_CLI_OTHER, .apply = pp_cli_apply_cpus_of_both,
-      .value = "C,S",
+    { 'A', "cpus", PP_CLI_HOW, RUN | EXPLAIN, .type = PP_CLI_OTHER,
+      .apply = pp_cli_apply_cpus_of_both, .value = "C,S",
       .takes = "two CPU numbers, such as 0,1: the client's and the server's; or two lists, such as "
                "0,2-3/4-6",
       .help = "pin the client to CPU C and the server to CPU S; or LIST/LIST, as 0,2-3/4-6: a CPU "
@@ -215,15 +219,19 @@ const struct pp_cli_option pp_cli_options[] = {
               "'p99<200us'; -R LOW..HIGH says where it is looked for" },
     { 0, "knee", PP_CLI_TRIALS, PP_CLI_SWEEP, FLAG(experiment.knee, true),
       .help = "with -R LOW..HIGH: the rate from which p99 grows faster than the rate" },
+    { 0, "rounds", PP_CLI_TRIALS, EXPLAIN,
+      INTEGER(NUMBER, experiment.rounds, PP_EXPLAINED_ROUNDS_LEAST, PP_ROUNDS_MAX),
+      .help = "in each round everything runs once, in an order drawn anew",
+      .otherwise = PP_CLI_TEXT_OF(PP_CLI_EXPLAIN_ROUNDS) },
     { 0, "budget", PP_CLI_TRIALS, EXPERIMENTS,
       TIME(experiment.budget_ns, SECOND, SECOND, PP_CLI_YEAR_NS), .such_as = "60 ({}), 2m or 90s",
       .help = "all of it takes about so long, in {}: runs are as long as that allows",
-      .otherwise = "runs of 1s, unless there is a --time or a --count" },
-    { 0, "before", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.before),
+      .otherwise = "runs of 1s, of explain 300ms, unless there is a --time or a --count" },
+    { 0, "before", PP_CLI_TRIALS, PP_CLI_ANY_LOAD, INTO(COMMAND, experiment.before),
       .such_as = "'sysctl -q net.ipv4.tcp_autocorking=0'",
       .help = "run this before each run, server and all; if it fails, so does the run; what it "
               "leaves running ends after the run" },
-    { 0, "after", PP_CLI_TRIALS, EXPERIMENTS, INTO(COMMAND, experiment.after),
+    { 0, "after", PP_CLI_TRIALS, PP_CLI_ANY_LOAD, INTO(COMMAND, experiment.after),
       .help = "run this after each run, whatever came of it" },
 
     { 'i', "interval", PP_CLI_RESULT, MEASURE,
@@ -281,11 +289,13 @@ const struct pp_cli_option pp_cli_options[] = {
       .help = "print more: what the engine can do here, and why none that is faster" },
     { 'q', "quiet", PP_CLI_OUTPUT, EXPERIMENTS, FLAG(quiet, true),
       .help = "print what it comes to, and nothing else: a sentence for each candidate, the table "
-              "of a sweep" },
+              "of a sweep, the advice of explain" },
     { 'v', "verbose", PP_CLI_OUTPUT, PP_CLI_SWEEP, FLAG(verbose, true),
       .help = "with --slo: each try" },
     { 'v', "verbose", PP_CLI_OUTPUT, PP_CLI_COMPARE, FLAG(verbose, true),
       .help = "print more: each trial, with its verdict" },
+    { 'v', "verbose", PP_CLI_OUTPUT, EXPLAIN, FLAG(verbose, true),
+      .help = "print more: the runs that the parts are differences of" },
     { 'h', "help", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,
       .help = "print the help, and stop" },
     { 'V', "version", PP_CLI_OUTPUT, PP_CLI_ALL, .type = PP_CLI_ACTION,

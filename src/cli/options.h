@@ -8,19 +8,22 @@
 #include "plan/plan.h"
 #include "report/report.h"
 #include "result/comparison.h"
+#include "result/explanation.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Sets of what commands do: a run's jobs, experiments, which are many runs, and one that runs
- * nothing. */
+/* Sets of what commands do: a run's jobs, experiments, which are many runs, of any load or of one
+ * kind, and one that runs nothing. */
 #define PP_CLI_RUN (1U << PP_JOB_RUN)
 #define PP_CLI_CLIENT (1U << PP_JOB_CLIENT)
 #define PP_CLI_SERVE (1U << PP_JOB_SERVE)
 #define PP_CLI_COMPARE (1U << (PP_JOB_SERVE + 1))
 #define PP_CLI_SWEEP (1U << (PP_JOB_SERVE + 2))
-#define PP_CLI_ENGINES (1U << (PP_JOB_SERVE + 3))
-#define PP_CLI_EXPERIMENTS (PP_CLI_COMPARE | PP_CLI_SWEEP)
+#define PP_CLI_EXPLAIN (1U << (PP_JOB_SERVE + 3))
+#define PP_CLI_ENGINES (1U << (PP_JOB_SERVE + 4))
+#define PP_CLI_ANY_LOAD (PP_CLI_COMPARE | PP_CLI_SWEEP)
+#define PP_CLI_EXPERIMENTS (PP_CLI_ANY_LOAD | PP_CLI_EXPLAIN)
 #define PP_CLI_JOBS (PP_CLI_RUN | PP_CLI_CLIENT | PP_CLI_SERVE)
 #define PP_CLI_ALL (PP_CLI_JOBS | PP_CLI_EXPERIMENTS | PP_CLI_ENGINES)
 
@@ -28,7 +31,9 @@
 #define PP_CLI_COMPARE_ROUNDS 12
 #define PP_CLI_SWEEP_ROUNDS 3
 #define PP_CLI_SEARCH_ROUNDS 8 /* of a knee or a highest rate, which have intervals */
+#define PP_CLI_EXPLAIN_ROUNDS 12
 #define PP_CLI_TRIAL_NS PP_NS_PER_S
+#define PP_CLI_EXPLAIN_TRIAL_NS (300 * PP_NS_PER_MS)
 
 /* What was given; the parser's own, kept to settle at the end what depends on several options. */
 struct pp_cli_given {

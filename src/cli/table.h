@@ -111,8 +111,8 @@ static inline bool pp_cli_takes_value(const struct pp_cli_option *option)
     return option->type > PP_CLI_ACTION;
 }
 
-/* Whether it says how a run is to be, and not what becomes of its result: an experiment takes it
- * for its runs. */
+/* Whether it says how a run is to be, and not what becomes of its result: an experiment of any load
+ * takes it for its runs. */
 static inline bool pp_cli_is_of_runs(const struct pp_cli_option *option)
 {
     return option->group <= PP_CLI_HOW && (option->jobs & (PP_CLI_RUN | PP_CLI_CLIENT));
@@ -121,7 +121,7 @@ static inline bool pp_cli_is_of_runs(const struct pp_cli_option *option)
 /* Those that take it: a set. */
 static inline unsigned pp_cli_takers(const struct pp_cli_option *option)
 {
-    return option->jobs | (pp_cli_is_of_runs(option) ? PP_CLI_EXPERIMENTS : 0);
+    return option->jobs | (pp_cli_is_of_runs(option) ? PP_CLI_ANY_LOAD : 0);
 }
 
 /* Does what the option says. value is NULL if there is none: see apply(). */
@@ -171,6 +171,7 @@ extern const size_t pp_cli_command_count;
 int pp_cli_measure(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_serve(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_compare(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
+int pp_cli_explain(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_engines(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 int pp_cli_sweep(const struct pp_cli *cli, int *signal_out, struct pp_error *err);
 

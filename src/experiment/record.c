@@ -1,4 +1,5 @@
-/* What was run, what it came to by a comparison, a sweep or a search, and the document around. */
+/* What was run, what it came to by a comparison, a sweep, a search or an explanation, and the
+ * document around. */
 #include "experiment/record.h"
 
 #include "base/clock.h"
@@ -25,7 +26,7 @@ static json_t *candidate_object(const struct pp_candidate *candidate)
 {
     json_t *argv = json_array();
 
-    for (char *const *arg = candidate->spec.argv; *arg; arg++)
+    for (char *const *arg = candidate->spec.argv; arg && *arg; arg++)
         if (json_array_append_new(argv, json_string(*arg)) < 0) {
             json_decref(argv);
             return NULL;
@@ -250,6 +251,90 @@ static json_t *slo_array(const struct pp_experiment *experiment, const struct pp
     return array;
 }
 
+/* ---- where the time goes ---- */
+
+static json_t *shift_interval(const struct pp_shift *shift)
+{
+    if (!isfinite(shift->at95.low) || !isfinite(shift->at95.high))
+        return json_null();
+    return json_pack("[f, f]", shift->at95.low, shift->at95.high);
+}
+
+static json_t *shift_object(const char *what, const char *name, const char *figure,
+                            const struct pp_shift *shift)
+{
+    return json_pack("{s:s, s:o, s:o, s:i}", what, name, figure, number(shift->estimate),
+                     "interval_95", shift_interval(shift), "rounds", (int)shift->n);
+}
+
+/* Takes item over. */
+static bool append(json_t *array, json_t *item)
+{
+    return json_array_append_new(array, item) == 0;
+}
+
+static json_t *finished(json_t *array, bool whole)
+{
+    if (whole)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
+static json_t *parts_array(const struct pp_explanation *explanation)
+{
+    json_t *array = json_array();
+    bool whole = array;
+
+    for (unsigned i = 0; whole && i < explanation->part_count; i++)
+        whole = append(array, shift_object("name", pp_parts[explanation->parts[i].part].name, "ns",
+                                           &explanation->parts[i].shift));
+    return finished(array, whole);
+}
+
+static json_t *others_array(const struct pp_experiment *experiment,
+                            const struct pp_explanation *explanation)
+{
+    json_t *array = json_array();
+    bool whole = array;
+
+    for (unsigned i = 0; whole && i < explanation->other_count; i++)
+        whole = append(array, shift_object("options", experiment->candidates[1 + i].name,
+                                           "change_ns", &explanation->others[i]));
+    return finished(array, whole);
+}
+
+static json_t *advice_array(const struct pp_experiment *experiment,
+                            const struct pp_explanation *explanation)
+{
+    json_t *array = json_array();
+    bool whole = array;
+
+    for (unsigned i = 0; whole && i < explanation->advice_count; i++) {
+        const struct pp_advice *advice = &explanation->advice[i];
+        const char *what = advice->measured ? experiment->candidates[1 + advice->other].name
+                                            : pp_parts[advice->part].cure;
+        json_t *object = shift_object("what", what, "saves_ns", &advice->saves);
+
+        whole = object && json_object_set_new(object, "part",
+                                              advice->measured
+                                                  ? json_null()
+                                                  : json_string(pp_parts[advice->part].name)) == 0;
+        whole = append(array, object) && whole;
+    }
+    return finished(array, whole);
+}
+
+static json_t *explanation_object(const struct pp_experiment *experiment,
+                                  const struct pp_explanation *explanation)
+{
+    return json_pack(
+        "{s:o, s:o, s:i, s:o, s:o, s:o, s:o}", "round_trip_ns", number(explanation->whole.estimate),
+        "interval_95", shift_interval(&explanation->whole), "rounds", (int)explanation->rounds,
+        "parts", parts_array(explanation), "sum_ns", number(explanation->sum), "instead",
+        others_array(experiment, explanation), "advice", advice_array(experiment, explanation));
+}
+
 /* ---- all of it ---- */
 
 /* Takes summary over, and adds what was run. */
@@ -308,4 +393,13 @@ int pp_record_write_slo(const struct pp_experiment *experiment, const char *cond
                              json_pack("{s:s, s:o}", "condition", condition, "highest_rates",
                                        slo_array(experiment, found)),
                              out, err);
+}
+
+int pp_record_write_explanation(const struct pp_experiment *experiment,
+                                const struct pp_explanation *explanation, FILE *out,
+                                struct pp_error *err)
+{
+    return write_with_trials(
+        experiment, whole_rounds(experiment),
+        json_pack("{s:o}", "explanation", explanation_object(experiment, explanation)), out, err);
 }

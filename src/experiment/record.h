@@ -5,6 +5,7 @@
 
 #include "experiment/experiment.h"
 #include "result/ladder.h"
+#include "result/explanation.h"
 #include "result/sweep.h"
 
 #include <stdio.h>
@@ -22,5 +23,10 @@ int pp_record_write_sweep(const struct pp_experiment *experiment,
 /* The same of searches for the highest rate with a condition, found of each candidate. */
 int pp_record_write_slo(const struct pp_experiment *experiment, const char *condition,
                         const struct pp_slo *found, FILE *out, struct pp_error *err);
+
+/* The same of an explanation: its candidates are as pp_explanation_of() has them. */
+int pp_record_write_explanation(const struct pp_experiment *experiment,
+                                const struct pp_explanation *explanation, FILE *out,
+                                struct pp_error *err);
 
 #endif

@@ -225,7 +225,8 @@ static void test_the_help_ends_with_the_default_of_the_plan(void **state)
     check_help_ends("connections", " (1)");
     check_help_ends("size", " (5)");
     check_help_ends("count", " (run: 500k, unless there is a --time)");
-    check_help_ends("time", " (client: 10, unless there is a --count)");
+    check_help_ends("time",
+                    " (client: 10, unless there is a --count; explain: 300ms for each run)");
     check_help_ends("think", " or as 1ms (0)");
     check_help_ends("verify", " (full)");
     check_help_ends("nodelay", " (on)");
@@ -274,7 +275,7 @@ static void test_jobs_are_listed_by_the_names_of_their_commands(void **state)
     assert_string_equal(pp_cli_jobs_text(PP_CLI_RUN | PP_CLI_SERVE, ", ", " and ").text,
                         "run and serve");
     assert_string_equal(pp_cli_jobs_text(PP_CLI_ALL, ", ", " and ").text,
-                        "run, client, serve, compare, sweep and engines");
+                        "run, client, serve, compare, sweep, explain and engines");
     assert_string_equal(pp_cli_jobs_text(PP_CLI_JOBS, "|", "|").text, "run|client|serve");
 }
 

@@ -226,8 +226,23 @@ static void test_options_of_other_commands_are_refused_with_whose_they_are(void 
     check_refused(LINE("-c5", "serve"), "--connections is for run and client, not for serve", "");
     check_refused(LINE("serve", "--mps=5"), "--rate is for run and client, not for serve", "");
     check_refused(LINE("x", "--server-engine=epoll"),
-                  "--server-engine is for run and serve, not for client", "");
+                  "--server-engine is for run, serve and explain, not for client", "");
     check_refused(LINE("serve", "-B", "x"), "--bind is for run and client, not for serve", "");
+    check_refused(LINE("explain", "-c5"), "one message at a time", "leave out --connections");
+    check_refused(LINE("explain", "--before=x"), "--before is for compare and sweep", "");
+}
+
+static void test_what_explain_cannot_take_apart_is_refused(void **state)
+{
+    (void)state;
+    check_refused(LINE("explain", "-m", "64,1k"), "messages of one size", "-m 64");
+    check_refused(LINE("explain", "-m", "uniform:1-9"), "messages of one size", "");
+    check_refused(LINE("explain", "-m", "17k"), "up to 16KiB", "");
+    check_refused(LINE("explain", "-H", "10.0.0.1"), "about this machine", "not 10.0.0.1");
+    check_refused(LINE("explain", "10.0.0.1"), "about this machine", "takes no ADDRESS");
+    check_refused(LINE("explain", "--rounds=5"), "from 6 to 500", "");
+    check_refused(LINE("explain", "--budget=5"), "too short", "");
+    check_refused(LINE("explain", "--budget=60", "-t1"), "--budget says", "");
 }
 
 /* ---- unknown and ambiguous ones ---- */
@@ -330,7 +345,7 @@ static void test_help_of_what_is_no_command_names_the_commands(void **state)
 {
     (void)state;
     check_refused(LINE("help", "nonsense"), "there is no command nonsense",
-                  "run, serve, client, compare, sweep, engines, help and version");
+                  "run, serve, client, compare, sweep, explain, engines, help and version");
 }
 
 static void test_help_comes_before_what_is_wrong_after_it(void **state)
@@ -361,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_what_is_named_twice_is_refused),
         cmocka_unit_test(test_a_client_refuses_a_port_that_is_any),
         cmocka_unit_test(test_options_of_other_commands_are_refused_with_whose_they_are),
+        cmocka_unit_test(test_what_explain_cannot_take_apart_is_refused),
         cmocka_unit_test(test_an_unknown_option_is_refused_by_its_name),
         cmocka_unit_test(test_an_unknown_letter_that_cannot_be_printed_is_refused_in_words),
         cmocka_unit_test(test_what_follows_an_unknown_option_is_not_blamed),

@@ -229,7 +229,7 @@ def complete(request):
     return request.getfixturevalue(request.param)
 
 
-COMMANDS = ["client", "compare", "engines", "help", "run", "serve", "sweep", "version"]
+COMMANDS = ["client", "compare", "engines", "explain", "help", "run", "serve", "sweep", "version"]
 
 
 @pytest.mark.parametrize(
