@@ -59,7 +59,8 @@ struct pp_io_engine {
     /* Takes over an armed op (not a timer or a wake), whose descriptor is below fds_max, and passes
      * it to pp_io_complete() once, now or in a later poll. By the kind of op:
      *
-     * accept      the next connection. One that has gone already is passed over.
+     * accept      the next connection, with where it comes from in op->peer unless that is NULL.
+     *             One that has gone already is passed over.
      * connect     to op->addr. A Unix listener without room is pp_io_postpone()'s.
      * recv        at most op->len bytes into op->buf.
      * recv_pooled into a buffer of pp_io_buffers_of(), taken when bytes have come; op->buf is then
@@ -129,6 +130,10 @@ bool pp_io_settle(struct pp_io_loop *loop, struct pp_io_op *op, int32_t res);
 /* Whether no event says when op, to which the kernel has said EAGAIN, may succeed: another's Unix
  * socket has no room for a connection, or for a datagram. */
 bool pp_io_is_unannounced(struct pp_io_loop *loop, const struct pp_io_op *op);
+
+/* Asks whom fd is connected to, for an engine that has accepted it without: peer->len is 0 if it is
+ * nobody any more. */
+void pp_io_ask_peer(struct pp_io_loop *loop, int fd, struct pp_io_addr *peer);
 
 /* What kind of socket fd is. The kernel is asked once, until fd is closed. */
 enum pp_io_type pp_io_type_of(struct pp_io_loop *loop, int fd);

@@ -63,6 +63,7 @@ struct pp_io_op {
     union {
         char *buf;                   /* recv, send: where the rest of the request begins */
         const struct sockaddr *addr; /* connect */
+        struct pp_io_addr *peer;     /* accept: where the client's goes; NULL: it is not asked */
         uint64_t deadline_ns;        /* timer; the callback may move it before PP_IO_REARM */
     };
     union {
@@ -97,6 +98,12 @@ static inline bool pp_io_is_armed(const struct pp_io_op *op)
 /* The next connection on listen_fd. res: its descriptor (non-blocking, close-on-exec), the
  * caller's. */
 void pp_io_accept(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd, pp_io_cb *cb);
+
+/* The same, with the client's address in *peer, which must stay valid until the callback. Its len
+ * is 0 where the client was gone before it was asked. On some engines this is one more system call
+ * for each connection. */
+void pp_io_accept_from(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd,
+                       struct pp_io_addr *peer, pp_io_cb *cb);
 
 /* addr must stay valid until the callback. */
 void pp_io_connect(struct pp_io_loop *loop, struct pp_io_op *op, int fd,

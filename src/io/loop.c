@@ -246,6 +246,15 @@ static void op_start(struct pp_io_loop *loop, struct pp_io_op *op, enum pp_io_ki
 
 void pp_io_accept(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd, pp_io_cb *cb)
 {
+    op->peer = NULL;
+    op_start(loop, op, PP_IO_ACCEPT, listen_fd, cb);
+}
+
+void pp_io_accept_from(struct pp_io_loop *loop, struct pp_io_op *op, int listen_fd,
+                       struct pp_io_addr *peer, pp_io_cb *cb)
+{
+    pp_assert(peer);
+    op->peer = peer;
     op_start(loop, op, PP_IO_ACCEPT, listen_fd, cb);
 }
 

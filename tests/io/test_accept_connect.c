@@ -53,6 +53,61 @@ static void an_accepted_descriptor_is_nonblocking_and_closed_on_exec(void **stat
     assert_true(fcntl(probe->res, F_GETFD) & FD_CLOEXEC);
 }
 
+static void check_peer(struct fixture *f, int family)
+{
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr, *peer = test_new(f, sizeof(*peer));
+    struct test_probe *probe = test_probe(f);
+    const int listen_fd = test_listen(family, 8, &addr);
+
+    for (int i = 0; i < 4; i++) { /* some are there before they are asked for */
+        const bool early = i % 2 > 0;
+        const int before = early ? test_connect(&addr) : -1;
+        struct pp_io_addr name;
+
+        pp_io_accept_from(loop, &probe->op, listen_fd, peer, test_probe_once);
+        test_poll(loop);
+        name = test_name(early ? before : test_connect(&addr));
+        test_run(loop);
+        assert_true(probe->res >= 0);
+        assert_int_equal(peer->len, name.len);
+        assert_memory_equal(&peer->any, &name.any, name.len);
+    }
+}
+
+static void accept_tells_where_the_client_comes_from(void **state)
+{
+    check_peer(*state, AF_INET);
+    check_peer(*state, AF_UNIX);
+}
+
+static void accept_tells_where_the_client_comes_from_over_ipv6(void **state)
+{
+    test_needs_ipv6();
+    check_peer(*state, AF_INET6);
+}
+
+/* What the op was used for before does not matter. */
+static void accept_asks_for_no_address_unless_it_is_told_to(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = test_loop(f);
+    struct pp_io_addr addr, *peer = test_new(f, sizeof(*peer));
+    struct test_probe *probe = test_probe(f);
+    const int listen_fd = test_listen(AF_INET, 8, &addr);
+
+    (void)test_connect(&addr);
+    pp_io_accept_from(loop, &probe->op, listen_fd, peer, test_probe_once);
+    test_run(loop);
+    assert_true(probe->res >= 0 && peer->len > 0);
+    peer->len = 0;
+    (void)test_connect(&addr);
+    pp_io_accept(loop, &probe->op, listen_fd, test_probe_once);
+    test_run(loop);
+    assert_true(probe->res >= 0);
+    assert_int_equal(peer->len, 0);
+}
+
 #define CLIENTS 100
 
 /* Accepts until it has wanted connections, and then stops asking. */
@@ -518,6 +573,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(accept_gives_the_connection_that_came),
         TEST(accept_gives_the_connection_that_came_over_ipv6),
+        TEST(accept_tells_where_the_client_comes_from),
+        TEST(accept_tells_where_the_client_comes_from_over_ipv6),
+        TEST(accept_asks_for_no_address_unless_it_is_told_to),
         TEST(an_accepted_descriptor_is_nonblocking_and_closed_on_exec),
         TEST(rearm_accepts_every_connection_once_and_in_order),
         TEST(a_listener_left_alone_for_a_while_loses_no_connection),

@@ -48,6 +48,8 @@ static void deliver(struct pp_io_loop *loop, struct pp_uring_slot *slot, uint32_
     slot->op = NULL;
     if (slot->kind == PP_IO_ACCEPT) {
         pp_io_number_taken();
+        if (op->peer)
+            pp_io_ask_peer(loop, (int)number, op->peer);
         pp_io_complete(loop, op, (int32_t)number);
         return;
     }

@@ -46,11 +46,23 @@ enum pp_io_type pp_io_type_of(struct pp_io_loop *loop, int fd)
 
 static int32_t try_accept(struct pp_io_loop *loop, const struct pp_io_op *op)
 {
-    const int32_t res = result_of(loop, accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    struct pp_io_addr *peer = op->peer;
+    int32_t res;
 
+    if (peer)
+        peer->len = sizeof peer->un;
+    res = result_of(loop, accept4(op->fd, peer ? &peer->any : NULL, peer ? &peer->len : NULL,
+                                  SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (res >= 0)
         pp_io_number_taken();
     return res;
+}
+
+void pp_io_ask_peer(struct pp_io_loop *loop, int fd, struct pp_io_addr *peer)
+{
+    peer->len = sizeof peer->un;
+    if (result_of(loop, getpeername(fd, &peer->any, &peer->len)) < 0)
+        peer->len = 0;
 }
 
 /* Begins, with op->res other than -EINPROGRESS, or asks what has become of it: the kernel calls a
