@@ -26,13 +26,13 @@ static int on_begin(void *context, const struct pp_plan *plan, const struct pp_s
 
 /* A line on standard error, unless that could make the server wait. */
 static void on_notice(void *context, const struct pp_servers_counts *before,
-                      const struct pp_servers_counts *now)
+                      const struct pp_servers_counts *now, const struct pp_io_addr *from)
 {
     struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 
     (void)context;
     if (poll(&out, 1, 0) > 0 && out.revents & POLLOUT)
-        pp_text_serve_notice(stderr, &before->streams, &now->streams);
+        pp_text_serve_notice(stderr, &before->streams, &now->streams, from);
 }
 
 /* A signal is how a server is meant to end, once it serves. */

@@ -46,10 +46,12 @@ static enum pp_io_next on_pause_over(struct pp_io_op *op);
 static void tell(struct serve *serve)
 {
     const struct pp_servers_counts now = pp_servers_counts(serve->servers);
+    struct pp_io_addr from;
 
     if (!has_news(&serve->noticed, &now))
         return;
-    serve->hooks->on_notice(serve->hooks->context, &serve->noticed, &now);
+    serve->hooks->on_notice(serve->hooks->context, &serve->noticed, &now,
+                            pp_servers_turned_away_from(serve->servers, &from) ? &from : NULL);
     serve->noticed = now;
     pp_io_timer(serve->loop, &serve->pause_op, pp_io_now_ns(serve->loop) + NOTICE_NS,
                 on_pause_over);

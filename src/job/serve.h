@@ -12,9 +12,10 @@ typedef int pp_serve_begin(void *context, const struct pp_plan *plan,
                            const struct pp_serve_report *report, struct pp_error *err);
 
 /* Something has happened that whoever runs the server may want to know: counts are as of now, and
- * before as of the last call. At most once a second. */
+ * before as of the last call; from is where one came from that was turned away, or NULL. At most
+ * once a second. */
 typedef void pp_serve_notice(void *context, const struct pp_servers_counts *before,
-                             const struct pp_servers_counts *now);
+                             const struct pp_servers_counts *now, const struct pp_io_addr *from);
 
 struct pp_serve_hooks {
     void *context;

@@ -287,6 +287,15 @@ bool pp_servers_ended(const struct pp_servers *servers)
     return false;
 }
 
+bool pp_servers_turned_away_from(const struct pp_servers *servers, struct pp_io_addr *from)
+{
+    for (unsigned i = 0; i < servers->count; i++)
+        if (servers->threads[i].streams &&
+            pp_server_turned_away_from(servers->threads[i].streams, from))
+            return true;
+    return false;
+}
+
 static void streams_add(struct pp_server_counts *sum, struct pp_server_counts counts)
 {
     sum->accepted += counts.accepted;

@@ -50,6 +50,10 @@ int pp_servers_broken(const struct pp_servers *servers, struct pp_error *err);
 /* So far, from any thread. */
 struct pp_servers_counts pp_servers_counts(const struct pp_servers *servers);
 
+/* Where one of those came from that were turned away since this was last asked; false: it is not
+ * known of any. From one thread at a time. */
+bool pp_servers_turned_away_from(const struct pp_servers *servers, struct pp_io_addr *from);
+
 /* Ends the threads that were started, and waits for them. 0 or a negative errno: what the first
  * loop that broke down returned. */
 int pp_servers_stop(struct pp_servers *servers);

@@ -22,9 +22,10 @@ void pp_text_end(FILE *out, const struct pp_report_style *style, const struct pp
 /* A server: where it listens, and what it has done. The first line begins with "listening on". */
 void pp_text_serve_begin(FILE *out, const struct pp_report_style *style, const struct pp_plan *plan,
                          const struct pp_serve_report *report);
-/* One line about what has happened between the two, for standard error. */
+/* One line about what has happened between the two, for standard error; from is where one came from
+ * that was turned away, or NULL. */
 void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
-                          const struct pp_server_counts *now);
+                          const struct pp_server_counts *now, const struct pp_io_addr *from);
 void pp_text_serve_end(FILE *out, const struct pp_report_style *style,
                        const struct pp_serve_report *report);
 

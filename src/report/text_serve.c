@@ -50,13 +50,14 @@ static const char *cure(int code)
 }
 
 void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
-                          const struct pp_server_counts *now)
+                          const struct pp_server_counts *now, const struct pp_io_addr *from)
 {
     struct pp_line line = { .out = out, .separator = PP_LINE_DOT };
     const uint64_t idle = now->idle - before->idle;
     const uint64_t turned_away = now->turned_away - before->turned_away;
     const char *begin = "pingpong: ";
-    char text[PP_FORMAT_BYTES];
+    char text[PP_FORMAT_BYTES], address[PP_IO_ADDR_TEXT_BYTES];
+    char one[PP_IO_ADDR_TEXT_BYTES + 16] = "";
 
     if (now->full != before->full) {
         pp_line_field(&line,
@@ -66,8 +67,11 @@ void pp_text_serve_notice(FILE *out, const struct pp_server_counts *before,
         begin = "";
     }
     if (turned_away) {
-        pp_line_field(&line, "%s%s connection%s turned away", begin,
-                      pp_format_count(text, turned_away), pp_text_plural(turned_away));
+        if (from && from->any.sa_family != AF_UNIX) /* whose clients have no names */
+            (void)snprintf(one, sizeof one, ", %sfrom %s", turned_away > 1 ? "one " : "",
+                           pp_io_addr_format(from, address));
+        pp_line_field(&line, "%s%s connection%s turned away%s", begin,
+                      pp_format_count(text, turned_away), pp_text_plural(turned_away), one);
         begin = "";
     }
     if (idle)

@@ -39,6 +39,16 @@ static void give_reserve(struct pp_acceptor *acceptor, uint64_t now_ns)
     acceptor->reserve_fd = -1;
 }
 
+/* Who may be turned away is asked for its address, and nobody else. */
+static void accept_next(struct pp_acceptor *acceptor)
+{
+    if (acceptor->reserve_fd < 0)
+        pp_io_accept_from(acceptor->loop, &acceptor->op, acceptor->listen_fd, &acceptor->from,
+                          on_accepted);
+    else
+        pp_io_accept(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_accepted);
+}
+
 static enum pp_io_next on_paused(struct pp_io_op *op)
 {
     struct pp_acceptor *acceptor = container_of(op, struct pp_acceptor, op);
@@ -46,7 +56,7 @@ static enum pp_io_next on_paused(struct pp_io_op *op)
     if (acceptor->stopping)
         return close_listener(acceptor);
     give_reserve(acceptor, pp_io_now_ns(acceptor->loop));
-    pp_io_accept(acceptor->loop, op, acceptor->listen_fd, on_accepted);
+    accept_next(acceptor);
     return PP_IO_DISARM;
 }
 
@@ -75,7 +85,7 @@ static void take_for_reserve(struct pp_acceptor *acceptor, int fd)
     }
     acceptor->world->reset_on_close(fd);
     acceptor->world->close(fd);
-    acceptor->on_turned_away(acceptor->owner);
+    acceptor->on_turned_away(acceptor->owner, &acceptor->from);
 }
 
 static enum pp_io_next on_accepted(struct pp_io_op *op)
@@ -92,7 +102,8 @@ static enum pp_io_next on_accepted(struct pp_io_op *op)
         return pause_accepting(acceptor, op->res);
     if (acceptor->reserve_fd < 0) {
         take_for_reserve(acceptor, op->res);
-        return PP_IO_REARM;
+        accept_next(acceptor);
+        return PP_IO_DISARM;
     }
     acceptor->full_since_ns = 0;
     acceptor->on_connection(acceptor->owner, op->res);
@@ -106,7 +117,7 @@ void pp_acceptor_start(struct pp_acceptor *acceptor)
     acceptor->reserve_fd = reserve_open(acceptor);
     acceptor->full_since_ns = 0;
     acceptor->stopping = false;
-    pp_io_accept(acceptor->loop, &acceptor->op, acceptor->listen_fd, on_accepted);
+    accept_next(acceptor);
 }
 
 void pp_acceptor_stop(struct pp_acceptor *acceptor)

@@ -19,11 +19,12 @@ struct pp_acceptor {
     void (*on_connection)(void *owner, int fd); /* fd is the owner's */
     void (*on_full)(void *owner, int code); /* descriptors or memory have run out, as the negative
                                                    errno says */
-    void (*on_turned_away)(void *owner);
+    void (*on_turned_away)(void *owner, const struct pp_io_addr *from); /* whose len may be 0 */
 
     /* its own */
     const struct pp_io_world *world;
     struct pp_io_op op;     /* accept, or the timer of a pause in accepting; then close */
+    struct pp_io_addr from; /* of the last that came in place of the reserve */
     int reserve_fd;         /* -1: given up, so that one more can be accepted and turned away */
     uint64_t full_since_ns; /* 0: there are descriptors */
     bool stopping;

@@ -95,6 +95,8 @@ enum server_state {
 struct counters {
     _Atomic uint64_t accepted, idle, full, turned_away, closed, bytes;
     atomic_int full_code;
+    atomic_bool told_from;              /* turned_away_from is there to be read, and not written */
+    struct pp_io_addr turned_away_from; /* one of them */
 };
 
 struct pp_server {

@@ -29,10 +29,15 @@ static void on_full(void *server, int code)
     pp_server_spare(server, code);
 }
 
-static void on_turned_away(void *owner)
+static void on_turned_away(void *owner, const struct pp_io_addr *from)
 {
     struct pp_server *server = owner;
+    struct counters *counters = &server->counters;
 
+    if (from->len > 0 && !atomic_load_explicit(&counters->told_from, memory_order_acquire)) {
+        counters->turned_away_from = *from;
+        atomic_store_explicit(&counters->told_from, true, memory_order_release);
+    }
     pp_server_notice(server, &server->counters.turned_away);
 }
 
@@ -209,6 +214,17 @@ struct pp_server_counts pp_server_counts(const struct pp_server *server)
                                       .turned_away = counted(&counters->turned_away),
                                       .closed = counted(&counters->closed),
                                       .bytes = counted(&counters->bytes) };
+}
+
+bool pp_server_turned_away_from(struct pp_server *server, struct pp_io_addr *from)
+{
+    struct counters *counters = &server->counters;
+
+    if (!atomic_load_explicit(&counters->told_from, memory_order_acquire))
+        return false;
+    *from = counters->turned_away_from;
+    atomic_store_explicit(&counters->told_from, false, memory_order_release);
+    return true;
 }
 
 void pp_server_close(struct pp_server *server)

@@ -46,6 +46,10 @@ void pp_server_stop(struct pp_server *server);
 /* So far, from any thread. */
 struct pp_server_counts pp_server_counts(const struct pp_server *server);
 
+/* Where one of those came from that were turned away since this was last asked; false: it is not
+ * known of any. From any thread, but one at a time. */
+bool pp_server_turned_away_from(struct pp_server *server, struct pp_io_addr *from);
+
 /* Asserts what always holds of owner, a server, between two callbacks: for pp_io_loop_check(). */
 void pp_server_check(void *owner);
 

@@ -704,16 +704,40 @@ static void test_why_an_engine_was_not_used_is_folded_between_words(void **state
 
 /* ---- a server by itself ---- */
 
-static void check_notice(struct pp_server_counts before, struct pp_server_counts now,
-                         const char *line)
+static void check_notice_from(struct pp_server_counts before, struct pp_server_counts now,
+                              const struct pp_io_addr *from, const char *line)
 {
     char got[TEXT_BYTES] = "";
     FILE *out = fmemopen(got, sizeof got, "w");
 
     assert_non_null(out);
-    pp_text_serve_notice(out, &before, &now);
+    pp_text_serve_notice(out, &before, &now, from);
     assert_int_equal(fclose(out), 0);
     assert_string_equal(got, line);
+}
+
+static void check_notice(struct pp_server_counts before, struct pp_server_counts now,
+                         const char *line)
+{
+    check_notice_from(before, now, NULL, line);
+}
+
+static void test_a_notice_says_where_one_of_them_came_from(void **state)
+{
+    const struct pp_server_counts before = { .turned_away = 7 };
+    struct pp_io_addr from = { .len = sizeof from.in,
+                               .in = { .sin_family = AF_INET,
+                                       .sin_port = htons(5000),
+                                       .sin_addr.s_addr = htonl(0x0a000005) } };
+
+    (void)state;
+    check_notice_from(before, (struct pp_server_counts){ .turned_away = 8 }, &from,
+                      "pingpong: 1 connection turned away, from 10.0.0.5:5000\n");
+    check_notice_from(before, (struct pp_server_counts){ .turned_away = 9 }, &from,
+                      "pingpong: 2 connections turned away, one from 10.0.0.5:5000\n");
+    from.any.sa_family = AF_UNIX;
+    check_notice_from(before, (struct pp_server_counts){ .turned_away = 9 }, &from,
+                      "pingpong: 2 connections turned away\n");
 }
 
 static void test_a_notice_says_what_happened_since_the_last_one(void **state)
@@ -787,6 +811,7 @@ int main(void)
         TEST(test_no_line_of_large_figures_is_wider_than_the_terminal),
         TEST(test_no_line_of_an_interval_is_wider_than_the_terminal),
         TEST(test_why_an_engine_was_not_used_is_folded_between_words),
+        TEST(test_a_notice_says_where_one_of_them_came_from),
         TEST(test_a_notice_says_what_happened_since_the_last_one),
     };
 

@@ -282,6 +282,7 @@ static void test_who_is_silent_is_asked_while_descriptors_are_short_and_no_longe
 static void test_newcomers_that_waited_in_vain_are_reset(void **state)
 {
     struct fixture *f = *state;
+    struct pp_io_addr from, own = { .len = sizeof own.un };
     int spoken, fds[3];
 
     f->limits.newcomer_ns = SHORT_NS;
@@ -295,6 +296,11 @@ static void test_newcomers_that_waited_in_vain_are_reset(void **state)
     for (size_t i = 0; i < COUNT_OF(fds); i++)
         is_reset(f, fds[i]);
     assert_int_equal(counts(f).turned_away, COUNT_OF(fds));
+    assert_true(pp_server_turned_away_from(f->server, &from));
+    assert_int_equal(getsockname(fds[0], &own.any, &own.len), 0);
+    assert_int_equal(from.len, own.len);
+    assert_memory_equal(&from.any, &own.any, own.len);
+    assert_false(pp_server_turned_away_from(f->server, &from)); /* that was the first of them */
     is_echoed_when_driven(f, spoken, "PING\n");
     give_back_descriptors(f, FEW / 4);
     is_echoed_when_driven(f, client(f), "PING\n");
