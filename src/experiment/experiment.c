@@ -44,7 +44,7 @@ static void forget(struct pp_trial *trial)
     trial->level = PP_INVALID;
     for (unsigned i = 0; i < PP_METRICS; i++)
         trial->figures[i] = NAN;
-    trial->p999_ns = trial->bytes_per_s = NAN;
+    trial->p999_ns = trial->bytes_per_s = trial->memory_bytes = NAN;
 }
 
 /* What was saved of this round; -ENODATA with err set: nothing. */

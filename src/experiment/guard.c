@@ -146,10 +146,9 @@ _Noreturn void pp_guard(const struct pp_guarded *guarded, pid_t parent)
     guard.leader = fork();
     if (guard.leader == 0)
         become(guarded);
-    if (guard.leader < 0) {
-        (void)!write(guard.told, &(int){ W_EXITCODE(STATUS_NOT_RUN, 0) }, sizeof(int));
+    if (guard.leader < 0)
         _exit(STATUS_NOT_RUN);
-    }
+    (void)!write(guard.told, &guard.leader, sizeof guard.leader);
     close_others(&guard);
     (void)prctl(PR_SET_PDEATHSIG, PP_GUARD_END);
     if (getppid() != parent)

@@ -17,7 +17,8 @@
 struct pp_guarded {
     char *const *argv;   /* argv[0] is a path */
     int out, err_fd;     /* its standard output, -1 for none, and standard error */
-    int told;            /* a pipe: takes an int, as waitpid() has it, when the program ends */
+    int told;            /* a pipe: takes the program's number, and when it ends an int, as
+                            waitpid() has it */
     struct pp_cpus cpus; /* of count 0: any */
 };
 

@@ -82,6 +82,9 @@ int pp_process_start(struct pp_process *process, char *const *argv, bool reads_o
     process->told = told[0];
     close_fd(&out[1]);
     close_fd(&told[1]);
+    if (!error &&
+        read(process->told, &process->pid, sizeof process->pid) != (ssize_t)sizeof process->pid)
+        error = EAGAIN; /* its guard could not fork */
     if (!error && (out[0] < 0 || fcntl(out[0], F_SETFL, O_NONBLOCK) == 0))
         return 0;
     (void)cannot_start(argv[0], error ? error : errno, err);

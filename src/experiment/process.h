@@ -15,6 +15,7 @@
 
 struct pp_process {
     pid_t guard; /* under which it runs; 0: none does */
+    pid_t pid;   /* its own */
     int told;    /* a pipe: readable once it has ended, closed once all that it started has, too */
     int out;     /* what it prints, if that is asked for, else -1; reading never waits */
     int err_fd;  /* a file with what it said on standard error, as much as fits */

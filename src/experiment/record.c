@@ -171,10 +171,11 @@ static json_t *comparison_array(const struct pp_experiment *experiment,
 
     for (unsigned i = 0; i < comparison->candidates; i++) {
         const struct pp_candidate_tally *tally = &comparison->tallies[i];
-        json_t *object = json_pack(
-            "{s:s, s:i, s:i, s:i, s:o}", "name", experiment->candidates[i].name, "trials",
-            (int)tally->trials, "missing", (int)tally->missing, "suspect", (int)tally->suspect,
-            "metrics", effects_object(comparison->effects[i], comparison->floor));
+        json_t *object = json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "name",
+                                   experiment->candidates[i].name, "trials", (int)tally->trials,
+                                   "missing", (int)tally->missing, "suspect", (int)tally->suspect,
+                                   "server_memory_bytes", number(tally->memory_bytes), "metrics",
+                                   effects_object(comparison->effects[i], comparison->floor));
 
         if (json_array_append_new(array, object) < 0) {
             json_decref(array);

@@ -193,8 +193,10 @@ static int start_server(struct pp_process *server, const struct pp_trial_spec *s
         return pp_error_set(err, PP_ERROR_USAGE, -E2BIG, "the command is too long: %.80s...",
                             spec->server);
     ret = pp_process_start_shell(server, command, &spec->server_cpus, err);
-    places->pid = server->guard;
-    return ret == 0 ? await_server(server, places->port, err) : ret;
+    if (ret == 0)
+        ret = await_server(server, places->port, err);
+    places->pid = server->ended ? server->guard : server->pid; /* who has it then */
+    return ret;
 }
 
 /* ---- what it prints ---- */
@@ -500,7 +502,9 @@ int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error 
         return refuse("\"percentiles\" are none", err);
     if (!take_bytes(result, figures[PP_METRIC_RATE], &trial->bytes_per_s))
         return refuse("\"load\" is none", err);
-    if (!take_cpu(result, &figures[PP_METRIC_CPU]))
+    if (!take_cpu(result, &figures[PP_METRIC_CPU]) ||
+        !take_number(json_object_get(json_object_get(result, "costs"), "server_memory_bytes"),
+                     &trial->memory_bytes))
         return refuse("\"costs\" are none", err);
     if (!take_level(result, &trial->level))
         return refuse("\"verdict\" is none", err);

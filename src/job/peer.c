@@ -151,6 +151,7 @@ static void read_family_after(struct pp_peer_talk *talk)
         return;
     after = pp_usage_of_family((pid_t)result->plan.server_pid);
     result->server.usage = pp_usage_between(&talk->family_before, &after);
+    result->server_memory_bytes = pp_memory_of_family((pid_t)result->plan.server_pid);
     result->peer_costs_known = !result->server.usage.unknown;
 }
 

@@ -113,15 +113,39 @@ static bool add_usage(struct pp_usage *sum, long pid)
     return true;
 }
 
+static void gather(struct family *family, pid_t pid)
+{
+    family->count = 1;
+    family->pids[0] = pid;
+    while (add_children(family))
+        ;
+}
+
 struct pp_usage pp_usage_of_family(pid_t pid)
 {
-    struct family family = { .count = 1, .pids = { pid } };
     struct pp_usage sum = { 0 };
+    struct family family;
 
-    while (add_children(&family))
-        ;
+    gather(&family, pid);
     sum.unknown = !add_usage(&sum, pid);
     for (unsigned i = 1; !sum.unknown && i < family.count; i++)
         (void)add_usage(&sum, family.pids[i]);
     return sum;
+}
+
+uint64_t pp_memory_of_family(pid_t pid)
+{
+    struct family family;
+    uint64_t pages = 0;
+
+    gather(&family, pid);
+    for (unsigned i = 0; i < family.count; i++) {
+        char path[PP_FILE_PATH_BYTES], line[128];
+        unsigned long long resident;
+
+        pp_file_path(path, "", "/proc/%ld/statm", family.pids[i]);
+        if (pp_file_line(path, line, sizeof line) && sscanf(line, "%*s %llu", &resident) == 1)
+            pages += resident;
+    }
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

@@ -11,4 +11,8 @@
  * earlier one. Unknown where there is no pid, or /proc does not show it. */
 struct pp_usage pp_usage_of_family(pid_t pid);
 
+/* How many bytes of memory they have now, resident; pages that two of them share count twice. 0:
+ * not known. */
+uint64_t pp_memory_of_family(pid_t pid);
+
 #endif

@@ -324,6 +324,26 @@ static bool differs_from_itself(const struct pp_comparison *comparison)
     return false;
 }
 
+/* Of servers that were started for it. */
+static void memory_line(FILE *out, const struct pp_report_style *style,
+                        const struct pp_report_comparison *of)
+{
+    struct pp_line line = { .out = out, .separator = ", ", .limit = style->columns };
+    const char *begin = "memory of the server: ";
+    char name[PP_FORMAT_BYTES], text[PP_FORMAT_BYTES];
+
+    for (unsigned i = 0; i < of->comparison->candidates; i++) {
+        const double bytes = of->comparison->tallies[i].memory_bytes;
+
+        if (!(bytes > 0))
+            continue;
+        pp_line_field(&line, "%s%s %s MB", begin, label_of(style, of, i, name),
+                      pp_format_decimal(text, bytes / 1e6, 1));
+        begin = "";
+    }
+    pp_line_end(&line);
+}
+
 /* What was not measured in turns, or elsewhere. */
 static void time_lines(FILE *out, const struct pp_report_style *style,
                        const struct pp_report_comparison *of)
@@ -486,6 +506,7 @@ void pp_report_comparison_text(FILE *out, const struct pp_report_style *style,
     (void)fputc('\n', out);
     sentence_lines(out, style, of);
     noise_line(out, style, of);
+    memory_line(out, style, of);
     note_lines(out, style, of);
     time_lines(out, style, of);
 }

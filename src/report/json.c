@@ -94,14 +94,16 @@ static json_t *costs(const struct pp_result *result)
     if (!result->measured)
         return json_null();
     return json_pack(
-        "{s:o, s:o, s:o, s:I, s:o, s:o}", "client",
+        "{s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "client",
         costs_if(pp_result_client_costs_known(result), true, &result->client, trips), "server",
         costs_if(pp_result_server_costs_known(result), pp_result_server_calls_known(result),
                  &result->server, pp_result_server_trips(result)),
         "server_share", result->server_share > 0 ? json_real(result->server_share) : json_null(),
-        "server_other_connections", (json_int_t)result->server_others, "client_busy_share",
-        load->unknown ? json_null() : json_real(load->share), "client_saturated",
-        load->unknown ? json_null() : json_boolean(load->saturated));
+        "server_other_connections", (json_int_t)result->server_others, "server_memory_bytes",
+        result->server_memory_bytes ? json_integer((json_int_t)result->server_memory_bytes)
+                                    : json_null(),
+        "client_busy_share", load->unknown ? json_null() : json_real(load->share),
+        "client_saturated", load->unknown ? json_null() : json_boolean(load->saturated));
 }
 
 static json_t *rate_of(uint64_t round_trips, uint64_t duration_ns)

@@ -297,6 +297,7 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
     const bool known = pp_result_server_costs_known(result);
     const uint64_t trips = result->counts.received;
     struct pp_table table = { .title = "cost a round trip" };
+    char text[PP_FORMAT_BYTES];
 
     if (trips == 0)
         return;
@@ -314,6 +315,9 @@ static void cost_table(FILE *out, const struct pp_report_style *style,
         shared_line(out, style, result);
     if (result->peer == PP_PEER_PINGPONG && !known)
         silent_line(out, style);
+    if (result->server_memory_bytes > 0)
+        (void)fprintf(out, "server  %s MB of memory\n",
+                      pp_format_decimal(text, (double)result->server_memory_bytes / 1e6, 1));
 }
 
 /* It has answered as an echo does, which is all that is known of it. */

@@ -55,6 +55,18 @@ static double median(const struct pp_trial *trials, size_t count, unsigned candi
     return pp_stat_median(scratch, known);
 }
 
+static double median_memory(const struct pp_trial *trials, size_t count, unsigned candidate,
+                            double *scratch)
+{
+    unsigned known = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (trials[i].candidate == candidate && !trials[i].twin && !trials[i].missing &&
+            is_figure(trials[i].memory_bytes))
+            scratch[known++] = trials[i].memory_bytes;
+    return pp_stat_median(scratch, known);
+}
+
 /* Of those rounds that have both. */
 static int pair(const struct pp_trial *trials, size_t count, unsigned rounds, unsigned candidate,
                 bool twin, enum pp_metric metric, double *scratch, struct pp_paired *paired)
@@ -216,6 +228,8 @@ int pp_comparison_of(const struct pp_trial *trials, size_t count, unsigned candi
     *comparison = (struct pp_comparison){ .candidates = candidates,
                                           .rounds = rounds_of(trials, count) };
     tally(trials, count, comparison);
+    for (unsigned i = 0; ret == 0 && i < candidates; i++)
+        comparison->tallies[i].memory_bytes = median_memory(trials, count, i, scratch);
     for (unsigned metric = 0; ret == 0 && metric < PP_METRICS; metric++)
         ret = fill_metric(trials, count, metric, comparison, scratch);
     pp_memory_free(scratch);

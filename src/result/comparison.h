@@ -36,6 +36,7 @@ struct pp_trial {
     double figures[PP_METRICS];  /* CPU ns a round trip on both sides; round trips/s; ns; ns. NAN:
                                    not known */
     double p999_ns, bytes_per_s; /* of both directions; NAN: not known */
+    double memory_bytes;         /* of the server's processes; NAN: not known */
     enum pp_verdict_level level;
     char reason[PP_TRIAL_REASON_BYTES]; /* the first one's id, such as "unsteady"; "": none */
 };
@@ -62,7 +63,8 @@ struct pp_effect {
 
 struct pp_candidate_tally {
     unsigned trials, missing, suspect;
-    const char *reason; /* of the last one that was SUSPECT; as long as the trials */
+    double memory_bytes; /* the median; NAN: not known */
+    const char *reason;  /* of the last one that was SUSPECT; as long as the trials */
 };
 
 struct pp_comparison {

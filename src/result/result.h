@@ -53,7 +53,8 @@ struct pp_result {
                                         is a process whose costs could be read */
     double server_share;             /* of what the server sent meanwhile, this was for us, and so
                                         much of its costs is ours; 0: not known, taken for all */
-    uint64_t server_others; /* connections of others that it had in the end, if it is not 1 */
+    uint64_t server_memory_bytes; /* of plan.server_pid when the measurement ended; 0: not known */
+    uint64_t server_others;       /* connections of others that it had in the end, if it is not 1 */
 
     struct pp_counts counts; /* sent = received + lost + errors + in flight */
     uint64_t in_flight;      /* under way when the measurement ended; counted by itself */

@@ -103,6 +103,16 @@ static void test_what_it_prints_is_read_and_how_it_ends_is_known(void **state)
     end(&process, 0);
 }
 
+static void test_its_number_is_known_at_once(void **state)
+{
+    struct pp_process process = start("echo $$");
+    char text[256];
+
+    (void)state;
+    assert_int_equal(strtol(read_some(&process, text), NULL, 10), process.pid);
+    end(&process, 0);
+}
+
 static void test_a_signal_that_ended_it_is_known(void **state)
 {
     struct pp_process process = start("kill -USR1 $$");
@@ -227,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_it_prints_is_read_and_how_it_ends_is_known),
+        cmocka_unit_test(test_its_number_is_known_at_once),
         cmocka_unit_test(test_a_signal_that_ended_it_is_known),
         cmocka_unit_test(test_a_program_that_is_not_there_says_so),
         cmocka_unit_test(test_waiting_ends_when_the_time_is_over),

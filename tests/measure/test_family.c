@@ -146,6 +146,21 @@ static void test_a_child_that_has_ended_still_counts(void **state)
     stop(&child);
 }
 
+static void test_memory_is_that_of_all(void **state)
+{
+    const struct child one = start(false), two = start(true);
+    char byte;
+
+    (void)state;
+    assert_int_equal(read(one.ready, &byte, 1), 1);
+    assert_int_equal(read(two.ready, &byte, 1), 1);
+    assert_true(pp_memory_of_family(one.pid) > 65536);
+    assert_true(pp_memory_of_family(two.pid) > 3 * pp_memory_of_family(one.pid) / 2);
+    stop(&one);
+    assert_int_equal(pp_memory_of_family(one.pid), 0);
+    stop(&two);
+}
+
 static void test_a_process_that_is_gone_has_no_known_cost(void **state)
 {
     const struct child child = start(false);
@@ -161,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_the_time_of_another_process_is_its_own),
         cmocka_unit_test(test_what_it_has_started_counts_with_it),
         cmocka_unit_test(test_a_child_that_has_ended_still_counts),
+        cmocka_unit_test(test_memory_is_that_of_all),
         cmocka_unit_test(test_a_process_that_is_gone_has_no_known_cost),
     };
 

@@ -168,6 +168,8 @@ def test_a_server_is_started_for_each_run_and_told_to_end(compare, tmp_path):
         if trial["candidate"] == 1:
             server = trial["result"]["costs"]["server"]
             assert server["cpu_ns_per_round_trip"] > 0 and server["system_calls"] is None
+    mine, its = (c["server_memory_bytes"] for c in result["comparison"])
+    assert mine is None and its > 1e6
 
 
 @pytest.mark.parametrize("command, says", [

@@ -247,6 +247,8 @@ def test_a_foreign_servers_process_says_what_it_costs(pingpong, tmp_path, forkin
                       free_port=False)
     assert result["costs"]["server"]["cpu_ns_per_round_trip"] >= 2e6
     assert result["costs"]["server"]["system_calls"] is None
+    assert result["costs"]["server_memory_bytes"] > 1e6
+    result.text.find(r"^server  [\d.]+ MB of memory$")
 
 
 def test_a_process_that_is_not_there_is_named(pingpong, forking):
