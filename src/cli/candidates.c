@@ -523,6 +523,7 @@ void pp_cli_candidates_fini(struct pp_cli_candidates *candidates)
         clear(&candidates->args[i]);
         clear(&candidates->parsed[i]);
     }
+    candidates->engine[0] = '\0';
     for (unsigned i = 0; i < PP_CANDIDATES_MAX; i++) {
         if (candidates->saved[i])
             pp_saved_fini(candidates->saved[i]);

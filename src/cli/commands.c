@@ -92,6 +92,7 @@ static const struct pp_cli_example sweep_examples[] = {
 static const struct pp_cli_example explain_examples[] = {
     { "pingpong explain", "A bare run, taken apart" },
     { "pingpong explain --placement split --wait block", "As most servers run and wait" },
+    { "pingpong explain -c 100", "A hundred connections, which wait for each other" },
     { "pingpong explain -m 1k --engine io_uring --json=explain.json",
       "Messages of 1,000 B on io_uring, and everything that was measured in a file" },
     { NULL, NULL },
@@ -144,10 +145,10 @@ const struct pp_cli_command pp_cli_commands[] = {
       sweep_examples },
     { "explain", PP_CLI_NOTHING, "explain", "where a round trip's time goes", pp_cli_explain,
       PP_CLI_EXPLAIN,
-      "Takes a round trip of one message at a time apart: how much of it are system calls, "
-      "sockets, "
-      "TCP, task switches, crossing to another CPU, waking one that is idle, the event loop and "
-      "measuring. Each part is a difference between short runs that take turns, most of them loops "
+      "Takes a round trip apart: how much of it are system calls, sockets, TCP, task switches, "
+      "crossing to another CPU, waking one that is idle, the event loop, measuring, and, where "
+      "several messages are under way, waiting for others. Each part is a difference between short "
+      "runs that take turns, most of them loops "
       "written by hand, and has its interval. The program also runs with other options, and what "
       "these would save is told.",
       explain_examples },

@@ -38,6 +38,7 @@ struct explaining {
     struct pp_floor_spec floors[PP_EXPLAINED_RUNS];
     unsigned other_count;
     struct other others[PP_EXPLAINED_OTHERS_MAX];
+    char alone[OTHER_BYTES]; /* the program with one message, as a candidate */
     struct pp_explanation explanation;
 };
 
@@ -59,6 +60,27 @@ static enum pp_explained_place place_of(const struct pp_plan *plan)
     if (plan->client_cpus[0] == PP_CPU_ANY)
         return PP_EXPLAINED_ANYWHERE;
     return plan->client_cpus[0] == plan->server_cpus[0] ? PP_EXPLAINED_SAME : PP_EXPLAINED_SPLIT;
+}
+
+static bool is_loaded(const struct pp_plan *plan)
+{
+    return plan->connections > 1 || plan->depth > 1 || plan->client_threads > 1 ||
+           plan->server_threads > 1;
+}
+
+static enum pp_explained_transport transport_of(const struct pp_plan *plan)
+{
+    if (plan->target.path[0])
+        return PP_EXPLAINED_OVER_UNIX;
+    return plan->socket.dgram ? PP_EXPLAINED_OVER_UDP : PP_EXPLAINED_OVER_TCP;
+}
+
+static struct pp_explained_setup setup_of(const struct pp_plan *plan)
+{
+    return (struct pp_explained_setup){ .place = place_of(plan),
+                                        .wait = plan->wait,
+                                        .transport = transport_of(plan),
+                                        .loaded = is_loaded(plan) };
 }
 
 static bool has_two_cpus(void)
@@ -135,11 +157,26 @@ static uint64_t by_hand_ns(const struct pp_cli *cli)
     return share_ns < BY_HAND_MAX_NS ? share_ns : BY_HAND_MAX_NS;
 }
 
+/* The socket that is the cheapest of its kind. */
+static enum pp_floor_transport unix_of(const struct pp_plan *plan)
+{
+    return plan->target.path[0] && plan->socket.dgram ? PP_FLOOR_UNIX_DGRAM : PP_FLOOR_UNIX;
+}
+
+static enum pp_floor_transport floor_transport_of(const struct pp_plan *plan)
+{
+    if (plan->target.path[0])
+        return unix_of(plan);
+    return plan->socket.dgram ? PP_FLOOR_UDP : PP_FLOOR_TCP;
+}
+
 static struct pp_floor_spec floor_of(const struct explaining *explaining, enum pp_explained_run run)
 {
     const struct pp_plan *plan = &explaining->candidates.plan;
-    struct pp_floor_spec spec = { .transport = plan->target.path[0] ? PP_FLOOR_UNIX : PP_FLOOR_TCP,
+    struct pp_floor_spec spec = { .transport = floor_transport_of(plan),
                                   .ruler = PP_FLOOR_EACH,
+                                  .one_thread = run >= PP_EXPLAINED_CALLS &&
+                                                run <= PP_EXPLAINED_ONE,
                                   .wait = plan->wait,
                                   .look_ns = plan->spin_ns,
                                   .near_cpu = plan->client_cpus[0],
@@ -147,18 +184,17 @@ static struct pp_floor_spec floor_of(const struct explaining *explaining, enum p
                                   .bytes = plan->request.min,
                                   .duration_ns = by_hand_ns(explaining->cli) };
 
-    spec.one_thread = run >= PP_EXPLAINED_CALLS && run <= PP_EXPLAINED_TCP;
     switch (run) {
     case PP_EXPLAINED_CALLS:
         spec.transport = PP_FLOOR_NOTHING;
         spec.ruler = PP_FLOOR_BARE;
         break;
     case PP_EXPLAINED_MEASURING:
-        spec.transport = PP_FLOOR_UNIX;
+        spec.transport = unix_of(plan);
         spec.ruler = PP_FLOOR_IN_TURNS;
         break;
     case PP_EXPLAINED_UNIX:
-        spec.transport = PP_FLOOR_UNIX;
+        spec.transport = unix_of(plan);
         break;
     case PP_EXPLAINED_SAME_BLOCK:
         spec.far_cpu = spec.near_cpu;
@@ -169,7 +205,8 @@ static struct pp_floor_spec floor_of(const struct explaining *explaining, enum p
         spec.look_ns = PP_IO_SPIN_FOREVER;
         break;
     case PP_EXPLAINED_PROGRAM:
-    case PP_EXPLAINED_TCP:
+    case PP_EXPLAINED_ALONE:
+    case PP_EXPLAINED_ONE:
     case PP_EXPLAINED_AS_ASKED:
     case PP_EXPLAINED_RUNS:
         break;
@@ -180,10 +217,10 @@ static struct pp_floor_spec floor_of(const struct explaining *explaining, enum p
 static void add_floors(struct explaining *explaining)
 {
     struct pp_experiment *experiment = &explaining->experiment;
-    const struct pp_plan *plan = &explaining->candidates.plan;
+    const struct pp_explained_setup setup = setup_of(&explaining->candidates.plan);
 
-    explaining->design = pp_explanation_design_of(place_of(plan), plan->wait, plan->target.path[0]);
-    for (unsigned i = PP_EXPLAINED_PROGRAM + 1; i < PP_EXPLAINED_RUNS; i++) {
+    explaining->design = pp_explanation_design_of(&setup);
+    for (unsigned i = PP_EXPLAINED_CALLS; i < PP_EXPLAINED_RUNS; i++) {
         const enum pp_explained_run run = (enum pp_explained_run)i;
 
         if (!explaining->design.needs[run])
@@ -197,28 +234,65 @@ static void add_floors(struct explaining *explaining)
 
 /* ---- what is run ---- */
 
+/* As a candidate: a client's and a server's thread where the first of each are. */
+static void write_alone(char text[OTHER_BYTES], const struct pp_plan *plan)
+{
+    const char *one = "connections=1 depth=1 threads=1 server-threads=1";
+
+    if (plan->client_cpus[0] == PP_CPU_ANY)
+        (void)snprintf(text, OTHER_BYTES, "%s placement=none", one);
+    else
+        (void)snprintf(text, OTHER_BYTES, "%s cpus=%d,%d", one, plan->client_cpus[0],
+                       plan->server_cpus[0]);
+}
+
+/* Of the program as it was asked for, which is settled once more, so that it and the others have
+ * their places from one decision. */
+static unsigned list_programs(struct explaining *explaining,
+                              const char *texts[PP_EXPLAINED_OTHERS_MAX + 2])
+{
+    const struct pp_plan *plan = &explaining->candidates.plan;
+    unsigned count = 1;
+
+    add_others(explaining);
+    for (unsigned i = 0; i < explaining->other_count; i++)
+        texts[count++] = explaining->others[i].text;
+    if (is_loaded(plan)) {
+        write_alone(explaining->alone, plan);
+        texts[count++] = explaining->alone;
+    }
+    return count;
+}
+
+static void name_programs(struct explaining *explaining)
+{
+    struct pp_candidate *candidates = explaining->experiment.candidates;
+
+    candidates[0].name = pp_explained_titles[PP_EXPLAINED_PROGRAM];
+    for (unsigned i = 0; i < explaining->other_count; i++)
+        candidates[1 + i].name = explaining->others[i].shown;
+    if (is_loaded(&explaining->candidates.plan))
+        candidates[1 + explaining->other_count].name = pp_explained_titles[PP_EXPLAINED_ALONE];
+}
+
 /* What the program does by itself says what else there is to run: it is settled alone first. */
 static int settle(struct explaining *explaining, struct pp_error *err)
 {
-    const char *texts[1 + PP_EXPLAINED_OTHERS_MAX] = { "" };
+    const char *texts[PP_EXPLAINED_OTHERS_MAX + 2] = { "" };
     struct pp_experiment *experiment = &explaining->experiment;
-    int ret = pp_cli_candidates_settle(&explaining->candidates, explaining->cli, texts, 1,
-                                       experiment, err);
+    struct pp_cli_candidates *candidates = &explaining->candidates;
+    int ret = pp_cli_candidates_settle(candidates, explaining->cli, texts, 1, experiment, err);
+    unsigned count;
 
     if (ret < 0)
         return ret;
-    add_others(explaining);
-    for (unsigned i = 0; i < explaining->other_count; i++)
-        texts[1 + i] = explaining->others[i].text;
-    pp_cli_candidates_fini(&explaining->candidates);
+    count = list_programs(explaining, texts);
+    pp_cli_candidates_fini(candidates);
     experiment->count = 0;
-    ret = pp_cli_candidates_settle(&explaining->candidates, explaining->cli, texts,
-                                   1 + explaining->other_count, experiment, err);
+    ret = pp_cli_candidates_settle(candidates, explaining->cli, texts, count, experiment, err);
     if (ret < 0)
         return ret;
-    experiment->candidates[0].name = pp_explained_titles[PP_EXPLAINED_PROGRAM];
-    for (unsigned i = 0; i < explaining->other_count; i++)
-        experiment->candidates[1 + i].name = explaining->others[i].shown;
+    name_programs(explaining);
     add_floors(explaining);
     return 0;
 }

@@ -12,7 +12,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -240,10 +239,11 @@ static int refuse_job(const struct pp_cli *cli, const struct pp_cli_option *opti
     if (ret < 0)
         return ret;
     if (cli->command->jobs & PP_CLI_EXPLAIN && pp_cli_is_of_runs(option))
-        return usage_error(err,
-                           "explain is about one message at a time, on one connection of a stream: "
-                           "leave out --%s",
-                           option->name);
+        return usage_error(
+            err,
+            "explain has no round trips by hand that are like those of --%s: leave it "
+            "out",
+            option->name);
     return usage_error(err, "--%s is for %s, not for %s", option->name,
                        pp_cli_jobs_text(option->jobs, ", ", " and ").text, cli->command->name);
 }

@@ -60,9 +60,14 @@ static int set_nodelay(int fd)
     return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+static struct sockaddr_in loopback(void)
+{
+    return (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
 static int tcp_pair(int fds[2])
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in addr = loopback();
     struct sockaddr *any = (struct sockaddr *)&addr;
     socklen_t length = sizeof addr;
     const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -82,6 +87,30 @@ static int tcp_pair(int fds[2])
     return ret;
 }
 
+/* Each is bound to a port of its own and connected to that of the other. */
+static int udp_pair(int fds[2])
+{
+    struct sockaddr_in addrs[2] = { loopback(), loopback() };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct sockaddr *addr = (struct sockaddr *)&addrs[i];
+        socklen_t length = sizeof addrs[i];
+
+        fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fds[i] < 0 || bind(fds[i], addr, length) < 0 || getsockname(fds[i], addr, &length) < 0)
+            return -errno;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        if (connect(fds[i], (struct sockaddr *)&addrs[1 - i], sizeof addrs[0]) < 0)
+            return -errno;
+    return 0;
+}
+
+static int unix_pair(int type, int fds[2])
+{
+    return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+}
+
 static void close_pair(const int fds[2])
 {
     for (unsigned i = 0; i < 2; i++)
@@ -95,8 +124,12 @@ static int open_pair(enum pp_floor_transport transport, int fds[2])
     switch (transport) {
     case PP_FLOOR_TCP:
         return tcp_pair(fds);
+    case PP_FLOOR_UDP:
+        return udp_pair(fds);
     case PP_FLOOR_UNIX:
-        return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ? -errno : 0;
+        return unix_pair(SOCK_STREAM, fds);
+    case PP_FLOOR_UNIX_DGRAM:
+        return unix_pair(SOCK_DGRAM, fds);
     case PP_FLOOR_NOTHING:
         break;
     }
@@ -140,7 +173,7 @@ static ssize_t receive_some(const struct end *end, char *buf, size_t bytes)
     return receive_looking(end, buf, bytes);
 }
 
-/* A whole message. -EPIPE at the end of the stream. */
+/* A whole message. -EPIPE once the sockets are shut down. */
 static int receive(struct end *end, uint32_t bytes)
 {
     for (uint32_t used = 0; used < bytes;) {
@@ -283,6 +316,13 @@ static void enter(struct end *end)
     end->error = pin(end->cpu);
 }
 
+/* Datagrams do not tell the other end that there are no more: both sockets are shut down. */
+static void hang_up(const struct pair *pair)
+{
+    (void)shutdown(pair->near.fd, SHUT_RDWR);
+    (void)shutdown(pair->far.fd, SHUT_RDWR);
+}
+
 static void *near_main(void *argument)
 {
     struct pair *pair = argument;
@@ -290,7 +330,7 @@ static void *near_main(void *argument)
     enter(&pair->near);
     if (pair->near.error == 0)
         measure_trips(pair);
-    (void)shutdown(pair->near.fd, SHUT_RDWR);
+    hang_up(pair);
     return NULL;
 }
 
@@ -311,7 +351,7 @@ static void *far_main(void *argument)
     end->usage = pp_usage_between(&before, &after);
     if (end->error == -EPIPE || end->error == -ECONNRESET)
         end->error = 0;
-    (void)shutdown(end->fd, SHUT_RDWR);
+    hang_up(pair);
     return NULL;
 }
 
@@ -326,7 +366,7 @@ static int run_pair(struct pair *pair)
         return -ret;
     ret = pthread_create(&pair->near.thread, NULL, near_main, pair);
     if (ret)
-        (void)shutdown(pair->far.fd, SHUT_RDWR);
+        hang_up(pair);
     else
         (void)pthread_join(pair->near.thread, NULL);
     if (two)

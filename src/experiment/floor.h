@@ -9,8 +9,10 @@
 #include "result/capabilities.h"
 
 enum pp_floor_transport {
-    PP_FLOOR_TCP,    /* over the loopback */
-    PP_FLOOR_UNIX,   /* a stream */
+    PP_FLOOR_TCP, /* over the loopback */
+    PP_FLOOR_UDP,
+    PP_FLOOR_UNIX, /* a stream */
+    PP_FLOOR_UNIX_DGRAM,
     PP_FLOOR_NOTHING /* no message: of one thread as many system calls, which do nothing */
 };
 

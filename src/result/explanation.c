@@ -16,6 +16,7 @@ const struct pp_part_about pp_parts[PP_PARTS] = {
     [PP_PART_CALLS] = { "system_calls", "4 system calls", NULL },
     [PP_PART_SOCKETS] = { "sockets", "sockets", NULL },
     [PP_PART_TCP] = { "tcp", "TCP/IP", "a Unix socket in place of TCP (-H unix:PATH)" },
+    [PP_PART_UDP] = { "udp", "UDP/IP", "a Unix socket in place of UDP (-H unix:PATH)" },
     [PP_PART_SWITCHES] = { "task_switches", "task switches", NULL },
     [PP_PART_CROSSING] = { "crossing", "crossing CPUs", NULL },
     [PP_PART_YIELDING] = { "yielding", "yielding", NULL },
@@ -25,14 +26,16 @@ const struct pp_part_about pp_parts[PP_PARTS] = {
     [PP_PART_SCHEDULER] = { "scheduler", "two threads, not pinned", NULL },
     [PP_PART_ENGINE] = { "engine", "event loop, engine", NULL },
     [PP_PART_MEASURING] = { "measuring", "measuring", NULL },
+    [PP_PART_LOAD] = { "load", "waiting for others", NULL },
 };
 
 const char *const pp_explained_titles[PP_EXPLAINED_RUNS] = {
     [PP_EXPLAINED_PROGRAM] = "the program",
+    [PP_EXPLAINED_ALONE] = "the program, one message",
     [PP_EXPLAINED_CALLS] = "4 system calls in vain",
     [PP_EXPLAINED_MEASURING] = "measured or not, in turns",
     [PP_EXPLAINED_UNIX] = "one thread, Unix socket",
-    [PP_EXPLAINED_TCP] = "one thread, TCP",
+    [PP_EXPLAINED_ONE] = "one thread, as asked",
     [PP_EXPLAINED_SAME_BLOCK] = "two threads, one CPU",
     [PP_EXPLAINED_SPLIT_SPIN] = "two threads, spinning",
     [PP_EXPLAINED_AS_ASKED] = "two threads, as asked",
@@ -86,15 +89,15 @@ static void add_split(struct pp_explanation_design *design, enum pp_io_wait wait
     }
 }
 
-static void add_threads(struct pp_explanation_design *design, enum pp_explained_place place,
-                        enum pp_io_wait wait, enum pp_explained_run one)
+static void add_threads(struct pp_explanation_design *design,
+                        const struct pp_explained_setup *setup, enum pp_explained_run one)
 {
-    switch (place) {
+    switch (setup->place) {
     case PP_EXPLAINED_SAME:
         add(design, PP_PART_SWITCHES, PP_EXPLAINED_AS_ASKED, one);
         break;
     case PP_EXPLAINED_SPLIT:
-        add_split(design, wait, one);
+        add_split(design, setup->wait, one);
         break;
     case PP_EXPLAINED_ANYWHERE:
         add(design, PP_PART_SCHEDULER, PP_EXPLAINED_AS_ASKED, one);
@@ -102,19 +105,36 @@ static void add_threads(struct pp_explanation_design *design, enum pp_explained_
     }
 }
 
-struct pp_explanation_design pp_explanation_design_of(enum pp_explained_place place,
-                                                      enum pp_io_wait wait, bool is_unix)
+/* From a Unix socket to what was asked for; the run of one thread that has it. */
+static enum pp_explained_run add_transport(struct pp_explanation_design *design,
+                                           enum pp_explained_transport transport)
 {
+    switch (transport) {
+    case PP_EXPLAINED_OVER_TCP:
+        add(design, PP_PART_TCP, PP_EXPLAINED_ONE, PP_EXPLAINED_UNIX);
+        return PP_EXPLAINED_ONE;
+    case PP_EXPLAINED_OVER_UDP:
+        add(design, PP_PART_UDP, PP_EXPLAINED_ONE, PP_EXPLAINED_UNIX);
+        return PP_EXPLAINED_ONE;
+    case PP_EXPLAINED_OVER_UNIX:
+        break;
+    }
+    return PP_EXPLAINED_UNIX;
+}
+
+struct pp_explanation_design pp_explanation_design_of(const struct pp_explained_setup *setup)
+{
+    const enum pp_explained_run alone = setup->loaded ? PP_EXPLAINED_ALONE : PP_EXPLAINED_PROGRAM;
     struct pp_explanation_design design = { .part_count = 0 };
 
     add_run(&design, PP_PART_CALLS, PP_EXPLAINED_CALLS);
     add(&design, PP_PART_SOCKETS, PP_EXPLAINED_UNIX, PP_EXPLAINED_CALLS);
     weigh(&design, PP_EXPLAINED_MEASURING, -1);
-    if (!is_unix)
-        add(&design, PP_PART_TCP, PP_EXPLAINED_TCP, PP_EXPLAINED_UNIX);
-    add_threads(&design, place, wait, is_unix ? PP_EXPLAINED_UNIX : PP_EXPLAINED_TCP);
-    add(&design, PP_PART_ENGINE, PP_EXPLAINED_PROGRAM, PP_EXPLAINED_AS_ASKED);
+    add_threads(&design, setup, add_transport(&design, setup->transport));
+    add(&design, PP_PART_ENGINE, alone, PP_EXPLAINED_AS_ASKED);
     add_run(&design, PP_PART_MEASURING, PP_EXPLAINED_MEASURING);
+    if (setup->loaded)
+        add(&design, PP_PART_LOAD, PP_EXPLAINED_PROGRAM, PP_EXPLAINED_ALONE);
     for (unsigned i = 0; i < design.part_count; i++)
         for (unsigned j = 0; j < PP_EXPLAINED_RUNS; j++)
             design.needs[j] |= design.parts[i].weights[j] != 0;
@@ -266,12 +286,13 @@ static int compare_advice(const void *a, const void *b)
     return (x->saves.estimate < y->saves.estimate) - (x->saves.estimate > y->saves.estimate);
 }
 
-static void fill_advice(struct pp_explanation *out)
+/* What a part would save is known of one message at a time: under load others take its place. */
+static void fill_advice(struct pp_explanation *out, bool loaded)
 {
     for (unsigned i = 0; i < out->other_count; i++)
         advise(out, (struct pp_advice){
                         .measured = true, .other = i, .saves = negated(&out->others[i]) });
-    for (unsigned i = 0; i < out->part_count; i++)
+    for (unsigned i = 0; !loaded && i < out->part_count; i++)
         if (pp_parts[out->parts[i].part].cure)
             advise(out,
                    (struct pp_advice){ .part = out->parts[i].part, .saves = out->parts[i].shift });
@@ -308,7 +329,7 @@ int pp_explanation_of(const struct pp_explanation_design *design, unsigned other
     if (ret == 0)
         ret = fill_shifts(explanation, design, &rounds);
     if (ret == 0)
-        fill_advice(explanation);
+        fill_advice(explanation, design->needs[PP_EXPLAINED_ALONE]);
     count_trials(explanation, trials, count);
     close_rounds(&rounds);
     return ret;

@@ -10,13 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What runs in each round. All but the program itself are round trips by hand. */
+/* What runs in each round. All but the program itself, twice, are round trips by
+ * hand. */
 enum pp_explained_run {
     PP_EXPLAINED_PROGRAM,    /* as it was asked for */
+    PP_EXPLAINED_ALONE,      /* the program with one message at a time in place of its load */
     PP_EXPLAINED_CALLS,      /* as many system calls as a round trip has, which do nothing */
     PP_EXPLAINED_MEASURING,  /* by how much round trips that are measured take longer than others */
     PP_EXPLAINED_UNIX,       /* one thread with both ends of a Unix socket */
-    PP_EXPLAINED_TCP,        /* over TCP */
+    PP_EXPLAINED_ONE,        /* the same over TCP or UDP, where that was asked for */
     PP_EXPLAINED_SAME_BLOCK, /* two threads that sleep, on one CPU */
     PP_EXPLAINED_SPLIT_SPIN, /* two that never do, on two */
     PP_EXPLAINED_AS_ASKED,   /* two that run and wait as the program's */
@@ -31,6 +33,7 @@ enum pp_part {
     PP_PART_CALLS,     /* entering and leaving the kernel */
     PP_PART_SOCKETS,   /* what the kernel does there for a Unix socket */
     PP_PART_TCP,       /* and how much more for TCP */
+    PP_PART_UDP,       /* or for UDP */
     PP_PART_SWITCHES,  /* from one thread to the other on a CPU */
     PP_PART_CROSSING,  /* to another CPU, less what both do at the same time */
     PP_PART_YIELDING,  /* where nobody needs the CPU that is given away */
@@ -38,6 +41,7 @@ enum pp_part {
     PP_PART_SCHEDULER, /* all of these, where threads are not pinned */
     PP_PART_ENGINE,    /* the event loop and its engine, on both sides */
     PP_PART_MEASURING, /* the clock, the histogram, and the check of each byte */
+    PP_PART_LOAD,      /* other messages under way, which are in each other's way */
     PP_PARTS           /* how many there are */
 };
 
@@ -52,6 +56,20 @@ extern const struct pp_part_about pp_parts[PP_PARTS];
 /* Where the two sides' threads run. */
 enum pp_explained_place { PP_EXPLAINED_SAME, PP_EXPLAINED_SPLIT, PP_EXPLAINED_ANYWHERE };
 
+enum pp_explained_transport {
+    PP_EXPLAINED_OVER_TCP,
+    PP_EXPLAINED_OVER_UDP,
+    PP_EXPLAINED_OVER_UNIX
+};
+
+/* What the parts of a round trip follow from. */
+struct pp_explained_setup {
+    enum pp_explained_place place;
+    enum pp_io_wait wait;
+    enum pp_explained_transport transport;
+    bool loaded; /* there are several messages under way, or threads */
+};
+
 /* Which runs it takes, and what each part is of them: the sum of the runs' times with these
  * weights. */
 struct pp_explanation_design {
@@ -64,8 +82,7 @@ struct pp_explanation_design {
 };
 
 /* The weights of all parts together are 1 for the program and 0 for each other run. */
-struct pp_explanation_design pp_explanation_design_of(enum pp_explained_place place,
-                                                      enum pp_io_wait wait, bool is_unix);
+struct pp_explanation_design pp_explanation_design_of(const struct pp_explained_setup *setup);
 
 #define PP_EXPLAINED_ROUNDS_LEAST 6 /* with fewer there is no interval */
 

@@ -166,7 +166,7 @@ static void test_an_option_that_not_all_of_its_group_share_says_who_has_it(void 
 
     (void)state;
     assert_non_null(strstr(text, "server threads (1)\n                          "
-                                 "for run and serve alone\n"));
+                                 "for run, serve and explain alone\n"));
     assert_non_null(strstr(text, "--cpus=C,S "));
     assert_non_null(strstr(text, "for run and explain alone\n  -A, --cpus=LIST "));
     assert_null(strstr(help(PP_CLI_RUN), " for run"));

@@ -223,12 +223,13 @@ static void test_options_of_other_commands_are_refused_with_whose_they_are(void 
     check_refused(LINE("--send=x"), "--send is for client, not for run", "");
     check_refused(LINE("run", "--no-hello"), "--no-hello is for client, not for run", "");
     check_refused(LINE("serve", "-n5"), "--count is for run and client, not for serve", "");
-    check_refused(LINE("-c5", "serve"), "--connections is for run and client, not for serve", "");
+    check_refused(LINE("-c5", "serve"),
+                  "--connections is for run, client and explain, not for serve", "");
     check_refused(LINE("serve", "--mps=5"), "--rate is for run and client, not for serve", "");
     check_refused(LINE("x", "--server-engine=epoll"),
                   "--server-engine is for run, serve and explain, not for client", "");
     check_refused(LINE("serve", "-B", "x"), "--bind is for run and client, not for serve", "");
-    check_refused(LINE("explain", "-c5"), "one message at a time", "leave out --connections");
+    check_refused(LINE("explain", "-R5"), "round trips by hand", "of --rate: leave it out");
     check_refused(LINE("explain", "--before=x"), "--before is for compare and sweep", "");
 }
 

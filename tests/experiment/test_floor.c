@@ -48,7 +48,8 @@ static void measure(const struct pp_floor_spec *spec)
 /* Spinning ends that share a CPU take a time slice for each message, so that has no test. */
 static void test_it_goes_round_over_each_transport_and_with_each_wait(void **state)
 {
-    static const enum pp_floor_transport transports[] = { PP_FLOOR_TCP, PP_FLOOR_UNIX };
+    static const enum pp_floor_transport transports[] = { PP_FLOOR_TCP, PP_FLOOR_UDP, PP_FLOOR_UNIX,
+                                                          PP_FLOOR_UNIX_DGRAM };
     static const enum pp_io_wait waits[] = { PP_IO_WAIT_BLOCK, PP_IO_WAIT_YIELD };
 
     (void)state;
@@ -64,7 +65,7 @@ static void test_it_goes_round_over_each_transport_and_with_each_wait(void **sta
 static void test_one_thread_plays_both_ends(void **state)
 {
     (void)state;
-    for (unsigned i = PP_FLOOR_TCP; i <= PP_FLOOR_UNIX; i++)
+    for (unsigned i = PP_FLOOR_TCP; i <= PP_FLOOR_UNIX_DGRAM; i++)
         measure(&(struct pp_floor_spec){ .transport = (enum pp_floor_transport)i,
                                          .one_thread = true,
                                          .near_cpu = PP_CPU_ANY,
@@ -78,13 +79,13 @@ static void test_each_ruler_and_size_goes_round(void **state)
     static const uint32_t sizes[] = { 1, 5, 1000, PP_FLOOR_BYTES_MAX };
 
     (void)state;
-    for (unsigned i = 0; i < COUNT_OF(sizes) * 3 * 2; i++)
-        measure(&(struct pp_floor_spec){ .transport = i % 2 ? PP_FLOOR_TCP : PP_FLOOR_UNIX,
-                                         .ruler = (enum pp_floor_ruler)(i / 2 % 3),
-                                         .one_thread = i % 4 < 2,
+    for (unsigned i = 0; i < COUNT_OF(sizes) * 3 * 4; i++)
+        measure(&(struct pp_floor_spec){ .transport = (enum pp_floor_transport)(i % 4),
+                                         .ruler = (enum pp_floor_ruler)(i / 4 % 3),
+                                         .one_thread = i % 8 < 4,
                                          .near_cpu = PP_CPU_ANY,
                                          .far_cpu = PP_CPU_ANY,
-                                         .bytes = sizes[i / 6],
+                                         .bytes = sizes[i / 12],
                                          .duration_ns = DURATION_NS });
 }
 

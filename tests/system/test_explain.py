@@ -111,10 +111,34 @@ def test_which_parts_there_are_follows_from_where_it_runs_and_how_it_waits(
     assert list(parts(document(explain, tmp_path, *args))) == FIRST + between + LAST
 
 
-def test_over_a_unix_socket_there_is_no_tcp(explain, tmp_path):
-    experiment = document(explain, tmp_path, "-H", f"unix:{tmp_path}/pp.sock", "-m", "1k")
+@pytest.mark.parametrize("args", [(), ("-u",)])
+def test_over_a_unix_socket_there_is_no_tcp(explain, tmp_path, args):
+    experiment = document(explain, tmp_path, "-H", f"unix:{tmp_path}/pp.sock", "-m", "1k", *args)
     assert list(parts(experiment)) == FIRST + ["task_switches"] + LAST
-    assert "one thread, TCP" not in p50s(experiment)
+    assert "one thread, as asked" not in p50s(experiment)
+
+
+def test_over_udp_there_is_udp(explain, tmp_path):
+    assert list(parts(document(explain, tmp_path, "-u"))) == FIRST + ["udp", "task_switches"] + LAST
+
+
+@pytest.mark.parametrize("args", [("-c", 20), ("-D", 4), ("-c", 4, "-T", 2, "-S", 2),
+                                  ("-c", 20, "--placement", "none")])
+def test_a_load_is_a_part_and_one_message_has_the_others(explain, tmp_path, args):
+    experiment = document(explain, tmp_path, *args)
+    runs, found = p50s(experiment), parts(experiment)
+    assert list(found)[-3:] == LAST + ["load"]
+    load = difference(runs, "the program", "the program, one message")
+    assert found["load"]["ns"] == pytest.approx(load, abs=1e-3)
+    names = [c["name"] for c in experiment["candidates"]]
+    options = {names[t["candidate"]]: t["result"]["options"] for t in experiment["trials"]
+               if "options" in t["result"]}
+    alone, whole = options["the program, one message"], options["the program"]
+    assert (alone["load"]["connections"], alone["load"]["depth"]) == (1, 1)
+    assert alone["wait"]["how"] == whole["wait"]["how"]
+    for side in ("client_cpus", "server_cpus"):
+        assert alone["placement"][side][:1] == whole["placement"][side][:1]
+    assert all(advice["part"] is None for advice in experiment["explanation"]["advice"])
 
 
 def test_each_part_is_a_difference_of_runs_and_they_add_up(explain, tmp_path):
@@ -122,8 +146,8 @@ def test_each_part_is_a_difference_of_runs_and_they_add_up(explain, tmp_path):
     runs, found, explanation = p50s(experiment), parts(experiment), experiment["explanation"]
     expected = {
         "system_calls": hodges_lehmann(runs["4 system calls in vain"]),
-        "tcp": difference(runs, "one thread, TCP", "one thread, Unix socket"),
-        "task_switches": difference(runs, "two threads, as asked", "one thread, TCP"),
+        "tcp": difference(runs, "one thread, as asked", "one thread, Unix socket"),
+        "task_switches": difference(runs, "two threads, as asked", "one thread, as asked"),
         "engine": difference(runs, "the program", "two threads, as asked"),
         "measuring": hodges_lehmann(runs["measured or not, in turns"]),
     }
@@ -229,9 +253,9 @@ def test_text_fits_a_terminal(pingpong, columns):
 
 
 @pytest.mark.parametrize("args, says", [
-    (("-c", 2), "one message at a time.*leave out --connections"),
-    (("-u",), "one message at a time.*leave out --udp"),
-    (("-R", "1k"), "leave out --rate"),
+    (("-R", "1k"), "round trips by hand.*--rate: leave it out"),
+    (("--crr",), "--crr: leave it out"),
+    (("--mptcp",), "--mptcp: leave it out"),
     (("-m", "64,1k"), "messages of one size"),
     (("-m", "1M"), "up to 16KiB"),
     (("-H", "10.0.0.1"), "about this machine"),
