@@ -488,7 +488,7 @@ static int settle_all(struct pp_cli_candidates *candidates, const struct pp_cli 
         }
         ret = take_apart(candidate, texts[i], err);
         if (ret == 0)
-            ret = parse(parsed, &candidates->parsed[i], cli, candidate, err);
+            ret = parse(parsed, &candidates->parsed[experiment->count], cli, candidate, err);
         if (ret == 0 && !engine[0]) {
             candidates->plan = parsed->plan;
             ret = name_engine(&parsed->plan, engine, sizeof candidates->engine, err);

@@ -23,11 +23,11 @@ struct pp_cli_candidates {
 };
 
 /* Fills in the experiment's candidates, from texts as they are typed, which must outlive it, and
- * what is handed on to all. Engine,
- * placement and wait are decided here, once, by the baseline's plan, and the same for all that do
- * not ask for others; each that can be is checked as if it ran. Zero candidates before; it must
- * outlive the experiment, and is given back by pp_cli_candidates_fini() whatever came of this. 0,
- * or a negative errno with err set. */
+ * what is handed on to all; called again, it adds to those that are there. Engine, placement and
+ * wait are decided here, once, by the baseline's plan, and the same for all that do not ask for
+ * others; each that can be is checked as if it ran. Zero candidates before; it must outlive the
+ * experiment, and is given back by pp_cli_candidates_fini() whatever came of this. 0, or a negative
+ * errno with err set. */
 int pp_cli_candidates_settle(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
                              const char *const *texts, unsigned count,
                              struct pp_experiment *experiment, struct pp_error *err);

@@ -246,17 +246,16 @@ static void write_alone(char text[OTHER_BYTES], const struct pp_plan *plan)
                        plan->server_cpus[0]);
 }
 
-/* Of the program as it was asked for, which is settled once more, so that it and the others have
- * their places from one decision. */
+/* All that is run beside the program as it was asked for; how many that are. */
 static unsigned list_programs(struct explaining *explaining,
-                              const char *texts[PP_EXPLAINED_OTHERS_MAX + 2])
+                              const char *texts[PP_EXPLAINED_OTHERS_MAX + 1])
 {
     const struct pp_plan *plan = &explaining->candidates.plan;
-    unsigned count = 1;
+    unsigned count = 0;
 
     add_others(explaining);
-    for (unsigned i = 0; i < explaining->other_count; i++)
-        texts[count++] = explaining->others[i].text;
+    for (; count < explaining->other_count; count++)
+        texts[count] = explaining->others[count].text;
     if (is_loaded(plan)) {
         write_alone(explaining->alone, plan);
         texts[count++] = explaining->alone;
@@ -275,21 +274,17 @@ static void name_programs(struct explaining *explaining)
         candidates[1 + explaining->other_count].name = pp_explained_titles[PP_EXPLAINED_ALONE];
 }
 
-/* What the program does by itself says what else there is to run: it is settled alone first. */
+/* What was decided for the program says what else there is to run, and holds for all of it. */
 static int settle(struct explaining *explaining, struct pp_error *err)
 {
-    const char *texts[PP_EXPLAINED_OTHERS_MAX + 2] = { "" };
+    const char *const program = "", *texts[PP_EXPLAINED_OTHERS_MAX + 1];
     struct pp_experiment *experiment = &explaining->experiment;
     struct pp_cli_candidates *candidates = &explaining->candidates;
-    int ret = pp_cli_candidates_settle(candidates, explaining->cli, texts, 1, experiment, err);
-    unsigned count;
+    int ret = pp_cli_candidates_settle(candidates, explaining->cli, &program, 1, experiment, err);
 
-    if (ret < 0)
-        return ret;
-    count = list_programs(explaining, texts);
-    pp_cli_candidates_fini(candidates);
-    experiment->count = 0;
-    ret = pp_cli_candidates_settle(candidates, explaining->cli, texts, count, experiment, err);
+    if (ret == 0)
+        ret = pp_cli_candidates_settle(candidates, explaining->cli, texts,
+                                       list_programs(explaining, texts), experiment, err);
     if (ret < 0)
         return ret;
     name_programs(explaining);

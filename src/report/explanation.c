@@ -15,6 +15,7 @@
 #define PLAIN "\033[0m"
 
 #define BAR_COLUMNS 56
+#define WIDE_COLUMNS 80
 
 /* ---- figures ---- */
 
@@ -156,23 +157,35 @@ static void other_cells(char (*cells)[PP_FORMAT_BYTES], const struct pp_report_e
     (void)snprintf(cells[3], PP_FORMAT_BYTES, "%s", verdict(longer));
 }
 
+/* Where lines are short, letters stand for the options. */
+static bool has_letters(const struct pp_report_style *style)
+{
+    return style->columns > 0 && style->columns < WIDE_COLUMNS;
+}
+
 static void others_table(FILE *out, const struct pp_report_style *style,
                          const struct pp_report_explanation *of)
 {
     char labels[PP_EXPLAINED_OTHERS_MAX][PP_FORMAT_BYTES];
-    struct pp_table table = { .title = "RTT p50 \u00b5s, instead",
+    struct pp_table table = { .title = has_letters(style) ? "instead" : "RTT p50 \u00b5s, instead",
                               .rows = of->explanation->other_count };
 
     (void)pp_table_head(&table, "whole");
     (void)pp_table_head(&table, "change");
     (void)pp_table_head(&table, "95 %% interval");
     (void)pp_table_head(&table, "%s", "");
+    (void)fputc('\n', out);
     for (unsigned i = 0; i < table.rows; i++) {
+        const char letter = (char)('A' + (char)i);
+
         (void)snprintf(labels[i], sizeof labels[i], "  %s", of->others[i]);
+        if (has_letters(style)) {
+            pp_text_legend_line(out, style, letter, of->others[i]);
+            (void)snprintf(labels[i], sizeof labels[i], "  %c", letter);
+        }
         table.labels[i] = labels[i];
         other_cells(table.cells[i], of, &of->explanation->others[i]);
     }
-    (void)fputc('\n', out);
     pp_table_write(&table, out, style->columns);
 }
 

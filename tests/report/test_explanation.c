@@ -113,6 +113,16 @@ static void test_what_was_run_instead_is_told_with_its_change(void **state)
     check(&of, plain, "+0.90  -0.02 .. +1.05  cannot tell\n", true);
 }
 
+static void test_where_lines_are_short_options_have_letters(void **state)
+{
+    const struct pp_report_style narrow = { .columns = 60 };
+    const struct pp_report_explanation of = report();
+
+    (void)state;
+    check(&of, narrow, "\nA  --placement=split --wait=auto\nB  --wait=block\ninstead  whole", true);
+    check(&of, narrow, "\n  B      10.90   +0.90  +0.80 .. +1.05  slower\n", true);
+}
+
 static void test_advice_names_what_to_do_and_what_it_is_worth(void **state)
 {
     const struct pp_report_style plain = { .columns = 0 }, quiet = { .quiet = true };
@@ -230,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_part_has_a_row_and_its_share_of_the_bar),
         cmocka_unit_test(test_what_was_run_instead_is_told_with_its_change),
+        cmocka_unit_test(test_where_lines_are_short_options_have_letters),
         cmocka_unit_test(test_advice_names_what_to_do_and_what_it_is_worth),
         cmocka_unit_test(test_what_is_doubtful_is_said),
         cmocka_unit_test(test_without_a_round_nothing_is_claimed),
