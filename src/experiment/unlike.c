@@ -28,12 +28,15 @@ static int note(json_t *list, const char *key, const json_t *baseline, const jso
                                                  other ? other : json_null()));
 }
 
-/* Both are objects, of which either may lack what the other has. */
+/* Both are objects, of which either may lack what the other has. Where one is none at all, nobody
+ * says that they differ. */
 static int compare(json_t *list, const char *name, const json_t *baseline, const json_t *other)
 {
     const json_t *const both[] = { baseline, other };
     int ret = 0;
 
+    if (!json_is_object(baseline) || !json_is_object(other))
+        return 0;
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         const char *key;
         json_t *value;
