@@ -377,7 +377,7 @@ CHECKS = [
 def read_tree(root):
     return [
         Source(root, path)
-        for folder in ("src", "tests", "bench", "tools")
+        for folder in ("src", "peers", "tests", "bench", "tools")
         for path in sorted((root / folder).rglob("*.[ch]"))
     ]
 

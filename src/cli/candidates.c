@@ -1,11 +1,12 @@
 /* A candidate is words with spaces between: the first part takes them apart, the second makes the
  * arguments of a trial of them and of what is handed on to all, the third decides what is to be the
- * same for all. */
+ * same for all, the fourth makes the arguments of a peer's trial. */
 #include "cli/candidates.h"
 
 #include "base/container.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "cli/peers.h"
 #include "cli/table.h"
 #include "experiment/saved.h"
 #include "job/loops.h"
@@ -17,7 +18,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* No trial takes so much longer than it should. */
 #define TRIAL_GRACE_NS (60 * PP_NS_PER_S)
@@ -27,6 +27,7 @@
 struct candidate {
     const char *text;
     char program[PATH_MAX];             /* another than this one; "": this one */
+    bool is_peer;                       /* and then that is its program */
     const char *server;                 /* a command that starts its server; NULL: none */
     char address[PP_TARGET_TEXT_BYTES]; /* of a server that runs already; "": none */
     struct pp_cli_trial_args options;   /* its own */
@@ -86,8 +87,8 @@ static int refuse_word(const struct candidate *candidate, const char *word, stru
 {
     return refuse(
         err,
-        "%.80s: \"%.80s\" is no candidate: that is an engine, OPTION=VALUE, server:COMMAND, "
-        "at:ADDRESS, bin:PROGRAM or FILE.json",
+        "%.80s: \"%.80s\" is no candidate: that is an engine, a peer of \"pingpong engines\", "
+        "OPTION=VALUE, server:COMMAND, at:ADDRESS, bin:PROGRAM or FILE.json",
         candidate->text, word);
 }
 
@@ -127,7 +128,23 @@ static int take_word(struct candidate *candidate, const char *word, struct pp_er
     if (is_flag(word))
         return add(&candidate->options, err, "--%s", word);
     ret = take_two_engines(candidate, word, err);
-    return ret > 0 ? refuse_word(candidate, word, err) : ret;
+    if (ret <= 0)
+        return ret;
+    candidate->is_peer = pp_cli_peer_find(word, candidate->program);
+    return candidate->is_peer ? 0 : refuse_word(candidate, word, err);
+}
+
+static int check_together(const struct candidate *candidate, struct pp_error *err)
+{
+    if (candidate->is_peer && (candidate->address[0] || candidate->server))
+        return refuse(err, "%.80s: a peer has a server of its own: leave one of them out",
+                      candidate->text);
+    if (candidate->program[0] && candidate->address[0])
+        return refuse(err,
+                      "%.80s: a program with a client and a server of its own is at no "
+                      "ADDRESS: give one of bin: and at:",
+                      candidate->text);
+    return 0;
 }
 
 /* What follows "server:" is a command with all its spaces. */
@@ -141,7 +158,8 @@ static int take_apart(struct candidate *candidate, const char *text, struct pp_e
 
         if (begins(text, "server:")) {
             candidate->server = text + strlen("server:");
-            return candidate->server[0] ? 0 : refuse_word(candidate, text, err);
+            return candidate->server[0] ? check_together(candidate, err)
+                                        : refuse_word(candidate, text, err);
         }
         if (bytes >= sizeof word)
             return refuse_word(candidate, text, err);
@@ -151,12 +169,7 @@ static int take_apart(struct candidate *candidate, const char *text, struct pp_e
             return ret;
         text += bytes;
     }
-    if (candidate->program[0] && candidate->address[0])
-        return refuse(err,
-                      "%.80s: a program with a client and a server of its own is at no "
-                      "ADDRESS: give one of bin: and at:",
-                      candidate->text);
-    return 0;
+    return check_together(candidate, err);
 }
 
 /* ---- what was saved ---- */
@@ -219,10 +232,10 @@ static bool is_placing(const char *option)
     return begins(option, "--placement") || begins(option, "--cpus") || begins(option, "-A");
 }
 
-static bool has_wait(const struct candidate *candidate)
+static bool has_option(const struct candidate *candidate, const char *option)
 {
     for (unsigned i = 0; i < candidate->options.count; i++)
-        if (begins(candidate->options.args[i], "--wait"))
+        if (begins(candidate->options.args[i], option))
             return true;
     return false;
 }
@@ -256,21 +269,13 @@ static int add_options(struct pp_cli_trial_args *args, const struct pp_cli *cli,
     return ret;
 }
 
-/* Of this program's own file; "" if that cannot be found out. */
-static const char *own_path(char path[PATH_MAX])
-{
-    const ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
-
-    path[length > 0 ? length : 0] = '\0';
-    return path;
-}
-
 /* The program, its command, and which server: all that is not said by options. */
 static int add_head(struct pp_cli_trial_args *args, const struct candidate *candidate,
                     bool with_server, struct pp_error *err)
 {
     char own[PATH_MAX];
-    int ret = add(args, err, "%s", candidate->program[0] ? candidate->program : own_path(own));
+    int ret = add(args, err, "%s",
+                  candidate->program[0] ? candidate->program : pp_cli_own_path(own));
 
     if (ret == 0)
         ret = add(args, err, "%s", is_client(candidate) ? "client" : "run");
@@ -358,7 +363,7 @@ static int add_places(struct pp_cli_trial_args *args, const struct pp_plan *plan
 static void share_decisions(struct pp_plan *plan, const struct pp_plan *baseline,
                             const struct candidate *candidate)
 {
-    if (!has_wait(candidate)) {
+    if (!has_option(candidate, "--wait")) {
         plan->wait = baseline->wait;
         plan->spin_ns = baseline->spin_ns;
     }
@@ -382,9 +387,10 @@ static bool is_unusual(const struct pp_gate *slo)
 }
 
 static int add_decided(struct pp_cli_trial_args *args, const struct candidate *candidate,
-                       const struct pp_cli *parsed, const struct pp_plan *plan, const char *engine,
-                       const struct pp_cli *cli, struct pp_error *err)
+                       const struct pp_cli *parsed, const char *engine, const struct pp_cli *cli,
+                       struct pp_error *err)
 {
+    const struct pp_plan *plan = &parsed->plan;
     const bool client = plan->job == PP_JOB_CLIENT;
     int ret = add_places(args, plan, client, err);
 
@@ -411,6 +417,57 @@ static int add_decided(struct pp_cli_trial_args *args, const struct candidate *c
     return ret;
 }
 
+/* ---- a peer's trial ---- */
+
+/* What all are given, such as a wait, is for those that have it; of its own it has none. */
+static int check_peer(const struct candidate *candidate, const struct pp_plan *plan,
+                      struct pp_error *err)
+{
+    static const char *const not_its_own[] = { "--engine", "--server-engine", "--wait" };
+    const char *cannot = pp_cli_peer_cannot(plan);
+
+    for (size_t i = 0; !cannot && i < COUNT_OF(not_its_own); i++)
+        if (has_option(candidate, not_its_own[i]))
+            cannot = not_its_own[i];
+    if (!cannot)
+        return 0;
+    return refuse(err,
+                  "%.80s: a peer has no %s: it makes round trips over TCP on 127.0.0.1, with one "
+                  "message on each connection; leave out one of them",
+                  candidate->text, cannot);
+}
+
+static int add_peer(struct pp_cli_trial_args *args, const struct candidate *candidate,
+                    const struct pp_cli *parsed, const struct pp_cli *cli, struct pp_error *err)
+{
+    const struct pp_plan *plan = &parsed->plan;
+    const bool counted = parsed->given.count, timed = parsed->given.time || !counted;
+    const uint64_t time_ns = parsed->given.time ? plan->time_ns : cli->experiment.trial_ns;
+    const uint64_t warmup_ns = plan->warmup_given || counted ? plan->warmup_ns
+                                                             : pp_plan_warmup_ns(time_ns);
+    int ret = check_peer(candidate, plan, err);
+
+    if (ret == 0)
+        ret = add(args, err, "%s", candidate->program);
+    if (ret == 0)
+        ret = add(args, err, "--connections=%" PRIu32, plan->connections);
+    if (ret == 0)
+        ret = add(args, err, "--size=%" PRIu32, plan->request.min);
+    if (ret == 0 && counted)
+        ret = add(args, err, "--count=%" PRIu64, plan->count);
+    if (ret == 0 && timed)
+        ret = add(args, err, "--time=%" PRIu64 "ns", time_ns);
+    if (ret == 0 && plan->warmup_count)
+        ret = add(args, err, "--warmup=%" PRIu64, plan->warmup_count);
+    else if (ret == 0)
+        ret = add(args, err, "--warmup=%" PRIu64 "ns", warmup_ns);
+    if (ret == 0 && plan->client_cpus[0] != PP_CPU_ANY)
+        ret = add(args, err, "--cpus=%d,%d", plan->client_cpus[0], plan->server_cpus[0]);
+    return ret;
+}
+
+/* ---- all of them ---- */
+
 static uint64_t limit_of(const struct pp_plan *plan, const struct pp_cli *parsed,
                          const struct pp_cli *cli)
 {
@@ -420,8 +477,6 @@ static uint64_t limit_of(const struct pp_plan *plan, const struct pp_cli *parsed
     return timed ? 2 * (time_ns + plan->warmup_ns) + plan->connect_timeout_ns + TRIAL_GRACE_NS
                  : TRIAL_COUNT_NS;
 }
-
-/* ---- all of them ---- */
 
 /* A server of its own process runs where the baseline's threads do. */
 static struct pp_cpus server_cpus(const struct pp_plan *baseline)
@@ -434,6 +489,20 @@ static struct pp_cpus server_cpus(const struct pp_plan *baseline)
     return cpus;
 }
 
+static int add_trial(struct pp_cli_trial_args *args, const struct candidate *candidate,
+                     const struct pp_cli *parsed, const char *engine, const struct pp_cli *cli,
+                     struct pp_error *err)
+{
+    int ret;
+
+    if (candidate->is_peer)
+        return add_peer(args, candidate, parsed, cli, err);
+    ret = add_head(args, candidate, true, err);
+    if (ret == 0)
+        ret = add_options(args, cli, candidate, false, err);
+    return ret == 0 ? add_decided(args, candidate, parsed, engine, cli, err) : ret;
+}
+
 static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli *cli,
                       struct pp_experiment *experiment, const char *engine,
                       struct candidate *candidate, struct pp_cli *parsed, struct pp_error *err)
@@ -441,14 +510,11 @@ static int settle_one(struct pp_cli_candidates *candidates, const struct pp_cli 
     const unsigned number = experiment->count;
     struct pp_cli_trial_args *args = &candidates->args[number];
     struct pp_candidate *out = &experiment->candidates[number];
-    int ret = add_head(args, candidate, true, err);
+    int ret;
 
     if (number > 0)
         share_decisions(&parsed->plan, &candidates->plan, candidate);
-    if (ret == 0)
-        ret = add_options(args, cli, candidate, false, err);
-    if (ret == 0)
-        ret = add_decided(args, candidate, parsed, &parsed->plan, engine, cli, err);
+    ret = add_trial(args, candidate, parsed, engine, cli, err);
     out->name = candidate->text;
     out->spec = (struct pp_trial_spec){ .argv = args->args,
                                         .server_cpus = server_cpus(&candidates->plan),

@@ -1,5 +1,5 @@
 /* From candidates as people type them to trials: "io_uring:no-multishot", "size=64 wait=block",
- * "at:10.0.0.2", "server:./echo {port}", "bin:./old/pingpong", "old.json". */
+ * "libuv", "at:10.0.0.2", "server:./echo {port}", "bin:./old/pingpong", "old.json". */
 #ifndef PP_CLI_CANDIDATES_H
 #define PP_CLI_CANDIDATES_H
 

@@ -69,6 +69,8 @@ static const struct pp_cli_example serve_examples[] = {
 static const struct pp_cli_example compare_examples[] = {
     { "pingpong compare epoll io_uring -c 100", "Two engines, at 100 connections" },
     { "pingpong compare wait=block wait=spin -A 0,1", "Two policies of waiting, on two CPUs" },
+    { "pingpong compare epoll io_uring libuv libevent threads -c 100",
+      "Engines, and what one would write without them" },
     { "pingpong compare --matrix -c 50", "Each engine with each" },
     { "pingpong compare --ablate io_uring -c 100", "What each of its features is worth" },
     { "pingpong compare 'server:./old {port}' 'server:./new {port}' -c 50",
@@ -126,7 +128,8 @@ const struct pp_cli_command pp_cli_commands[] = {
       "Runs A, the baseline, and each other candidate in turns, and says by how much they "
       "differ in CPU time a round trip, rate, p50 and p99, and whether that is sure. A "
       "candidate is an engine (io_uring:no-multishot), two with a slash between, the client's and "
-      "the server's (epoll/io_uring), OPTION=VALUE of run and client "
+      "the server's (epoll/io_uring), a peer, which is the same echo on another library (libuv, as "
+      "\"pingpong engines\" lists them), OPTION=VALUE of run and client "
       "('engine=epoll wait=block'), server:COMMAND, which starts an echo server on {host} and "
       "{port}, at:ADDRESS of one that runs already, bin:PROGRAM, another build of pingpong, or "
       "FILE.json, what --json has written before: of a comparison the baseline's runs, or with "
@@ -155,7 +158,8 @@ const struct pp_cli_command pp_cli_commands[] = {
     { "engines", PP_CLI_NOTHING, "engines", "what runs here, and how fast this machine is",
       pp_cli_engines, PP_CLI_ENGINES,
       "Says of each engine whether it runs here, or why not and what to do about it, and which of "
-      "its features are granted; and in a second, how many round trips this machine makes in "
+      "its features are granted; which peers there are; and in a second, how many round trips this "
+      "machine makes in "
       "loops written by hand, without any engine: what an event loop can come close to.",
       engines_examples },
     { "help", PP_CLI_A_COMMAND, "help [COMMAND]", "all options, or a command's", print_help, 0,

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli/outputs.h"
+#include "cli/peers.h"
 #include "cli/screen.h"
 #include "cli/table.h"
 #include "experiment/floor.h"
@@ -77,6 +78,7 @@ static void look(struct pp_capabilities *found)
     struct pp_error no_pair = { 0 };
 
     look_at_engines(found);
+    found->peer_count = pp_cli_peers_list(found->peers);
     choose_cpus(found, &no_pair);
     found->call_ns = pp_floor_call_ns(CALLS_NS);
     found->clock_ns = (double)pp_clock_reading_cost_ns();

@@ -54,17 +54,22 @@ static void decide_depth(struct pp_plan *plan)
     }
 }
 
+uint64_t pp_plan_warmup_ns(uint64_t time_ns)
+{
+    const uint64_t share_ns = time_ns / 10;
+
+    return share_ns < WARMUP_MAX_NS ? share_ns : WARMUP_MAX_NS;
+}
+
 static void decide_warmup(struct pp_plan *plan)
 {
-    const uint64_t share_ns = plan->time_ns / 10;
-
     if (plan->warmup_given)
         return;
     if (plan->count) {
         plan->why.warmup = "every round trip of a count belongs to it";
         return;
     }
-    plan->warmup_ns = share_ns < WARMUP_MAX_NS ? share_ns : WARMUP_MAX_NS;
+    plan->warmup_ns = pp_plan_warmup_ns(plan->time_ns);
     plan->why.warmup = "a tenth of the time, and a second at most";
 }
 

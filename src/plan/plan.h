@@ -171,6 +171,9 @@ int pp_plan_check(const struct pp_plan *plan, struct pp_error *err);
  * none. */
 int pp_plan_decide(struct pp_plan *plan, struct pp_error *err);
 
+/* How long a warm-up before time_ns of measuring is where nobody asks for another. */
+uint64_t pp_plan_warmup_ns(uint64_t time_ns);
+
 /* "HOST", "HOST:PORT", ":PORT", "1.2.3.4:5", "::1", "[::1]:PORT" or "unix:/path"; without a port,
  * PP_PLAN_PORT. 0 or -EINVAL, or -ENAMETOOLONG: the path does not fit the address of a Unix socket;
  * family is left alone. */

@@ -1,4 +1,4 @@
-/* Engines and the floor: as text, and as JSON. */
+/* Engines, peers and the floor: as text, and as JSON. */
 #include "report/capabilities.h"
 
 #include "base/format.h"
@@ -69,6 +69,21 @@ static void engine_lines(FILE *out, const struct pp_report_style *style,
     for (unsigned i = 0; i < engine->feature_count; i++)
         if (engine->features[i].why[0])
             words_line(out, style, " ", engine->features[i].why);
+}
+
+/* ---- text: peers ---- */
+
+static void peer_line(FILE *out, const struct pp_report_style *style,
+                      const struct pp_capabilities *found)
+{
+    struct pp_line line = { .out = out, .separator = PP_LINE_DOT, .limit = style->columns };
+
+    if (found->peer_count == 0)
+        return;
+    pp_line_field(&line, "peers for compare");
+    for (unsigned i = 0; i < found->peer_count; i++)
+        pp_line_field(&line, "%s", found->peers[i]);
+    pp_line_end(&line);
 }
 
 /* ---- text: the floor ---- */
@@ -150,6 +165,7 @@ void pp_report_capabilities_text(FILE *out, const struct pp_report_style *style,
 {
     for (unsigned i = 0; i < found->engine_count; i++)
         engine_lines(out, style, &found->engines[i]);
+    peer_line(out, style, found);
     floor_lines(out, style, found);
 }
 
@@ -213,6 +229,16 @@ static json_t *engines(const struct pp_capabilities *found)
     return finished(array, whole);
 }
 
+static json_t *peers(const struct pp_capabilities *found)
+{
+    json_t *array = json_array();
+    bool whole = array;
+
+    for (unsigned i = 0; whole && i < found->peer_count; i++)
+        whole = append(array, json_pack("{s:s}", "name", found->peers[i]));
+    return finished(array, whole);
+}
+
 static json_t *floor_object(const struct pp_floor_found *found, const char *name)
 {
     const struct pp_floor *floor = &found->floor;
@@ -251,11 +277,11 @@ static json_t *cpus(const struct pp_capabilities *found)
 int pp_report_capabilities_json(FILE *out, const struct pp_capabilities *found,
                                 struct pp_error *err)
 {
-    json_t *object = json_pack("{s:s, s:i, s:s, s:o, s:{s:s, s:f, s:f, s:o, s:o}}", "format",
-                               FORMAT, "format_version", FORMAT_VERSION, "pingpong", PP_VERSION,
-                               "engines", engines(found), "floor", "transport", "tcp",
-                               "system_call_ns", found->call_ns, "clock_reading_ns",
-                               found->clock_ns, "cpus", cpus(found), "loops", floors(found));
+    json_t *object = json_pack(
+        "{s:s, s:i, s:s, s:o, s:o, s:{s:s, s:f, s:f, s:o, s:o}}", "format", FORMAT,
+        "format_version", FORMAT_VERSION, "pingpong", PP_VERSION, "engines", engines(found),
+        "peers", peers(found), "floor", "transport", "tcp", "system_call_ns", found->call_ns,
+        "clock_reading_ns", found->clock_ns, "cpus", cpus(found), "loops", floors(found));
     const int ret = object ? json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) : -1;
 
     json_decref(object);

@@ -1,5 +1,5 @@
-/* What a machine has to offer, as plain data: engines and their features, and how fast round trips
- * are that no event loop makes. */
+/* What a machine has to offer, as plain data: engines and their features, peers, and how fast round
+ * trips are that no event loop makes. */
 #ifndef PP_RESULT_CAPABILITIES_H
 #define PP_RESULT_CAPABILITIES_H
 
@@ -29,9 +29,15 @@ struct pp_floor_found {
     struct pp_error error; /* why there is none, with code 0 if there is one */
 };
 
+/* The same echo on other libraries: cli/peers.h. */
+#define PP_PEERS_MAX 32
+#define PP_PEER_BYTES 32 /* of a name */
+
 struct pp_capabilities {
     unsigned engine_count;
     struct pp_io_engine_facts engines[PP_IO_ENGINES_MAX];
+    unsigned peer_count;
+    char peers[PP_PEERS_MAX][PP_PEER_BYTES];
     double call_ns, clock_ns; /* of a system call that does nothing; of reading the clock */
     int cpus[2];              /* where the ends ran: the first has all that run on one CPU */
     struct pp_floor_found floors[PP_FLOOR_KINDS];

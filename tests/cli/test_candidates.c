@@ -2,8 +2,11 @@
 #include "support.h"
 
 #include "cli/candidates.h"
+#include "cli/peers.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct settled {
     struct pp_cli cli;
@@ -222,6 +225,78 @@ static void test_another_program_is_run_as_this_one_is(void **state)
     done();
 }
 
+/* ---- peers, of which there is one here ---- */
+
+static char folder[PATH_MAX], program[PATH_MAX];
+
+static int make_peer(void **state)
+{
+    char own[PATH_MAX];
+    FILE *file;
+
+    (void)state;
+    *strrchr((char *)(uintptr_t)pp_cli_own_path(own), '/') = '\0';
+    if (snprintf(folder, sizeof folder, "%s/peers", own) >= PATH_MAX ||
+        snprintf(program, sizeof program, "%s/pingpong-peer-other", folder) >= PATH_MAX)
+        return -1;
+    (void)mkdir(folder, 0755);
+    file = fopen(program, "we");
+    return file && fclose(file) == 0 ? chmod(program, 0755) : -1;
+}
+
+static int remove_peer(void **state)
+{
+    (void)state;
+    (void)unlink(program);
+    return rmdir(folder);
+}
+
+static void test_a_peer_is_its_program_with_what_was_decided_for_all(void **state)
+{
+    (void)state;
+    check_settles(LINE("compare", "epoll", "other", "-c", "7", "--size=1k", "--wait=block"), 2);
+    assert_string_equal(settled.experiment.candidates[1].name, "other");
+    assert_string_equal(settled.experiment.candidates[1].spec.argv[0], program);
+    assert_true(has(1, "--connections=7"));
+    assert_true(has(1, "--size=1000"));
+    assert_true(has(1, "--time=1000000000ns"));
+    assert_true(has(1, "--warmup=100000000ns"));
+    assert_string_equal(arg_of(1, "--wait"), "");
+    assert_string_equal(arg_of(1, "--engine"), "");
+    done();
+    check_settles(LINE("compare", "other", "other size=9", "-n5k", "-w", "10"), 2);
+    assert_true(has(0, "--count=5000"));
+    assert_true(has(0, "--warmup=10"));
+    assert_string_equal(arg_of(0, "--time"), "");
+    assert_true(has(1, "--size=9"));
+    done();
+    check_settles(LINE("compare", "other", "epoll", "-A", "0,0"), 2);
+    assert_string_equal(arg_of(0, "--cpus="), "--cpus=0,0");
+    done();
+}
+
+static void test_what_a_peer_has_not_is_refused(void **state)
+{
+    (void)state;
+    check_no_trial(LINE("compare", "epoll", "other", "-R", "5k"), "other: a peer has no --rate");
+    check_no_trial(LINE("compare", "epoll", "other wait=spin"), "a peer has no --wait");
+    check_no_trial(LINE("compare", "epoll", "other auto"), "a peer has no --engine");
+    check_no_trial(LINE("compare", "epoll", "other crr"), "a peer has no --crr");
+    check_no_trial(LINE("compare", "epoll", "other", "--cc", "cubic"), "a peer has no --cc");
+    check_no_trial(LINE("compare", "epoll", "other at:127.0.0.1"), "a server of its own");
+    check_no_trial(LINE("compare", "epoll", "other server:./x {port}"), "a server of its own");
+    check_no_trial(LINE("compare", "epoll", "../peers/other"), "is no candidate");
+}
+
+static void test_peers_are_listed(void **state)
+{
+    char names[PP_PEERS_MAX][PP_PEER_BYTES];
+
+    (void)state;
+    assert_int_equal(pp_cli_peers_list(names), 1);
+    assert_string_equal(names[0], "other");
+}
+
 static void test_letters_and_flags_are_options_too(void **state)
 {
     (void)state;
@@ -264,9 +339,12 @@ int main(void)
         cmocka_unit_test(test_a_server_is_started_and_pingpong_is_its_client),
         cmocka_unit_test(test_a_server_that_runs_already_is_at_its_address),
         cmocka_unit_test(test_another_program_is_run_as_this_one_is),
+        cmocka_unit_test(test_a_peer_is_its_program_with_what_was_decided_for_all),
+        cmocka_unit_test(test_what_a_peer_has_not_is_refused),
+        cmocka_unit_test(test_peers_are_listed),
         cmocka_unit_test(test_letters_and_flags_are_options_too),
         cmocka_unit_test(test_what_is_no_candidate_is_refused_with_what_would_be),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_peer, remove_peer);
 }

@@ -1,5 +1,6 @@
 """What is installed beside the program: manual pages and completions, made from its tables."""
 
+import json
 import os
 import re
 import shutil
@@ -70,11 +71,16 @@ def installed(build, docs, tmp_path_factory):
     return prefix
 
 
+@pytest.fixture(scope="module")
+def peers(build):
+    return sorted((build / "peers").glob("pingpong-peer-*"))
+
+
 # ---- what is installed
 
 
 def test_the_program_every_page_and_every_completion_are_installed_and_nothing_else(
-    installed, parts
+    installed, peers, parts
 ):
     pages = {f"share/man/man1/{name}.1" for name in names_of(parts, "man")}
     completions = {
@@ -84,12 +90,22 @@ def test_the_program_every_page_and_every_completion_are_installed_and_nothing_e
     }
     assert names_of(parts, "completion") == list(completions)
     files = {str(p.relative_to(installed)) for p in installed.rglob("*") if p.is_file()}
-    assert files == {"bin/pingpong"} | pages | set(completions.values())
+    programs = {"bin/pingpong", *(f"libexec/pingpong/{peer.name}" for peer in peers)}
+    assert files == programs | pages | set(completions.values())
     assert all((installed / file).stat().st_size for file in files)
 
 
 def test_the_installed_program_runs(installed):
     assert output_of(installed / "bin/pingpong", "version").startswith("pingpong ")
+
+
+def test_the_installed_program_finds_the_installed_peers(installed, peers):
+    engines = json.loads(output_of(installed / "bin/pingpong", "engines", "--json"))
+    assert [f"pingpong-peer-{peer['name']}" for peer in engines["peers"]] == [p.name for p in peers]
+    compare = ("compare", "threads", "epoll", "--rounds", "8", "-n", "100", "--json")
+    experiment = json.loads(output_of(installed / "bin/pingpong", *compare))
+    program = experiment["candidates"][0]["argv"][0]
+    assert Path(program).resolve() == (installed / "libexec/pingpong/pingpong-peer-threads").resolve()
 
 
 # ---- manual pages
