@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures pingpong against hand-written floors and against pairs on other event libraries.
+"""Measures pingpong against hand-written floors and against its peers on other event libraries.
 
 Each row of SCENARIOS holds one or two bounds that the project keeps itself to. All programs of a
 row take turns in every trial, in an order drawn anew each time; a bound is on the median of the
@@ -147,7 +147,8 @@ UDP_BYTES = 16  # the least that pingpong sends over UDP: its header
 FLOORS = {"block": "raw blocking", "yield": "raw yield", "answer": "raw answer",
           "single": "one thread", "ring": "raw ring", "stream": "raw stream"}
 
-# For each placement the options of a pair and of pingpong on the CPUs a and b: both threads on the
+# For each placement the options of a pair and of pingpong on the CPUs a and b (those of a peer are
+# pingpong's, where there are any): both threads on the
 # same core, split over two, left to the scheduler; two pairs of threads, each on a core of its own,
 # or each split over both.
 PLACES = {
@@ -254,6 +255,11 @@ class Bench:
             options += ["-D", str(load.depth)]
         return [program or str(self.build / "pingpong"), *options, *subject.options()]
 
+    def peer(self, name: str, load: Load, count: int) -> list[str]:
+        place = [] if load.placement == "none" else self.place(load, 1)
+        return [str(self.build / "peers" / f"pingpong-peer-{name}"), "-n", str(count),
+                "-c", str(load.connections), "-m", str(load.size), *place]
+
     def floor_rate(self, load: Load) -> float:
         """A first look, from which the number of round trips of a run is taken."""
         seconds = ["--seconds", "0.2"]
@@ -272,16 +278,25 @@ def pair_rate(command: list[str]) -> float:
         raise Failed(f"no rate in {out!r}", command) from error
 
 
-def pingpong_result(command: list[str]) -> dict:
-    out = run([*command, "-J", "-"])
+def result_of(command: list[str]) -> dict:
+    """Of a program that prints one as JSON."""
+    out = run(command)
     try:
         return json.loads(out)
     except ValueError as error:
         raise Failed(f"no result in {out!r}", command) from error
 
 
+def pingpong_result(command: list[str]) -> dict:
+    return result_of([*command, "-J", "-"])
+
+
 def pingpong_rate(command: list[str]) -> float:
     return float(pingpong_result(command)["round_trips_per_s"])
+
+
+def peer_rate(command: list[str]) -> float:
+    return float(result_of(command)["round_trips_per_s"])
 
 
 def pingpong_syscalls(command: list[str]) -> float:
@@ -363,8 +378,8 @@ class RateScenario:
             floor = bench.pair(["floor", mode], self.load, limit)
             contenders[self.load.name_of(mode)] = lambda floor=floor: pair_rate(floor)
         for name in PEERS if self.peers else []:
-            peer = bench.pair([f"peer_{name}"], self.load, limit)
-            contenders[name] = lambda peer=peer: pair_rate(peer)
+            peer = bench.peer(name, self.load, count)
+            contenders[name] = lambda peer=peer: peer_rate(peer)
         if self.crossed:
             crossed = bench.pingpong(replace(self.load, placement="crossed"), self.subject, count)
             contenders["crossed"] = lambda: pingpong_rate(crossed)

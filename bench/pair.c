@@ -159,14 +159,6 @@ struct pair_options pair_options_parse(int argc, char **argv, int first)
     return options;
 }
 
-void pair_options_expect_pings(const struct pair_options *options)
-{
-    if (options->transport != PAIR_TCP || options->size != PAIR_PING_BYTES || options->depth != 1 ||
-        options->pairs != 1)
-        errx(2, "this program is one pair that sends %zu bytes at a time over TCP",
-             PAIR_PING_BYTES);
-}
-
 /* ---- sockets ----------------------------------------------------------------------------- */
 
 /* Both ends of a thousand connections are descriptors of this one process. */
@@ -279,11 +271,6 @@ void pair_send(int fd, const char *data, size_t len)
 {
     if (send(fd, data, len, MSG_NOSIGNAL) != (ssize_t)len)
         err(1, "send");
-}
-
-void pair_send_ping(int fd)
-{
-    pair_send(fd, PAIR_PING, PAIR_PING_BYTES);
 }
 
 void pair_close_client(struct pair *pair)

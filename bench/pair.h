@@ -1,6 +1,6 @@
-/* What the floors and the peers have in common: a client thread and a server thread over loopback,
+/* What the floors have in common: a client thread and a server thread over loopback,
  * connected beforehand, each pinned as asked, or several such pairs at once; the clock; the result
- * line. Not here: how a message is sent and received, which is what the programs differ in.
+ * line. Not here: how a message is sent and received, which is what they differ in.
  *
  * These are programs of a benchmark, not of the product: what goes wrong ends them with a line on
  * stderr and exit status 1 (2 for a wrong command line). */
@@ -75,9 +75,6 @@ typedef void pair_end(struct pair *pair);
  *     --depth N                  messages under way on each connection */
 struct pair_options pair_options_parse(int argc, char **argv, int first);
 
-/* Exits unless this is about nothing but pings over TCP, one at a time on each connection. */
-void pair_options_expect_pings(const struct pair_options *options);
-
 /* Connects, runs both ends of each pair and prints the result line. server may be NULL: the client
  * then plays both ends on the one thread. */
 void pair_run(const struct pair_options *options, pair_end *client, pair_end *server);
@@ -101,7 +98,6 @@ static inline bool pair_take_ping(struct pair *pair)
 
 /* A plain blocking send of all of it. */
 void pair_send(int fd, const char *data, size_t len);
-void pair_send_ping(int fd);
 
 /* The client's last call also tells a server that cannot see it: the one over UDP. */
 void pair_close_client(struct pair *pair);
