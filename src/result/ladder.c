@@ -121,7 +121,8 @@ int pp_knee_of(const struct pp_ladder *ladder, struct pp_knee *knee)
         fill_slopes(&curve);
         knee->rounds++;
         knees[knee->found] = knee_of(&curve);
-        knee->found += isfinite(knees[knee->found]);
+        if (isfinite(knees[knee->found]))
+            knee->found++;
     }
     ret = pp_paired_of(knees, knee->found, &knee->load);
     knee->load.at95.low /= BETWEEN_STEPS;

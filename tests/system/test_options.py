@@ -84,9 +84,10 @@ def test_every_option_with_a_value_says_so_when_none_is_given(pingpong, table, h
 
 
 def test_every_option_without_a_value_refuses_one(pingpong, table):
+    jobs = {"no-hello": "client", "matrix": "compare", "unlike": "compare", "knee": "sweep"}
     for _, name, takes_value in table:
         if takes_value is False:
-            job = "client" if name == "no-hello" else "run"
+            job = jobs.get(name, "run")
             pingpong(job, f"--{name}=3", free_port=False).failed(2, rf"--{name}=3", "no value")
 
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 import truth
-from results import measured
+from results import measured, measured_quietly
 
 
 @pytest.fixture
@@ -164,10 +164,9 @@ def test_the_highest_rate_with_a_condition_is_that_of_theory(pingpong, sweep, qu
         assert result.status == 0, str(result)
         return json.loads(path.read_text())["highest_rates"][0]
 
-    found = search()
-    if found["rate"] != pytest.approx(truth_rate, rel=0.05):  # the machine was not quiet
-        found = search()
-    assert found["rate"] == pytest.approx(truth_rate, rel=0.05), added_s
+    is_right = lambda found: found["rate"] == pytest.approx(truth_rate, rel=0.05)
+    found = measured_quietly(is_right, search, tries=4)
+    assert is_right(found), (found, added_s)
     low, high = found["interval_95"]
     assert low < found["rate"] < high < 1.5 * low
     assert "p90<700us holds up to " in (tmp_path / "slo.txt").read_text()
