@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from driver import Program
 
-PEERS = ["libevent", "libuv", "threads"]
+PEERS = ["libev", "libevent", "libuv", "threads"]
 ROUNDS = 8
 QUICK = ("--rounds", ROUNDS, "-n", "300")
 
