@@ -195,7 +195,7 @@ const struct pp_cli_status pp_cli_statuses[] = {
       NULL, MEASURE },
     { "3", "a condition of --fail-if is surely met", NULL, PP_CLI_COMPARE },
     { "4", "an engine or a feature cannot be had here", NULL, PP_CLI_ALL & ~PP_CLI_ENGINES },
-    { "5", "a wrong answer", NULL, MEASURE },
+    { "5", "a wrong answer", NULL, MEASURE | PP_CLI_EXPERIMENTS },
     { "129, 130, 131 or 143", "interrupted (what was measured is printed)", NULL,
       MEASURE | PP_CLI_EXPERIMENTS },
     { "129, 130, 131 or 143", "interrupted", NULL, PP_CLI_ENGINES },
