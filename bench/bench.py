@@ -2,8 +2,9 @@
 """Measures pingpong against hand-written floors and against its peers on other event libraries.
 
 Each row of SCENARIOS holds one or two bounds that the project keeps itself to. All programs of a
-row take turns in every trial, in an order drawn anew each time; a bound is on the median of the
-ratios within the trials, because rates drift with the machine and ratios hardly do.
+row are candidates of one "pingpong compare": they take turns in every round, in an order drawn anew
+each time; a bound is on the median of the ratios within the rounds, because rates drift with the
+machine and ratios hardly do.
 
 A bound that is missed is reported, not an error: the exit status is 0 when everything could be
 measured, 1 when something failed to run, 2 for a wrong command line.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
@@ -32,8 +34,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 CHILD_TIMEOUT_S = 30.0
+COMPARE_TIMEOUT_S = 1200.0
+ROUNDS_LEAST = 8  # of "pingpong compare"
 
 
 class Failed(Exception):
@@ -147,16 +152,14 @@ UDP_BYTES = 16  # the least that pingpong sends over UDP: its header
 FLOORS = {"block": "raw blocking", "yield": "raw yield", "answer": "raw answer",
           "single": "one thread", "ring": "raw ring", "stream": "raw stream"}
 
-# For each placement the options of a pair and of pingpong on the CPUs a and b (those of a peer are
-# pingpong's, where there are any): both threads on the
-# same core, split over two, left to the scheduler; two pairs of threads, each on a core of its own,
-# or each split over both.
+# For each placement the options on the CPUs a and b: both threads on the same core, split over two,
+# left to the scheduler; two pairs of threads, each on a core of its own, or each split over both.
 PLACES = {
-    "same": ("--cpus={a},{a}", "-A {a},{a}"),
-    "split": ("--cpus={a},{b}", "-A {a},{b}"),
-    "none": ("--cpus=-1,-1", "--placement none"),
-    "pairs": ("--pairs={a},{b}", "-T 2 -S 2 -A {a},{b}/{a},{b}"),
-    "crossed": ("--pairs={a},{b} --crossed", "-T 2 -S 2 -A {a},{b}/{b},{a}"),
+    "same": "-A {a},{a}",
+    "split": "-A {a},{b}",
+    "none": "--placement none",
+    "pairs": "-T 2 -S 2 -A {a},{b}/{a},{b}",
+    "crossed": "-T 2 -S 2 -A {a},{b}/{b},{a}",
 }
 
 
@@ -210,6 +213,20 @@ class Subject:
             options += ["--wait", self.wait]
         return options
 
+    def candidate(self) -> str:
+        wait = "" if self.wait == "auto" else f" wait={self.wait}"
+        return f"{self.engine}{wait}"
+
+
+class Figure(NamedTuple):
+    """Of one run."""
+
+    rate: float  # round trips/s
+    cpu_ns: float  # a round trip, of both sides
+
+
+Figures = dict[str, list[Figure | None]]  # by name: one a round; None: that run has none
+
 
 @dataclass
 class Bench:
@@ -227,81 +244,82 @@ class Bench:
     def program(self, name: str) -> str:
         return str(self.build / "bench" / name)
 
-    def place(self, load: Load, of: int) -> list[str]:
-        return PLACES[load.placement][of].format(a=self.cpus[0], b=self.cpus[-1]).split()
+    def place(self, load: Load) -> list[str]:
+        return PLACES[load.placement].format(a=self.cpus[0], b=self.cpus[-1]).split()
 
-    def pair(self, words: list[str], load: Load, limit: list[str]) -> list[str]:
-        options = [*self.place(load, 0), "--connections", str(load.connections)]
-        if load.transport != "tcp":
-            options += ["--transport", load.transport]
-        if load.size != PING_BYTES:
-            options += ["--size", str(load.size)]
-        if load.depth != 1:
-            options += ["--depth", str(load.depth)]
-        return [self.program(words[0]), *words[1:], *options, *limit]
-
-    def pingpong(self, load: Load, subject: Subject, count: int,
-                 program: str | None = None) -> list[str]:
-        options = ["-n", str(count), "-c", str(load.connections), *self.place(load, 1)]
+    def options(self, load: Load, count: int) -> list[str]:
+        """What is the same for all programs of a row."""
+        options = ["-n", str(count), "-c", str(load.connections), *self.place(load)]
         if load.transport == "unix":
             options += ["-H", f"unix:{self.scratch / 'socket'}"]
-        else:
-            options += ["-p", "0"]
         if load.transport == "udp":
             options.append("-u")
         if load.size != PING_BYTES:
             options += ["-m", str(load.size)]
         if load.depth != 1:
             options += ["-D", str(load.depth)]
-        return [program or str(self.build / "pingpong"), *options, *subject.options()]
+        return options
 
-    def peer(self, name: str, load: Load, count: int) -> list[str]:
-        place = [] if load.placement == "none" else self.place(load, 1)
-        return [str(self.build / "peers" / f"pingpong-peer-{name}"), "-n", str(count),
-                "-c", str(load.connections), "-m", str(load.size), *place]
+    def pingpong(self, load: Load, subject: Subject, count: int) -> list[str]:
+        port = [] if load.transport == "unix" else ["-p", "0"]
+        return [str(self.build / "pingpong"), *self.options(load, count), *port,
+                *subject.options()]
+
+    def floor(self, mode: str) -> str:
+        return f"bin:{self.program(f'floor-{mode}')}"
 
     def floor_rate(self, load: Load) -> float:
         """A first look, from which the number of round trips of a run is taken."""
-        seconds = ["--seconds", "0.2"]
-        return pair_rate(self.pair(["floor", load.floor], load, seconds))
+        words = [self.program(f"floor-{load.floor}"), "run", "--time=200ms",
+                 f"--connections={load.connections}", f"--size={load.size}",
+                 f"--depth={load.depth}"]
+        place = self.place(load)
+        if place[-2] == "-A":
+            near, _, far = place[-1].partition("/")
+            words.append(f"--cpus={place[-1] if far else near.replace(',', '/')}")
+        if load.transport == "udp":
+            words.append("--udp")
+        if load.transport == "unix":
+            words.append("--host=unix:")
+        return float(result_of(words)["round_trips_per_s"])
 
     def count_for(self, load: Load, stretch: float = 1.0) -> int:
         count = int(self.floor_rate(load) * self.run_s * stretch)
         return max(count // 100 * 100, 20 * load.connections, 100)
 
+    def compare(self, contenders: dict[str, str], load: Load, count: int) -> Figures:
+        """By "pingpong compare": each name in the table stands for a candidate, the first one for
+        the baseline."""
+        names, candidates = list(contenders), list(contenders.values())
+        command = [str(self.build / "pingpong"), "compare", *candidates,
+                   *self.options(load, count), "--rounds", str(self.trials),
+                   "--seed", str(self.rng.randrange(10**6)), "--json", "-"]
+        trials = result_of(command, COMPARE_TIMEOUT_S)["trials"]
+        figures: Figures = {name: [None] * self.trials for name in names}
+        for trial in trials:
+            if not trial["twin"] and not trial["missing"]:
+                figures[names[trial["candidate"]]][trial["round"]] = figure_of(trial["result"])
+        return figures
 
-def pair_rate(command: list[str]) -> float:
-    out = run(command)
-    try:
-        return float(json.loads(out)["roundtrips_per_s"])
-    except (ValueError, KeyError) as error:
-        raise Failed(f"no rate in {out!r}", command) from error
+
+def figure_of(result: dict) -> Figure:
+    sides = [result["costs"][side] for side in ("client", "server")]
+    cpu_ns = sum(side["cpu_ns_per_round_trip"] for side in sides) if all(sides) else math.nan
+    return Figure(float(result["round_trips_per_s"]), float(cpu_ns))
 
 
-def result_of(command: list[str]) -> dict:
+def result_of(command: list[str], timeout_s: float = CHILD_TIMEOUT_S) -> dict:
     """Of a program that prints one as JSON."""
-    out = run(command)
+    out = run(command, timeout_s)
     try:
         return json.loads(out)
     except ValueError as error:
         raise Failed(f"no result in {out!r}", command) from error
 
 
-def pingpong_result(command: list[str]) -> dict:
-    return result_of([*command, "-J", "-"])
-
-
-def pingpong_rate(command: list[str]) -> float:
-    return float(pingpong_result(command)["round_trips_per_s"])
-
-
-def peer_rate(command: list[str]) -> float:
-    return float(result_of(command)["round_trips_per_s"])
-
-
 def pingpong_syscalls(command: list[str]) -> float:
     """A round trip, on both sides, as exact as the bounds are: each phase has a call or two more."""
-    costs = pingpong_result(command)["costs"]
+    costs = result_of([*command, "-J", "-"])["costs"]
     sides = [costs[side]["system_calls_per_round_trip"] for side in ("client", "server")]
     return round(sum(sides), 2)
 
@@ -310,33 +328,33 @@ def pingpong_syscalls(command: list[str]) -> float:
 
 PEERS = ["libuv", "libevent"]
 
-Rates = dict[str, list[float]]
-Contender = Callable[[], float]
-
-
-def take_turns(bench: Bench, contenders: dict[str, Contender]) -> Rates:
-    rates: Rates = {name: [] for name in contenders}
-    for _ in range(bench.trials):
-        order = list(contenders)
-        bench.rng.shuffle(order)
-        for name in order:
-            rates[name].append(contenders[name]())
-    return rates
 
 
 def thousands(rate: float) -> str:
     return f"{rate / 1e3:.{1 if rate >= 10e3 else 2}f}k"
 
 
-def compare(rates: Rates, subject: str, against: str, bound: Bound | None) -> Outcome:
-    ratios = [mine / theirs for mine, theirs in zip(rates[subject], rates[against], strict=True)]
-    return Outcome(thousands(statistics.median(rates[subject])), against,
-                   thousands(statistics.median(rates[against])), ratios, True, bound)
+def microseconds(ns: float) -> str:
+    return f"{ns / 1e3:.2f}us"
 
 
-def quickest(rates: Rates, names: Sequence[str]) -> str:
+def against(figures: Figures, subject: str, other: str, bound: Bound | None,
+            of: str = "rate") -> Outcome:
+    """Round by round, of those that have both."""
+    both = [(getattr(mine, of), getattr(its, of))
+            for mine, its in zip(figures[subject], figures[other], strict=True) if mine and its]
+    if not both:
+        raise Failed(f"no round has runs of both {subject} and {other}")
+    show = thousands if of == "rate" else microseconds
+    mine, its = (statistics.median(values) for values in zip(*both))
+    return Outcome(show(mine), other if of == "rate" else "its CPU time", show(its),
+                   [a / b for a, b in both], True, bound)
+
+
+def quickest(figures: Figures, names: Sequence[str]) -> str:
     """Of these the one with the highest median."""
-    return max(names, key=lambda name: statistics.median(rates[name]))
+    return max(names, key=lambda name: statistics.median(
+        [figure.rate for figure in figures[name] if figure] or [0]))
 
 
 @dataclass(frozen=True)
@@ -352,6 +370,7 @@ class RateScenario:
     crossed: Bound | None = None
     beside_hog: bool = False
     stretch: float = 1.0  # for rows whose floor is far slower than pingpong
+    cpu: Bound | None = None  # of a round trip, against the same floor
 
     @property
     def cpus_needed(self) -> int:
@@ -360,29 +379,27 @@ class RateScenario:
     def measure(self, bench: Bench) -> Measured:
         with self.neighbour(bench):
             count = bench.count_for(self.load, self.stretch)
-            bench.note(f"{bench.trials} trials of {count:,} round trips")
-            rates = take_turns(bench, self.contenders(bench, count))
-        floors = [self.load.name_of(mode) for mode in self.load.floors]
-        outcomes = [compare(rates, "pingpong", quickest(rates, floors), self.floor)]
+            bench.note(f"{bench.trials} rounds of {count:,} round trips")
+            figures = bench.compare(self.contenders(bench), self.load, count)
+        floor = quickest(figures, [self.load.name_of(mode) for mode in self.load.floors])
+        outcomes = [against(figures, "pingpong", floor, self.floor)]
+        if self.cpu:
+            outcomes.append(against(figures, "pingpong", floor, self.cpu, "cpu_ns"))
         if self.peers:
-            outcomes.append(compare(rates, "pingpong", quickest(rates, PEERS), self.peers))
+            outcomes.append(against(figures, "pingpong", quickest(figures, PEERS), self.peers))
         if self.crossed:
-            outcomes.append(compare(rates, "pingpong", "crossed", self.crossed))
-        return Measured(outcomes, {"count": count, "roundtrips_per_s": rates})
+            outcomes.append(against(figures, "pingpong", "crossed", self.crossed))
+        return Measured(outcomes, {"count": count, "figures": figures})
 
-    def contenders(self, bench: Bench, count: int) -> dict[str, Contender]:
-        limit = ["--count", str(count)]
-        pingpong = bench.pingpong(self.load, self.subject, count)
-        contenders: dict[str, Contender] = {"pingpong": lambda: pingpong_rate(pingpong)}
+    def contenders(self, bench: Bench) -> dict[str, str]:
+        mine = self.subject.candidate()
+        contenders = {"pingpong": mine}
         for mode in self.load.floors:
-            floor = bench.pair(["floor", mode], self.load, limit)
-            contenders[self.load.name_of(mode)] = lambda floor=floor: pair_rate(floor)
+            contenders[self.load.name_of(mode)] = bench.floor(mode)
         for name in PEERS if self.peers else []:
-            peer = bench.peer(name, self.load, count)
-            contenders[name] = lambda peer=peer: peer_rate(peer)
+            contenders[name] = name
         if self.crossed:
-            crossed = bench.pingpong(replace(self.load, placement="crossed"), self.subject, count)
-            contenders["crossed"] = lambda: pingpong_rate(crossed)
+            contenders["crossed"] = f"{mine} A={bench.place(replace(self.load, placement='crossed'))[-1]}"
         return contenders
 
     def neighbour(self, bench: Bench) -> AbstractContextManager[object]:
@@ -407,16 +424,16 @@ class FloorScenario:
 
     def measure(self, bench: Bench) -> Measured:
         count = bench.count_for(self.load)
-        bench.note(f"{bench.trials} trials of {count:,} round trips")
-        limit = ["--count", str(count)]
+        bench.note(f"{bench.trials} rounds of {count:,} round trips")
         other = replace(self.load, placement=self.placed or self.load.placement)
         mine = self.load.floor_name if self.placed else FLOORS[self.mode]
-        rates = take_turns(bench, {
-            name: lambda mode=mode, load=load: pair_rate(bench.pair(["floor", mode], load, limit))
-            for name, mode, load in ((mine, self.mode, self.load),
-                                     (other.floor_name, "block", other))})
-        return Measured([compare(rates, mine, other.floor_name, None)],
-                        {"count": count, "roundtrips_per_s": rates})
+        its = bench.floor("block")
+        if self.placed:
+            its += f" A={bench.place(other)[-1]}"
+        figures = bench.compare({mine: bench.floor(self.mode), other.floor_name: its}, self.load,
+                                count)
+        return Measured([against(figures, mine, other.floor_name, None)],
+                        {"count": count, "figures": figures})
 
 
 @dataclass(frozen=True)
@@ -431,13 +448,11 @@ class MeasuringScenario:
 
     def measure(self, bench: Bench) -> Measured:
         count = bench.count_for(self.load)
-        bench.note(f"{bench.trials} trials of {count:,} round trips")
-        on = bench.pingpong(self.load, Subject(), count)
-        off = bench.pingpong(self.load, Subject(), count, bench.program("pingpong_unmeasured"))
-        rates = take_turns(bench, {"pingpong": lambda: pingpong_rate(on),
-                                   "unmeasured": lambda: pingpong_rate(off)})
-        return Measured([compare(rates, "pingpong", "unmeasured", self.bound)],
-                        {"count": count, "roundtrips_per_s": rates})
+        bench.note(f"{bench.trials} rounds of {count:,} round trips")
+        without = f"bin:{bench.program('pingpong_unmeasured')}"
+        figures = bench.compare({"pingpong": "auto", "unmeasured": without}, self.load, count)
+        return Measured([against(figures, "pingpong", "unmeasured", self.bound)],
+                        {"count": count, "figures": figures})
 
 
 # ---- scenarios: system calls -------------------------------------------------------------------
@@ -614,7 +629,8 @@ SCENARIOS: list[Scenario] = [
     FloorScenario("hand-written: yield, UDP, any peer", ONE_UDP, "answer"),
     FloorScenario("hand-written: yield, Unix", ONE_UNIX, "yield"),
     FloorScenario("hand-written: 200 in two pairs", Load(200, "pairs"), placed="crossed"),
-    RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25)),
+    RateScenario("1 connection, same core", ONE, Subject(), at_least(1.04), at_least(1.25),
+                 cpu=at_most(1.03)),
     RateScenario("1, same core, io_uring", ONE, URING, at_least(0.92), at_least(1.10)),
     RateScenario("1, same core, io_uring, block", ONE, URING_BLOCK, at_least(0.90),
                  at_least(1.05)),
@@ -627,10 +643,12 @@ SCENARIOS: list[Scenario] = [
     RateScenario("1, same core, UDP", ONE_UDP, Subject(), at_least(1.04)),
     RateScenario("1, same core, Unix", ONE_UNIX, Subject(), at_least(1.20)),
     RateScenario("1, same core, Unix, epoll, block", ONE_UNIX, EPOLL_BLOCK, at_least(0.82)),
-    RateScenario("10, same core, io_uring", Load(10), URING, at_least(0.97), at_least(1.12)),
-    RateScenario("100, same core, io_uring", Load(100), URING, at_least(0.98), at_least(1.13)),
+    RateScenario("10, same core, io_uring", Load(10), URING, at_least(0.97), at_least(1.12),
+                 cpu=at_most(1.03)),
+    RateScenario("100, same core, io_uring", Load(100), URING, at_least(0.98), at_least(1.13),
+                 cpu=at_most(1.03)),
     RateScenario("1000, same core, io_uring", Load(1000), URING, at_least(0.95),
-                 at_least(1.12)),
+                 at_least(1.12), cpu=at_most(1.03)),
     RateScenario("100, split, io_uring", Load(100, "split"), URING, at_least(0.97),
                  at_least(1.10)),
     RateScenario("1000, split, io_uring", Load(1000, "split"), URING, at_least(0.95),
@@ -689,7 +707,7 @@ def print_header(host: dict[str, str], bench: Bench, seed: int) -> None:
     print(f"{host['kernel']} · {host['cpu']}")
     print(f"congestion control {host['congestion_control']} · load average at start "
           f"{host['load_average']}")
-    print(f"{bench.trials} trials a row, medians of the ratios within a trial · seed {seed} · "
+    print(f"{bench.trials} rounds a row, medians of the ratios within a round · seed {seed} · "
           f"CPUs {','.join(map(str, bench.cpus))}")
     print()
     print(ROW.format("scenario", "figure", "against", "figure", "ratio", "min..max", "bound",
@@ -772,8 +790,8 @@ def parse_cpus(text: str) -> list[int]:
 
 
 def parse_trials(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError("a number from 1 to 100")
+    if not text.isdecimal() or not ROUNDS_LEAST <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"a number from {ROUNDS_LEAST} to 100")
     return int(text)
 
 
@@ -782,11 +800,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--build", type=Path, default=Path("build/release"),
                         help="the build directory (default: %(default)s)")
     parser.add_argument("--trials", type=parse_trials, metavar="N",
-                        help="trials a row (default: 7)")
+                        help="rounds a row (default: 8)")
     parser.add_argument("--only", action="append", metavar="TEXT",
                         help="only the rows whose name contains TEXT; may be repeated")
     parser.add_argument("--list", action="store_true", help="print the names of the rows and stop")
-    parser.add_argument("--quick", action="store_true", help="3 short trials: for a first look")
+    parser.add_argument("--quick", action="store_true", help="short runs: for a first look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--seed", type=int, default=None, help="of the order of the runs")
     parser.add_argument("--cpus", type=parse_cpus, metavar="A,B",
@@ -819,8 +837,8 @@ def measure(arguments: argparse.Namespace, scenarios: list[Scenario], scratch: P
         build=arguments.build.resolve(),
         scratch=scratch,
         cpus=arguments.cpus,
-        trials=arguments.trials or (3 if arguments.quick else 7),
-        run_s=0.2 if arguments.quick else 0.8,
+        trials=arguments.trials or ROUNDS_LEAST,
+        run_s=0.1 if arguments.quick else 0.8,
         memory_connections=min(10_000, raise_descriptor_limit() - 500),
         rng=random.Random(seed),
         note=print,

@@ -229,13 +229,17 @@ static const struct mode modes[] = {
     { "stream", floor_stream_client, floor_stream_server, 1, PAIR_SIZE_MAX, UINT32_MAX },
 };
 
-static const struct mode *find_mode(const char *name)
+/* The program goes by the name of each: floor-ring. */
+static const struct mode *find_mode(const char *program)
 {
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        if (strcmp(modes[i].name, name) == 0)
+    const char *name = strrchr(program, '-');
+
+    for (size_t i = 0; name && i < sizeof modes / sizeof *modes; i++) {
+        if (strcmp(modes[i].name, name + 1) == 0)
             return &modes[i];
     }
-    errx(2, "the first argument is block, yield, answer, single, ring or stream");
+    errx(2, "this program goes by the names floor-block, -yield, -answer, -single, -ring and "
+            "-stream");
 }
 
 static void check(const struct mode *mode, const struct pair_options *options)
@@ -251,13 +255,13 @@ static void check(const struct mode *mode, const struct pair_options *options)
     if (mode->server == floor_stream_server && options->transport == PAIR_UDP)
         errx(2, "messages over UDP are no stream");
     if (mode->server == answer_server && options->transport != PAIR_UDP)
-        errx(2, "%s needs --transport udp", mode->name);
+        errx(2, "%s needs --udp", mode->name);
 }
 
 int main(int argc, char **argv)
 {
-    const struct mode *mode = find_mode(argc > 1 ? argv[1] : "");
-    const struct pair_options options = pair_options_parse(argc, argv, 2);
+    const struct mode *mode = find_mode(argc > 0 ? argv[0] : "");
+    const struct pair_options options = pair_options_parse(argc, argv);
 
     check(mode, &options);
     pair_run(&options, mode->client, mode->server);

@@ -18,15 +18,16 @@
 
 /* ---- command line ------------------------------------------------------------------------ */
 
-static _Noreturn void usage(const char *program)
+static _Noreturn void usage(const char *text)
 {
     errx(2,
-         "usage: %s [MODE] --count N | --seconds S [--connections N] [--cpus C,S | --pairs A,B...] "
-         "[--crossed] [--transport tcp|udp|unix] [--size N] [--depth N]; a CPU of -1 is unpinned",
-         program);
+         "\"%.80s\" cannot be: run --count=N | --time=NNNms [--connections=N] [--size=N] "
+         "[--depth=N] "
+         "[--cpus=C,.../S,... | --placement=none] [--udp | --host=unix:PATH], as of pingpong",
+         text);
 }
 
-static uint64_t parse_whole(const char *text, uint64_t max, const char *program)
+static uint64_t parse_whole(const char *text, uint64_t max)
 {
     char *end;
     unsigned long long value;
@@ -34,104 +35,90 @@ static uint64_t parse_whole(const char *text, uint64_t max, const char *program)
     errno = 0;
     value = strtoull(text, &end, 10);
     if (errno || end == text || *end || text[0] == '-' || value == 0 || value > max)
-        usage(program);
+        usage(text);
     return value;
 }
 
-static uint64_t parse_seconds(const char *text, const char *program)
+static uint64_t parse_time(const char *text)
 {
-    char *end;
-    const double seconds = strtod(text, &end);
-
-    if (end == text || *end || !(seconds > 0 && seconds <= 3600))
-        usage(program);
-    return (uint64_t)(seconds * (double)NS_PER_S);
-}
-
-static void parse_cpus(const char *text, struct pair_options *options, const char *program)
-{
+    unsigned long long ms;
     char rest;
 
-    if (sscanf(text, "%d,%d%c", &options->client_cpus[0], &options->server_cpus[0], &rest) != 2)
-        usage(program);
+    if (sscanf(text, "%llum%c", &ms, &rest) != 2 || rest != 's' || ms == 0 || ms > 3600000)
+        usage(text);
+    return ms * (NS_PER_S / 1000);
 }
 
-static void parse_pairs(const char *text, struct pair_options *options, const char *program)
+/* Numbers with commas between. Returns how many, and in *end where they end. */
+static unsigned parse_list(const char *text, int cpus[PAIR_PAIRS_MAX], const char **end)
 {
-    for (options->pairs = 0; options->pairs < PAIR_PAIRS_MAX;) {
-        char *end;
-        const long cpu = strtol(text, &end, 10);
+    for (unsigned count = 0; count < PAIR_PAIRS_MAX; text = *end + 1) {
+        char *behind;
+        const long cpu = strtol(text, &behind, 10);
 
-        if (end == text || cpu < PAIR_UNPINNED || cpu >= CPU_SETSIZE)
-            usage(program);
-        options->client_cpus[options->pairs] = (int)cpu;
-        options->server_cpus[options->pairs] = (int)cpu;
-        options->pairs++;
-        if (!*end)
-            return;
-        if (*end != ',')
-            usage(program);
-        text = end + 1;
+        if (behind == text || cpu < 0 || cpu >= CPU_SETSIZE)
+            usage(text);
+        cpus[count++] = (int)cpu;
+        *end = behind;
+        if (*behind != ',')
+            return count;
     }
     errx(2, "at most %d pairs", PAIR_PAIRS_MAX);
 }
 
-/* Each pair's server on the CPU of the next pair. */
-static void cross(struct pair_options *options)
+/* "C,.../S,...": a pair of threads for each of the client's. */
+static void parse_cpus(const char *text, struct pair_options *options)
 {
-    const unsigned pairs = options->pairs;
+    const char *end;
 
-    for (unsigned i = 0; i < pairs; i++)
-        options->server_cpus[i] = options->client_cpus[(i + 1) % pairs];
+    options->pairs = parse_list(text, options->client_cpus, &end);
+    if (*end != '/' || parse_list(end + 1, options->server_cpus, &end) != options->pairs || *end)
+        usage(text);
 }
 
-static enum pair_transport parse_transport(const char *text, const char *program)
-{
-    if (strcmp(text, "udp") == 0)
-        return PAIR_UDP;
-    if (strcmp(text, "unix") == 0)
-        return PAIR_UNIX;
-    if (strcmp(text, "tcp") != 0)
-        usage(program);
-    return PAIR_TCP;
-}
-
-static void parse_option(int letter, struct pair_options *options, const char *program)
+static void parse_option(int letter, struct pair_options *options)
 {
     if (letter == 'c')
-        options->connections = (unsigned)parse_whole(optarg, 1000000, program);
+        options->connections = (unsigned)parse_whole(optarg, 1000000);
     else if (letter == 'A')
-        parse_cpus(optarg, options, program);
-    else if (letter == 'P')
-        parse_pairs(optarg, options, program);
-    else if (letter == 'X')
-        cross(options);
-    else if (letter == 't')
-        options->transport = parse_transport(optarg, program);
+        parse_cpus(optarg, options);
+    else if (letter == 'u')
+        options->transport = PAIR_UDP;
+    else if (letter == 'H' && strncmp(optarg, "unix:", 5) == 0)
+        options->transport = PAIR_UNIX;
     else if (letter == 'm')
-        options->size = (uint32_t)parse_whole(optarg, PAIR_SIZE_MAX, program);
+        options->size = (uint32_t)parse_whole(optarg, PAIR_SIZE_MAX);
     else if (letter == 'D')
-        options->depth = (uint32_t)parse_whole(optarg, 65536, program);
+        options->depth = (uint32_t)parse_whole(optarg, 65536);
     else if (letter == 'n')
-        options->count = parse_whole(optarg, UINT64_MAX - 1, program);
-    else if (letter == 's')
-        options->duration_ns = parse_seconds(optarg, program);
-    else
-        usage(program);
+        options->count = parse_whole(optarg, UINT64_MAX - 1);
+    else if (letter == 't')
+        options->duration_ns = parse_time(optarg);
+    else if (letter != 'i')
+        usage(optarg ? optarg : "an option");
 }
 
-struct pair_options pair_options_parse(int argc, char **argv, int first)
+struct pair_options pair_options_parse(int argc, char **argv)
 {
     static const struct option table[] = {
         { "connections", required_argument, NULL, 'c' },
         { "cpus", required_argument, NULL, 'A' },
-        { "pairs", required_argument, NULL, 'P' },
-        { "crossed", no_argument, NULL, 'X' }, /* after --pairs */
-        { "transport", required_argument, NULL, 't' },
+        { "udp", no_argument, NULL, 'u' },
+        { "host", required_argument, NULL, 'H' },
         { "size", required_argument, NULL, 'm' },
         { "depth", required_argument, NULL, 'D' },
         { "count", required_argument, NULL, 'n' },
-        { "seconds", required_argument, NULL, 's' },
+        { "time", required_argument, NULL, 't' },
+        /* How pingpong waits, on what, and where it listens. Threads are as many as CPUs. */
+        { "placement", required_argument, NULL, 'i' },
+        { "threads", required_argument, NULL, 'i' },
+        { "server-threads", required_argument, NULL, 'i' },
+        { "wait", required_argument, NULL, 'i' },
+        { "engine", required_argument, NULL, 'i' },
+        { "server-engine", required_argument, NULL, 'i' },
+        { "port", required_argument, NULL, 'i' },
+        { "json", required_argument, NULL, 'i' },
+        { "seed", required_argument, NULL, 'i' },
         { NULL, 0, NULL, 0 },
     };
     struct pair_options options = {
@@ -144,11 +131,13 @@ struct pair_options pair_options_parse(int argc, char **argv, int first)
     };
     int letter;
 
-    optind = first;
+    if (argc < 2 || strcmp(argv[1], "run") != 0)
+        usage(argc < 2 ? "" : argv[1]);
+    optind = 2;
     while ((letter = getopt_long(argc, argv, "", table, NULL)) != -1)
-        parse_option(letter, &options, argv[0]);
+        parse_option(letter, &options);
     if (optind != argc || (options.count == 0) == (options.duration_ns == 0))
-        usage(argv[0]);
+        usage(optind != argc ? argv[optind] : "without --count or --time");
     if (options.duration_ns)
         options.count = UINT64_MAX;
     if (options.count < options.connections)
@@ -371,37 +360,52 @@ void pair_server_ready(struct pair *pair)
     pthread_barrier_wait(&pair->gate->ready);
 }
 
+/* Of all threads. */
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 void pair_client_start(struct pair *pair)
 {
     pthread_barrier_wait(&pair->gate->ready);
+    pair->start_cpu_ns = cpu_ns();
     pair->start_ns = pair_now_ns();
 }
 
 void pair_client_stop(struct pair *pair)
 {
     pair->end_ns = pair_now_ns();
+    pair->end_cpu_ns = cpu_ns();
 }
 
 /* ---- the run ----------------------------------------------------------------------------- */
 
-/* From the first start to the last end. */
+/* From the first start to the last end; the CPU time is that of both sides. */
 static void print_result(const struct pair *pairs, unsigned count)
 {
-    uint64_t received = 0;
-    uint64_t start_ns = UINT64_MAX;
-    uint64_t end_ns = 0;
-    double seconds;
+    struct pair all = { .start_ns = UINT64_MAX, .start_cpu_ns = UINT64_MAX };
 
     for (const struct pair *pair = pairs; pair < pairs + count; pair++) {
-        received += pair->received;
-        if (pair->start_ns < start_ns)
-            start_ns = pair->start_ns;
-        if (pair->end_ns > end_ns)
-            end_ns = pair->end_ns;
+        all.received += pair->received;
+        if (pair->start_ns < all.start_ns)
+            all.start_ns = pair->start_ns;
+        if (pair->start_cpu_ns < all.start_cpu_ns)
+            all.start_cpu_ns = pair->start_cpu_ns;
+        if (pair->end_ns > all.end_ns)
+            all.end_ns = pair->end_ns;
+        if (pair->end_cpu_ns > all.end_cpu_ns)
+            all.end_cpu_ns = pair->end_cpu_ns;
     }
-    seconds = (double)(end_ns - start_ns) / (double)NS_PER_S;
-    printf("{\"roundtrips_per_s\": %.2f, \"count\": %llu, \"seconds\": %.9f}\n",
-           (double)received / seconds, (unsigned long long)received, seconds);
+    printf("{\"format\": \"pingpong-result\", \"round_trips\": %llu, \"round_trips_per_s\": %.2f, "
+           "\"costs\": {\"client\": {\"cpu_ns_per_round_trip\": %.2f}, "
+           "\"server\": {\"cpu_ns_per_round_trip\": 0}}}\n",
+           (unsigned long long)all.received,
+           (double)all.received * (double)NS_PER_S / (double)(all.end_ns - all.start_ns),
+           (double)(all.end_cpu_ns - all.start_cpu_ns) / (double)all.received);
 }
 
 /* The first pairs take what does not divide. */

@@ -52,8 +52,8 @@ struct pair {
     /* the client's */
     uint64_t sent;
     uint64_t received;
-    uint64_t start_ns;
-    uint64_t end_ns;
+    uint64_t start_ns, start_cpu_ns;
+    uint64_t end_ns, end_cpu_ns;
 };
 
 /* One end's whole life on its own thread, from its set-up to the closing of its descriptors.
@@ -62,18 +62,17 @@ struct pair {
  * message. */
 typedef void pair_end(struct pair *pair);
 
-/* Reads these from argv[first] on; exits on nonsense. Without any it is one unpinned pair with one
- * connection, on which one PAIR_PING is under way over TCP.
+/* The command line is that of "pingpong run", as compare calls a program; exits on what has no
+ * meaning here. Without options it is one unpinned pair with one connection, on which one PAIR_PING
+ * is under way over TCP.
  *
- *     --count N | --seconds S    over all pairs
- *     --connections N            over all pairs
- *     --cpus C,S                 of the client and of the server
- *     --pairs A,B,...            one pair on each of these CPUs
- *     --crossed                  after --pairs: each server on the CPU of the next pair
- *     --transport tcp|udp|unix   unix is a stream
- *     --size N                   bytes of a message
- *     --depth N                  messages under way on each connection */
-struct pair_options pair_options_parse(int argc, char **argv, int first);
+ *     --count=N | --time=NNNms   over all pairs
+ *     --connections=N            over all pairs
+ *     --cpus=C,.../S,...         a pair of threads for each of the client's CPUs
+ *     --udp, --host=unix:PATH    the transport; unix is a stream, and PATH is not used
+ *     --size=N                   bytes of a message
+ *     --depth=N                  messages under way on each connection */
+struct pair_options pair_options_parse(int argc, char **argv);
 
 /* Connects, runs both ends of each pair and prints the result line. server may be NULL: the client
  * then plays both ends on the one thread. */
