@@ -91,6 +91,18 @@ def test_a_message_that_no_socket_takes_at_once_comes_back_whole(peer, name):
     assert result_of(peer("-m", "8M", "-n", 6, "-c", 2))["round_trips"] == 6
 
 
+def test_what_a_server_is_late_by_is_in_every_figure(build_folder):
+    """Each answer is 2 ms late, in which nobody has anything to do."""
+    done = subprocess.run([build_folder / "tests/peers/pingpong-peer-late", "-n", "50", "-w", "5"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    result = result_of(done)
+    rtt = percentiles(result)
+    assert 2e6 * 0.999 <= rtt[50] <= result["rtt"]["max_ns"] * 1.001
+    assert result["rtt"]["mean_ns"] >= 2e6 and result["duration_ns"] >= 50 * 2e6
+    assert result["round_trips_per_s"] <= 500
+    assert all(side["cpu_ns_per_round_trip"] < 2e6 for side in result["costs"].values())
+
+
 @pytest.mark.parametrize("args", [
     ("-D", "4"), ("--rate=5",), ("-n", "0"), ("-n", "x"), ("-c", "1.5x"), ("-t", "5parsecs"),
     ("-A", "0"), ("-A", "0,-1"), ("-m", "0"), ("-w", "soon"), ("10.0.0.1",), ("-n",),

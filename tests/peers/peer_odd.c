@@ -1,23 +1,32 @@
-/* A peer whose server changes a byte of its hundredth answer: what its client says of that is what
- * test_peers.py looks at. */
+/* A peer whose server changes a byte of answer WRONG, and gives each LATE_NS later than it could:
+ * what becomes of that in its client is what test_peers.py looks at. */
 #include "pair.h"
 
 #include <err.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-#define WRONG 100
+#ifndef WRONG
+#define WRONG 0 /* none is */
+#endif
+#ifndef LATE_NS
+#define LATE_NS 0
+#endif
 #define BYTES 5
 
 static void serve(struct pair *pair)
 {
     const int fd = accept(pair->listener, NULL, NULL);
+    const struct timespec late = { .tv_nsec = LATE_NS };
     char bytes[BYTES];
 
     if (fd < 0 || !pair_accepted(pair))
         err(1, "accept one connection");
     for (int i = 1; recv(fd, bytes, sizeof bytes, MSG_WAITALL) == sizeof bytes; i++) {
         bytes[2] ^= i == WRONG;
+        if (LATE_NS > 0)
+            (void)nanosleep(&late, NULL);
         if (send(fd, bytes, sizeof bytes, MSG_NOSIGNAL) < 0)
             err(1, "send");
     }
@@ -41,7 +50,7 @@ static void ask(struct pair *pair)
 
 int main(int argc, char **argv)
 {
-    const struct pair_peer peer = { "wrong", "", BYTES, serve, ask };
+    const struct pair_peer peer = { "odd", "", BYTES, serve, ask };
 
     return pair_main(argc, argv, &peer);
 }
