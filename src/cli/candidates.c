@@ -179,8 +179,8 @@ static bool is_file(const char *text)
 {
     const char *end = strchr(text, '#') ? strchr(text, '#') : text + strlen(text);
 
-    return end - text > 5 && strncmp(end - 5, ".json", 5) == 0 && !strchr(text, '=') &&
-           !begins(text, "server:");
+    return end - text > 5 && strncmp(end - 5, ".json", 5) == 0 &&
+           !memchr(text, '=', (size_t)(end - text)) && !begins(text, "server:");
 }
 
 static int settle_file(struct pp_cli_candidates *candidates, const char *text,

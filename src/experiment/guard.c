@@ -74,7 +74,8 @@ static unsigned visit_children(const struct guard *guard, int signal)
     char text[32768], *rest = text;
     unsigned count = 0;
 
-    (void)pp_file_bytes("/proc/thread-self/children", text, sizeof text);
+    if (pp_file_bytes("/proc/thread-self/children", text, sizeof text) == sizeof text - 1)
+        *(strrchr(text, ' ') ? strrchr(text, ' ') : text) = '\0'; /* the last may be cut short */
     for (long pid; (pid = strtol(rest, &rest, 10)) > 0;) {
         if (pid == guard->leader ? guard->has_ended : waitpid((pid_t)pid, NULL, WNOHANG) == pid)
             continue;

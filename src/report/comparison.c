@@ -341,7 +341,8 @@ static void memory_line(FILE *out, const struct pp_report_style *style,
                       pp_format_decimal(text, bytes / 1e6, 1));
         begin = "";
     }
-    pp_line_end(&line);
+    if (!begin[0])
+        pp_line_end(&line);
 }
 
 /* What was not measured in turns, or elsewhere. */

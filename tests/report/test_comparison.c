@@ -226,6 +226,21 @@ static void test_no_more_rounds_are_advised_than_there_can_be(void **state)
     check_has(&of, plain, "; longer runs or a quieter machine might tell.");
 }
 
+static void test_memory_is_said_of_servers_that_have_any(void **state)
+{
+    const struct pp_report_style plain = { .columns = 0 };
+    const struct pp_report_comparison of = report_of("io_uring");
+    const char *noise = "p50 +0.0 % [+0.0, +0.0]\n";
+
+    (void)state;
+    compare(1.25, 0.001);
+    check_has(&of, plain, noise);
+    check_has_not(&of, plain, "p50 +0.0 % [+0.0, +0.0]\n\n");
+    check_has_not(&of, plain, "memory");
+    comparison.tallies[1].memory_bytes = 2.5e6;
+    check_has(&of, plain, "\nmemory of the server: io_uring 2.5 MB\n");
+}
+
 static void test_why_what_looks_clear_cannot_be_told_is_said(void **state)
 {
     const struct pp_report_style plain = { .columns = 0 };
@@ -262,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_a_table_of_runs_fits_too),
         cmocka_unit_test(test_what_letters_stand_for_is_in_the_markdown_table),
         cmocka_unit_test(test_no_more_rounds_are_advised_than_there_can_be),
+        cmocka_unit_test(test_memory_is_said_of_servers_that_have_any),
         cmocka_unit_test(test_why_what_looks_clear_cannot_be_told_is_said),
         cmocka_unit_test(test_control_characters_of_names_are_none),
     };
