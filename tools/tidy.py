@@ -75,7 +75,7 @@ WORLD_EXCEPTIONS = [
         "socket socketpair",
         "round trips without a loop are what it is for",
     ),
-    ("src/experiment/process.c", "close poll ppoll", "waits for programs, which no loop does"),
+    ("src/experiment/process.c", "close ppoll", "waits for programs, which no loop does"),
     ("src/experiment/trial.c", "bind close connect getsockname socket", "whether a server listens"),
     ("src/main.c", "close", "the standard streams"),
     ("src/measure/file.c", "close", "files below /proc and /sys"),

@@ -3,6 +3,7 @@
 #include "base/format.h"
 #include "base/memory.h"
 #include "cli/candidates.h"
+#include "cli/meanwhile.h"
 #include "cli/more.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
@@ -11,7 +12,6 @@
 #include "experiment/saved.h"
 #include "job/interrupt.h"
 #include "report/comparison.h"
-#include "report/progress.h"
 #include "result/change.h"
 
 #include <errno.h>
@@ -35,8 +35,9 @@ struct comparing {
 /* ---- meanwhile ---- */
 
 /* The last candidate that can be told apart so far; the rate is what people ask for. */
-static void tally(struct comparing *comparing, char *text, size_t bytes)
+static void tally(void *context, char *text, size_t bytes)
 {
+    struct comparing *comparing = context;
     const struct pp_experiment *experiment = &comparing->experiment;
     struct pp_comparison *so_far = &comparing->comparison;
     double ratio;
@@ -49,31 +50,6 @@ static void tally(struct comparing *comparing, char *text, size_t bytes)
     if (isfinite(ratio))
         (void)snprintf(text, bytes, "%.24s %+.1f %%", experiment->candidates[1].name,
                        (ratio - 1) * 100);
-}
-
-static void on_progress(void *context, const struct pp_experiment *experiment, unsigned done,
-                        unsigned of, uint64_t trial_ns)
-{
-    struct comparing *comparing = context;
-    char text[64];
-
-    (void)experiment;
-    if (!comparing->screen.bar_columns)
-        return;
-    tally(comparing, text, sizeof text);
-    pp_progress_trials(stderr, comparing->screen.bar_columns, done, of, (of - done) * trial_ns,
-                       text);
-}
-
-static void on_missing(void *context, const struct pp_experiment *experiment,
-                       const struct pp_trial *trial, const char *why)
-{
-    const struct comparing *comparing = context;
-
-    if (comparing->screen.bar_columns)
-        pp_progress_clear(stderr);
-    (void)fprintf(stderr, "pingpong: round %u: %s is left out: %s\n", trial->round + 1,
-                  experiment->candidates[trial->candidate].name, why);
 }
 
 /* ---- at the end ---- */
@@ -227,13 +203,9 @@ static int report(struct comparing *comparing, struct pp_error *err)
 
 static int run(struct comparing *comparing, struct pp_error *err)
 {
-    const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
-                                               .on_missing = on_missing,
-                                               .context = comparing };
-    int ret = pp_experiment_run(&comparing->experiment, &hooks, err);
+    int ret = pp_cli_run_experiment(&comparing->experiment, &comparing->screen, tally, comparing,
+                                    err);
 
-    if (comparing->screen.bar_columns)
-        pp_progress_clear(stderr);
     return ret == 0 ? report(comparing, err) : ret;
 }
 

@@ -3,6 +3,7 @@
 #include "base/container.h"
 #include "base/memory.h"
 #include "cli/candidates.h"
+#include "cli/meanwhile.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
 #include "cli/table.h"
@@ -10,7 +11,6 @@
 #include "job/interrupt.h"
 #include "measure/host.h"
 #include "report/explanation.h"
-#include "report/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -292,29 +292,7 @@ static int settle(struct explaining *explaining, struct pp_error *err)
     return 0;
 }
 
-/* ---- meanwhile, and at the end ---- */
-
-static void on_progress(void *context, const struct pp_experiment *experiment, unsigned done,
-                        unsigned of, uint64_t trial_ns)
-{
-    const struct explaining *explaining = context;
-
-    (void)experiment;
-    if (explaining->screen.bar_columns)
-        pp_progress_trials(stderr, explaining->screen.bar_columns, done, of, (of - done) * trial_ns,
-                           "");
-}
-
-static void on_missing(void *context, const struct pp_experiment *experiment,
-                       const struct pp_trial *trial, const char *why)
-{
-    const struct explaining *explaining = context;
-
-    if (explaining->screen.bar_columns)
-        pp_progress_clear(stderr);
-    (void)fprintf(stderr, "pingpong: round %u: %s is left out: %s\n", trial->round + 1,
-                  experiment->candidates[trial->candidate].name, why);
-}
+/* ---- at the end ---- */
 
 static int write_output(void *context, struct pp_report *report, struct pp_error *err)
 {
@@ -347,14 +325,9 @@ static int write_output(void *context, struct pp_report *report, struct pp_error
 
 static int run(struct explaining *explaining, struct pp_error *err)
 {
-    const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
-                                               .on_missing = on_missing,
-                                               .context = explaining };
     struct pp_experiment *experiment = &explaining->experiment;
-    int ret = pp_experiment_run(experiment, &hooks, err);
+    int ret = pp_cli_run_experiment(experiment, &explaining->screen, NULL, NULL, err);
 
-    if (explaining->screen.bar_columns)
-        pp_progress_clear(stderr);
     if (ret < 0)
         return ret;
     if (pp_explanation_of(&explaining->design, explaining->other_count, experiment->trials,

@@ -5,13 +5,13 @@
 #include "cli/axis.h"
 #include "cli/candidates.h"
 #include "cli/closed_rate.h"
+#include "cli/meanwhile.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
 #include "cli/slo.h"
 #include "cli/table.h"
 #include "experiment/record.h"
 #include "job/interrupt.h"
-#include "report/progress.h"
 #include "report/sweep.h"
 
 #include <errno.h>
@@ -121,29 +121,7 @@ static int settle_axes(struct sweeping *sweeping, struct pp_error *err)
     return ret;
 }
 
-/* ---- meanwhile, and at the end ---- */
-
-static void on_progress(void *context, const struct pp_experiment *experiment, unsigned done,
-                        unsigned of, uint64_t trial_ns)
-{
-    const struct sweeping *sweeping = context;
-
-    (void)experiment;
-    if (sweeping->screen.bar_columns)
-        pp_progress_trials(stderr, sweeping->screen.bar_columns, done, of, (of - done) * trial_ns,
-                           "");
-}
-
-static void on_missing(void *context, const struct pp_experiment *experiment,
-                       const struct pp_trial *trial, const char *why)
-{
-    const struct sweeping *sweeping = context;
-
-    if (sweeping->screen.bar_columns)
-        pp_progress_clear(stderr);
-    (void)fprintf(stderr, "pingpong: round %u: %s is left out: %s\n", trial->round + 1,
-                  experiment->candidates[trial->candidate].name, why);
-}
+/* ---- at the end ---- */
 
 static unsigned series_count(const struct sweeping *sweeping)
 {
@@ -215,14 +193,9 @@ static int work_out(struct sweeping *sweeping)
 
 static int run(struct sweeping *sweeping, struct pp_error *err)
 {
-    const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
-                                               .on_missing = on_missing,
-                                               .context = sweeping };
     struct pp_experiment *experiment = &sweeping->experiment;
-    int ret = pp_experiment_run(experiment, &hooks, err);
+    int ret = pp_cli_run_experiment(experiment, &sweeping->screen, NULL, NULL, err);
 
-    if (sweeping->screen.bar_columns)
-        pp_progress_clear(stderr);
     if (ret == 0 && work_out(sweeping) < 0)
         ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for the sweep");
     return ret == 0 ? pp_outputs_write(&sweeping->outputs, write_output, sweeping, err) : ret;

@@ -164,36 +164,31 @@ void pp_process_close_out(struct pp_process *process)
 
 /* ---- ending ---- */
 
-bool pp_process_ends(struct pp_process *process, uint64_t deadline_ns)
+/* Whether anything comes to the guard's pipe until deadline_ns, whatever signals come: with events
+ * of 0, its end. */
+static bool comes(const struct pp_process *process, short events, uint64_t deadline_ns)
 {
-    struct pollfd fd = { .fd = process->told, .events = POLLIN };
-
-    while (!process->ended) {
-        const uint64_t now_ns = pp_clock_now_ns();
-        const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-        const int ret = poll(&fd, 1, (int)((left_ns + PP_NS_PER_MS - 1) / PP_NS_PER_MS));
-
-        if (ret > 0)
-            note_status(process);
-        if (ret == 0 || (ret < 0 && errno != EINTR))
-            return false;
-    }
-    return true;
-}
-
-/* Until the other end of the pipe is closed. */
-static bool guard_ends(const struct pp_process *process, uint64_t deadline_ns)
-{
-    struct pollfd fd = { .fd = process->told, .events = 0 };
+    struct pollfd fd = { .fd = process->told, .events = events };
     int ret;
 
     do {
-        const uint64_t now_ns = pp_clock_now_ns();
-        const uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        const struct timespec left = time_left(deadline_ns);
 
-        ret = poll(&fd, 1, (int)((left_ns + PP_NS_PER_MS - 1) / PP_NS_PER_MS));
+        ret = ppoll(&fd, 1, &left, NULL);
     } while (ret < 0 && errno == EINTR);
     return ret > 0;
+}
+
+bool pp_process_ends(struct pp_process *process, uint64_t deadline_ns)
+{
+    if (!process->ended && comes(process, POLLIN, deadline_ns))
+        note_status(process);
+    return process->ended;
+}
+
+static bool guard_ends(const struct pp_process *process, uint64_t deadline_ns)
+{
+    return comes(process, 0, deadline_ns);
 }
 
 void pp_process_stop(struct pp_process *process, uint64_t grace_ns)

@@ -2,7 +2,7 @@
  * document around. */
 #include "experiment/record.h"
 
-#include "base/clock.h"
+#include "result/verdict.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,32 +20,44 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
+/* ---- arrays ---- */
+
+/* Takes item over. */
+static bool append(json_t *array, json_t *item)
+{
+    return json_array_append_new(array, item) == 0;
+}
+
+static json_t *finished(json_t *array, bool whole)
+{
+    if (whole)
+        return array;
+    json_decref(array);
+    return NULL;
+}
+
 /* ---- what was run ---- */
 
 static json_t *candidate_object(const struct pp_candidate *candidate)
 {
     json_t *argv = json_array();
+    bool whole = argv;
 
-    for (char *const *arg = candidate->spec.argv; arg && *arg; arg++)
-        if (json_array_append_new(argv, json_string(*arg)) < 0) {
-            json_decref(argv);
-            return NULL;
-        }
-    return json_pack("{s:s, s:o, s:o}", "name", candidate->name, "argv", argv, "server",
-                     text_or_null(candidate->spec.server));
+    for (char *const *arg = candidate->spec.argv; whole && arg && *arg; arg++)
+        whole = append(argv, json_string(*arg));
+    return json_pack("{s:s, s:o, s:o}", "name", candidate->name, "argv", finished(argv, whole),
+                     "server", text_or_null(candidate->spec.server));
 }
 
 /* null: nobody has said. */
 static json_t *command_array(const struct pp_experiment *experiment)
 {
     json_t *array = experiment->command ? json_array() : json_null();
+    bool whole = array;
 
-    for (char *const *word = experiment->command; array && word && *word; word++)
-        if (json_array_append_new(array, json_string(*word)) < 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+    for (char *const *word = experiment->command; whole && word && *word; word++)
+        whole = append(array, json_string(*word));
+    return finished(array, whole);
 }
 
 /* When the first of the runs began, as that says; null: none does. */
@@ -64,71 +76,45 @@ static json_t *started(const struct pp_experiment *experiment)
 static json_t *differences_array(const struct pp_experiment *experiment)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 1; i < experiment->count; i++) {
+    for (unsigned i = 1; whole && i < experiment->count; i++) {
         json_t *list = pp_experiment_unlike(experiment, i);
 
-        if (json_array_append_new(array,
-                                  json_pack("{s:s, s:o}", "name", experiment->candidates[i].name,
-                                            "differences", list ? list : json_array())) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        whole = append(array, json_pack("{s:s, s:o}", "name", experiment->candidates[i].name,
+                                        "differences", list ? list : json_array()));
     }
-    return array;
+    return finished(array, whole);
 }
 
 static json_t *candidates_array(const struct pp_experiment *experiment)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < experiment->count; i++)
-        if (json_array_append_new(array, candidate_object(&experiment->candidates[i])) < 0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+    for (unsigned i = 0; whole && i < experiment->count; i++)
+        whole = append(array, candidate_object(&experiment->candidates[i]));
+    return finished(array, whole);
 }
 
 static json_t *trials_array(const struct pp_experiment *experiment)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < experiment->trial_count; i++) {
+    for (unsigned i = 0; whole && i < experiment->trial_count; i++) {
         const struct pp_trial *trial = &experiment->trials[i];
         json_t *object = json_pack("{s:i, s:i, s:b, s:b, s:O}", "candidate", (int)trial->candidate,
                                    "round", (int)trial->round, "twin", (int)trial->twin, "missing",
                                    (int)trial->missing, "result",
                                    json_array_get(experiment->results, i));
 
-        if (json_array_append_new(array, object) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        whole = append(array, object);
     }
-    return array;
+    return finished(array, whole);
 }
 
 /* ---- what it came to ---- */
-
-static const char *difference_name(enum pp_difference difference)
-{
-    switch (difference) {
-    case PP_DIFFERENCE_BETTER:
-        return "better";
-    case PP_DIFFERENCE_WORSE:
-        return "worse";
-    case PP_DIFFERENCE_SAME:
-        return "same";
-    case PP_DIFFERENCE_NOISE:
-        return "within noise";
-    case PP_DIFFERENCE_CANNOT_TELL:
-        return "cannot tell";
-    case PP_DIFFERENCE_UNKNOWN:
-        break;
-    }
-    return "unknown";
-}
 
 static json_t *interval_array(const struct pp_interval *interval)
 {
@@ -146,8 +132,8 @@ static json_t *effect_object(const struct pp_effect *effect, double floor)
         "pairs", (int)paired->n, "ratio", number(paired->n ? paired->ratio : NAN), "interval_95",
         interval_array(&paired->at95), "interval_90", interval_array(&paired->at90), "p",
         number(paired->n ? paired->p : NAN), "p_holm", number(paired->n ? effect->p_holm : NAN),
-        "verdict", difference_name(effect->difference), "rounds_needed", (int)effect->rounds_needed,
-        "noise", number(floor));
+        "verdict", pp_difference_names[effect->difference], "rounds_needed",
+        (int)effect->rounds_needed, "noise", number(floor));
 }
 
 static json_t *effects_object(const struct pp_effect effects[PP_METRICS],
@@ -168,8 +154,9 @@ static json_t *comparison_array(const struct pp_experiment *experiment,
                                 const struct pp_comparison *comparison)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < comparison->candidates; i++) {
+    for (unsigned i = 0; whole && i < comparison->candidates; i++) {
         const struct pp_candidate_tally *tally = &comparison->tallies[i];
         json_t *object = json_pack("{s:s, s:i, s:i, s:i, s:o, s:o}", "name",
                                    experiment->candidates[i].name, "trials", (int)tally->trials,
@@ -177,22 +164,17 @@ static json_t *comparison_array(const struct pp_experiment *experiment,
                                    "server_memory_bytes", number(tally->memory_bytes), "metrics",
                                    effects_object(comparison->effects[i], comparison->floor));
 
-        if (json_array_append_new(array, object) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        whole = append(array, object);
     }
-    return array;
+    return finished(array, whole);
 }
 
 static json_t *point_object(const struct pp_candidate *candidate,
                             const struct pp_sweep_point *point)
 {
-    static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
-
     return json_pack("{s:s, s:i, s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", candidate->name,
                      "trials", (int)point->trials, "missing", (int)point->missing, "verdict",
-                     levels[point->level], "round_trips_per_s",
+                     pp_verdict_level_name(point->level), "round_trips_per_s",
                      number(point->figures[PP_METRIC_RATE]), "bytes_per_s",
                      number(point->bytes_per_s), "p50_ns", number(point->figures[PP_METRIC_P50]),
                      "p99_ns", number(point->figures[PP_METRIC_P99]), "p99_9_ns",
@@ -203,40 +185,36 @@ static json_t *points_array(const struct pp_experiment *experiment,
                             const struct pp_sweep_point *points)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < experiment->count; i++)
-        if (json_array_append_new(array, point_object(&experiment->candidates[i], &points[i])) <
-            0) {
-            json_decref(array);
-            return NULL;
-        }
-    return array;
+    for (unsigned i = 0; whole && i < experiment->count; i++)
+        whole = append(array, point_object(&experiment->candidates[i], &points[i]));
+    return finished(array, whole);
 }
 
 static json_t *knees_array(const struct pp_knee *knees, unsigned count)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; whole && i < count; i++) {
         const struct pp_paired *load = &knees[i].load;
         json_t *object = json_pack("{s:o, s:o, s:i, s:i}", "load",
                                    number(load->n ? load->ratio : NAN), "interval_95",
                                    interval_array(&load->at95), "rounds", (int)knees[i].rounds,
                                    "found", (int)knees[i].found);
 
-        if (json_array_append_new(array, object) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        whole = append(array, object);
     }
-    return array;
+    return finished(array, whole);
 }
 
 static json_t *slo_array(const struct pp_experiment *experiment, const struct pp_slo *found)
 {
     json_t *array = json_array();
+    bool whole = array;
 
-    for (unsigned i = 0; i < experiment->count; i++) {
+    for (unsigned i = 0; whole && i < experiment->count; i++) {
         const struct pp_paired *edge = &found[i].edge;
         json_t *object = json_pack(
             "{s:s, s:o, s:o, s:i, s:i, s:i}", "name", experiment->candidates[i].name, "rate",
@@ -244,12 +222,9 @@ static json_t *slo_array(const struct pp_experiment *experiment, const struct pp
             "searches", (int)found[i].rounds, "held_at_no_rate", (int)found[i].never,
             "held_at_the_highest", (int)found[i].most);
 
-        if (json_array_append_new(array, object) < 0) {
-            json_decref(array);
-            return NULL;
-        }
+        whole = append(array, object);
     }
-    return array;
+    return finished(array, whole);
 }
 
 /* ---- where the time goes ---- */
@@ -266,20 +241,6 @@ static json_t *shift_object(const char *what, const char *name, const char *figu
 {
     return json_pack("{s:s, s:o, s:o, s:i}", what, name, figure, number(shift->estimate),
                      "interval_95", shift_interval(shift), "rounds", (int)shift->n);
-}
-
-/* Takes item over. */
-static bool append(json_t *array, json_t *item)
-{
-    return json_array_append_new(array, item) == 0;
-}
-
-static json_t *finished(json_t *array, bool whole)
-{
-    if (whole)
-        return array;
-    json_decref(array);
-    return NULL;
 }
 
 static json_t *parts_array(const struct pp_explanation *explanation)

@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "experiment/process.h"
 #include "job/interrupt.h"
+#include "result/verdict.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -458,13 +459,12 @@ static bool take_bytes(const json_t *result, double rate, double *bytes_per_s)
 /* Who judges nothing has nothing to say against it. */
 static bool take_level(const json_t *result, enum pp_verdict_level *level)
 {
-    static const char *const names[] = { "VALID", "SUSPECT", "INVALID" };
     const json_t *verdict = json_object_get(result, "verdict");
     const char *text = json_string_value(json_object_get(verdict, "level"));
 
     *level = PP_VALID;
     for (int i = PP_VALID; verdict && !json_is_null(verdict) && i <= PP_INVALID; i++)
-        if (text && strcmp(text, names[i]) == 0) {
+        if (text && strcmp(text, pp_verdict_level_name((enum pp_verdict_level)i)) == 0) {
             *level = (enum pp_verdict_level)i;
             return true;
         }

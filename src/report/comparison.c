@@ -4,9 +4,11 @@
 
 #include "base/container.h"
 #include "base/format.h"
+#include "report/csv_cell.h"
 #include "report/line.h"
 #include "report/table.h"
 #include "report/text_parts.h"
+#include "result/verdict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -251,14 +253,6 @@ static void sentence(char *out, size_t bytes, const struct pp_report_style *styl
 
 /* ---- notes ---- */
 
-static void put_words(FILE *out, unsigned columns, const char *text)
-{
-    struct pp_line line = { .out = out, .separator = " ", .limit = columns };
-
-    pp_line_words(&line, text);
-    pp_line_end(&line);
-}
-
 /* By how much the baseline differs from itself, which nothing but noise can be. */
 static void noise_line(FILE *out, const struct pp_report_style *style,
                        const struct pp_report_comparison *of)
@@ -279,7 +273,7 @@ static void noise_line(FILE *out, const struct pp_report_style *style,
         before = ", ";
     }
     if (before[0] == ',')
-        put_words(out, style->columns, text);
+        pp_line_put(out, style->columns, text);
 }
 
 static bool asks_for_rounds(const struct pp_comparison *comparison)
@@ -358,13 +352,13 @@ static void time_lines(FILE *out, const struct pp_report_style *style,
                            "SUSPECT: %s was measured at another time: all that has changed since "
                            "is in the difference",
                            name);
-            put_words(out, style->columns, text);
+            pp_line_put(out, style->columns, text);
         }
         if (of->differences[i] && of->differences[i][0]) {
             (void)snprintf(text, sizeof text,
                            "note: where %s was measured, against the baseline: %s", name,
                            of->differences[i]);
-            put_words(out, style->columns, text);
+            pp_line_put(out, style->columns, text);
         }
     }
 }
@@ -376,19 +370,19 @@ static void note_lines(FILE *out, const struct pp_report_style *style,
     char text[256], name[PP_FORMAT_BYTES];
 
     if (of->signal)
-        put_words(out, columns,
-                  "PARTIAL: interrupted; what is here are the rounds that were whole");
+        pp_line_put(out, columns,
+                    "PARTIAL: interrupted; what is here are the rounds that were whole");
     if (asks_for_rounds(of->comparison))
-        put_words(out, columns, "(N): with so many --rounds it might be told");
+        pp_line_put(out, columns, "(N): with so many --rounds it might be told");
     if (held_back(of->comparison) > 0)
-        put_words(
+        pp_line_put(
             out, columns,
             "note: an interval without 0 that cannot be told would be a difference if it were "
             "asked for alone; among so many, chance makes one (Holm's correction)");
     if (differs_from_itself(of->comparison))
-        put_words(out, columns,
-                  "SUSPECT: the baseline differs from itself by more than chance would have it: "
-                  "something on this machine changes with the trials");
+        pp_line_put(out, columns,
+                    "SUSPECT: the baseline differs from itself by more than chance would have it: "
+                    "something on this machine changes with the trials");
     for (unsigned i = 0; i < of->comparison->candidates; i++) {
         const struct pp_candidate_tally *tally = &of->comparison->tallies[i];
 
@@ -396,7 +390,7 @@ static void note_lines(FILE *out, const struct pp_report_style *style,
         if (tally->missing > 0) {
             (void)snprintf(text, sizeof text, "note: %u of the %u runs of %s gave no result",
                            tally->missing, tally->trials, name);
-            put_words(out, columns, text);
+            pp_line_put(out, columns, text);
         }
         if (tally->suspect > 0) {
             (void)snprintf(
@@ -404,7 +398,7 @@ static void note_lines(FILE *out, const struct pp_report_style *style,
                 "note: %u of the %u runs of %s %s SUSPECT (%s), and in the figures all the same",
                 tally->suspect, tally->trials, name, tally->suspect == 1 ? "was" : "were",
                 tally->reason[0] ? tally->reason : "no reason given");
-            put_words(out, columns, text);
+            pp_line_put(out, columns, text);
         }
     }
 }
@@ -442,7 +436,6 @@ static void legend_lines(FILE *out, const struct pp_report_style *style,
 static void trial_lines(FILE *out, const struct pp_report_style *style,
                         const struct pp_report_comparison *of)
 {
-    static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
     const char *const p50_head = is_narrow(style) ? "" : "   p50 \u00b5s";
     char rate[PP_FORMAT_BYTES], cpu[PP_FORMAT_BYTES], p50[PP_FORMAT_BYTES], p99[PP_FORMAT_BYTES];
     char name[PP_FORMAT_BYTES];
@@ -459,7 +452,7 @@ static void trial_lines(FILE *out, const struct pp_report_style *style,
             (void)fprintf(out, " %8s", figure(p50, PP_METRIC_P50, trial->figures[PP_METRIC_P50]));
         (void)fprintf(out, " %8s %-8s %s%s\n",
                       figure(p99, PP_METRIC_P99, trial->figures[PP_METRIC_P99]),
-                      trial->missing ? "missing" : levels[trial->level],
+                      trial->missing ? "missing" : pp_verdict_level_name(trial->level),
                       label_of(style, of, trial->candidate, name), trial->twin ? " (again)" : "");
     }
 }
@@ -472,7 +465,7 @@ static void sentence_lines(FILE *out, const struct pp_report_style *style,
     for (unsigned i = 1; i < of->comparison->candidates; i++) {
         sentence(text, sizeof text, style, of, i);
         (void)fputs(style->colour ? BOLD : "", out);
-        put_words(out, style->columns, text);
+        pp_line_put(out, style->columns, text);
         (void)fputs(style->colour ? PLAIN : "", out);
     }
 }
@@ -566,34 +559,6 @@ void pp_report_comparison_markdown(FILE *out, const struct pp_report_comparison 
 
 /* ---- CSV ---- */
 
-static void put_csv_text(FILE *out, const char *text)
-{
-    (void)fputc('"', out);
-    for (; *text; text++)
-        (void)fprintf(out, *text == '"' ? "\"%c" : "%c", *text);
-    (void)fputc('"', out);
-}
-
-/* Nothing where it is not known. */
-static void put_csv_number(FILE *out, double value)
-{
-    if (isfinite(value))
-        (void)fprintf(out, ",%.9g", value);
-    else
-        (void)fputc(',', out);
-}
-
-static const char *difference_name(enum pp_difference difference)
-{
-    static const char *const names[] = {
-        [PP_DIFFERENCE_UNKNOWN] = "unknown",    [PP_DIFFERENCE_BETTER] = "better",
-        [PP_DIFFERENCE_WORSE] = "worse",        [PP_DIFFERENCE_SAME] = "same",
-        [PP_DIFFERENCE_NOISE] = "within noise", [PP_DIFFERENCE_CANNOT_TELL] = "cannot tell"
-    };
-
-    return names[difference];
-}
-
 void pp_report_comparison_csv(FILE *out, const struct pp_report_comparison *of)
 {
     const struct pp_comparison *comparison = of->comparison;
@@ -606,17 +571,18 @@ void pp_report_comparison_csv(FILE *out, const struct pp_report_comparison *of)
             const struct pp_effect *effect = &comparison->effects[i][j];
             const struct pp_paired *paired = &effect->paired;
 
-            put_csv_text(out, of->names[i]);
+            pp_csv_text(out, of->names[i]);
             (void)fprintf(out, ",%s,%s", pp_metrics[j].name, pp_metrics[j].unit);
-            put_csv_number(out, effect->median);
+            pp_csv_number(out, effect->median);
             (void)fprintf(out, ",%u", i > 0 ? paired->n : 0);
-            put_csv_number(out, i > 0 ? paired->ratio : NAN);
-            put_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.low : NAN);
-            put_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.high : NAN);
-            put_csv_number(out, i > 0 ? effect->p_holm : NAN);
-            (void)fprintf(out, ",%s,%u", i > 0 ? difference_name(effect->difference) : "baseline",
+            pp_csv_number(out, i > 0 ? paired->ratio : NAN);
+            pp_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.low : NAN);
+            pp_csv_number(out, has_interval(paired) && i > 0 ? paired->at95.high : NAN);
+            pp_csv_number(out, i > 0 ? effect->p_holm : NAN);
+            (void)fprintf(out, ",%s,%u",
+                          i > 0 ? pp_difference_names[effect->difference] : "baseline",
                           i > 0 ? effect->rounds_needed : 0);
-            put_csv_number(out, comparison->floor[j]);
+            pp_csv_number(out, comparison->floor[j]);
             (void)fputc('\n', out);
         }
 }

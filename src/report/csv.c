@@ -3,6 +3,7 @@
 #include "base/container.h"
 #include "base/format.h"
 #include "base/number.h"
+#include "report/csv_cell.h"
 #include "report/names.h"
 #include "report/report.h"
 
@@ -40,27 +41,10 @@ static void empty(struct row *row)
     separate(row);
 }
 
-/* A spreadsheet would take a text that begins like this for a formula, wherever it came from. */
-static bool looks_like_a_formula(const char *value)
-{
-    return value[0] && strchr("=+-@\t\r", value[0]);
-}
-
 static void text(struct row *row, const char *value)
 {
     separate(row);
-    (void)fputc('"', row->out);
-    if (looks_like_a_formula(value))
-        (void)fputc('\'', row->out);
-    while (*value) {
-        const size_t bytes = pp_format_character(value);
-
-        if (*value == '"')
-            (void)fputc('"', row->out);
-        (void)fwrite(bytes > 0 ? value : "?", 1, bytes > 0 ? bytes : 1, row->out);
-        value += bytes > 0 ? bytes : 1;
-    }
-    (void)fputc('"', row->out);
+    pp_csv_text(row->out, value);
 }
 
 static void end_row(struct row *row)

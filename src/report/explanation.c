@@ -3,6 +3,7 @@
 #include "report/explanation.h"
 
 #include "base/format.h"
+#include "report/csv_cell.h"
 #include "report/line.h"
 #include "report/table.h"
 #include "report/text_parts.h"
@@ -211,14 +212,6 @@ static void runs_table(FILE *out, const struct pp_report_style *style,
 
 /* ---- sentences ---- */
 
-static void put_words(FILE *out, const struct pp_report_style *style, const char *text)
-{
-    struct pp_line line = { .out = out, .separator = " ", .limit = style->columns };
-
-    pp_line_words(&line, text);
-    pp_line_end(&line);
-}
-
 /* "4.52 µs [4.40, 4.61]" */
 static const char *shift_text(char *text, size_t bytes, const struct pp_report_explanation *of,
                               const struct pp_shift *shift)
@@ -249,7 +242,7 @@ static void summary_line(FILE *out, const struct pp_report_style *style,
                    shift_text(whole, sizeof whole, of, &explanation->whole),
                    pp_parts[explanation->parts[largest].part].title,
                    us(most, explanation->parts[largest].shift.estimate, decimals_of(of)));
-    put_words(out, style, text);
+    pp_line_put(out, style->columns, text);
 }
 
 static void advice_text(char *text, size_t bytes, const struct pp_report_explanation *of,
@@ -275,11 +268,12 @@ static void advice_lines(FILE *out, const struct pp_report_style *style,
     for (unsigned i = 0; i < explanation->advice_count; i++) {
         advice_text(text, sizeof text, of, &explanation->advice[i]);
         (void)fputs(style->colour && i == 0 ? BOLD : "", out);
-        put_words(out, style, text);
+        pp_line_put(out, style->columns, text);
         (void)fputs(style->colour && i == 0 ? PLAIN : "", out);
     }
     if (explanation->advice_count == 0 && has_interval(&explanation->whole))
-        put_words(out, style, "Nothing that was tried surely saves 2 % of a round trip.");
+        pp_line_put(out, style->columns,
+                    "Nothing that was tried surely saves 2 % of a round trip.");
 }
 
 /* Whether the estimates, each by itself, are those of one thing. */
@@ -297,7 +291,7 @@ static void sum_line(FILE *out, const struct pp_report_style *style,
                    us(sum, explanation->sum, decimals_of(of)),
                    within ? "within the interval of the whole"
                           : "outside the interval of the whole: what else runs here disturbs them");
-    put_words(out, style, text);
+    pp_line_put(out, style->columns, text);
 }
 
 static void note_lines(FILE *out, const struct pp_report_style *style,
@@ -307,18 +301,19 @@ static void note_lines(FILE *out, const struct pp_report_style *style,
     char text[160];
 
     if (of->signal)
-        put_words(out, style, "PARTIAL: interrupted; what is here are the rounds that were whole");
+        pp_line_put(out, style->columns,
+                    "PARTIAL: interrupted; what is here are the rounds that were whole");
     if (explanation->rounds == 0)
-        put_words(out, style, "note: no round was whole, and so nothing is known");
+        pp_line_put(out, style->columns, "note: no round was whole, and so nothing is known");
     if (explanation->rounds > 0 && !has_interval(&explanation->whole))
-        put_words(out, style, "note: it takes 6 rounds to tell how sure this is");
+        pp_line_put(out, style->columns, "note: it takes 6 rounds to tell how sure this is");
     if (explanation->invalid > 0) {
         (void)snprintf(text, sizeof text,
                        "note: %u of the %u runs of the program %s INVALID, as on a machine that is "
                        "busy otherwise, and in the figures all the same",
                        explanation->invalid, explanation->trials,
                        explanation->invalid == 1 ? "was" : "were");
-        put_words(out, style, text);
+        pp_line_put(out, style->columns, text);
     }
 }
 
@@ -407,25 +402,16 @@ void pp_report_explanation_markdown(FILE *out, const struct pp_report_explanatio
 
 /* ---- CSV ---- */
 
-/* Nothing where it is not known. */
-static void put_csv_number(FILE *out, double value)
-{
-    if (isfinite(value))
-        (void)fprintf(out, ",%.9g", value);
-    else
-        (void)fputc(',', out);
-}
-
 static void csv_row(FILE *out, const struct pp_report_explanation *of, const char *kind,
                     const char *name, const struct pp_shift *shift)
 {
     const bool known = has_interval(shift);
 
     (void)fprintf(out, "%s,\"%s\"", kind, name);
-    put_csv_number(out, shift->estimate);
-    put_csv_number(out, known ? shift->at95.low : NAN);
-    put_csv_number(out, known ? shift->at95.high : NAN);
-    put_csv_number(out, share_of(of, shift->estimate) / 100);
+    pp_csv_number(out, shift->estimate);
+    pp_csv_number(out, known ? shift->at95.low : NAN);
+    pp_csv_number(out, known ? shift->at95.high : NAN);
+    pp_csv_number(out, share_of(of, shift->estimate) / 100);
     (void)fprintf(out, ",%u\n", shift->n);
 }
 

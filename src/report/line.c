@@ -109,3 +109,11 @@ void pp_line_end(struct pp_line *line)
     (void)fputc('\n', line->out);
     line->used = 0;
 }
+
+void pp_line_put(FILE *out, unsigned columns, const char *text)
+{
+    struct pp_line line = { .out = out, .separator = " ", .limit = columns };
+
+    pp_line_words(&line, text);
+    pp_line_end(&line);
+}

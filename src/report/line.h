@@ -27,4 +27,7 @@ void pp_line_words(struct pp_line *line, const char *text);
 
 void pp_line_end(struct pp_line *line);
 
+/* Such words as lines of their own. */
+void pp_line_put(FILE *out, unsigned columns, const char *text);
+
 #endif

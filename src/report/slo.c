@@ -1,8 +1,10 @@
 #include "report/slo.h"
 
 #include "base/format.h"
+#include "report/csv_cell.h"
 #include "report/line.h"
 #include "report/text_parts.h"
+#include "result/verdict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -50,14 +52,6 @@ static void sentence(char *out, size_t bytes, const struct pp_report_slo *of, un
 
 /* ---- text ---- */
 
-static void put_words(FILE *out, unsigned columns, const char *text)
-{
-    struct pp_line line = { .out = out, .separator = " ", .limit = columns };
-
-    pp_line_words(&line, text);
-    pp_line_end(&line);
-}
-
 static unsigned most_rounds(const struct pp_report_slo *of)
 {
     unsigned most = 0;
@@ -87,8 +81,8 @@ static void head_lines(FILE *out, const struct pp_report_style *style,
     pp_line_field(&line, "--seed %" PRIu64, of->seed);
     pp_line_end(&line);
     if (of->signal)
-        put_words(out, style->columns,
-                  "PARTIAL: interrupted; what is here are the searches that were whole");
+        pp_line_put(out, style->columns,
+                    "PARTIAL: interrupted; what is here are the searches that were whole");
 }
 
 /* With -v: each try, in the order in which they were made. */
@@ -137,7 +131,7 @@ void pp_report_slo_text(FILE *out, const struct pp_report_style *style,
         (void)fputc('\n', out);
     for (unsigned i = 0; i < of->count; i++) {
         sentence(text, sizeof text, of, i);
-        put_words(out, style->columns, text);
+        pp_line_put(out, style->columns, text);
     }
 }
 
@@ -171,39 +165,21 @@ void pp_report_slo_markdown(FILE *out, const struct pp_report_slo *of)
     }
 }
 
-static void put_csv_text(FILE *out, const char *text)
-{
-    (void)fputc('"', out);
-    for (; *text; text++)
-        (void)fprintf(out, *text == '"' ? "\"%c" : "%c", *text);
-    (void)fputc('"', out);
-}
-
-static void put_csv_number(FILE *out, double value)
-{
-    if (isfinite(value))
-        (void)fprintf(out, ",%.9g", value);
-    else
-        (void)fputc(',', out);
-}
-
 void pp_report_slo_csv(FILE *out, const struct pp_report_slo *of)
 {
-    static const char *const levels[] = { "VALID", "SUSPECT", "INVALID" };
-
     (void)fputs("candidate,round,rate,holds,value_ns,round_trips_per_s,p50_ns,p99_ns,verdict\n",
                 out);
     for (size_t i = 0; i < of->trial_count; i++) {
         const struct pp_trial *trial = &of->trials[i];
 
-        put_csv_text(out, of->names[trial->candidate]);
+        pp_csv_text(out, of->names[trial->candidate]);
         (void)fprintf(out, ",%u", trial->round);
-        put_csv_number(out, of->tries[i].rate);
+        pp_csv_number(out, of->tries[i].rate);
         (void)fprintf(out, ",%d", of->tries[i].holds);
-        put_csv_number(out, of->tries[i].value_ns);
-        put_csv_number(out, trial->figures[PP_METRIC_RATE]);
-        put_csv_number(out, trial->figures[PP_METRIC_P50]);
-        put_csv_number(out, trial->figures[PP_METRIC_P99]);
-        (void)fprintf(out, ",%s\n", levels[trial->level]);
+        pp_csv_number(out, of->tries[i].value_ns);
+        pp_csv_number(out, trial->figures[PP_METRIC_RATE]);
+        pp_csv_number(out, trial->figures[PP_METRIC_P50]);
+        pp_csv_number(out, trial->figures[PP_METRIC_P99]);
+        (void)fprintf(out, ",%s\n", pp_verdict_level_name(trial->level));
     }
 }

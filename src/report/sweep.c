@@ -3,8 +3,10 @@
 #include "report/sweep.h"
 
 #include "base/format.h"
+#include "report/csv_cell.h"
 #include "report/line.h"
 #include "report/text_parts.h"
+#include "result/verdict.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -30,9 +32,7 @@ static const struct {
 
 static const char *level_name(const struct pp_sweep_point *point)
 {
-    static const char *const names[] = { "VALID", "SUSPECT", "INVALID" };
-
-    return point->missing == point->trials ? "missing" : names[point->level];
+    return point->missing == point->trials ? "missing" : pp_verdict_level_name(point->level);
 }
 
 static double figure(const struct pp_sweep_point *point, enum column column)
@@ -113,11 +113,8 @@ static void knee_lines(FILE *out, unsigned columns_wide, const struct pp_report_
     char text[512];
 
     for (unsigned i = 0; i < of->knee_count; i++) {
-        struct pp_line line = { .out = out, .separator = " ", .limit = columns_wide };
-
         knee_words(text, sizeof text, of, i);
-        pp_line_words(&line, text);
-        pp_line_end(&line);
+        pp_line_put(out, columns_wide, text);
     }
 }
 
@@ -402,17 +399,11 @@ static void csv_row(FILE *out, const struct pp_report_sweep *of, unsigned at)
 {
     const struct pp_sweep_point *point = &of->points[at];
 
-    (void)fputc('"', out);
-    for (const char *c = of->series[at]; *c; c++)
-        (void)fprintf(out, *c == '"' ? "\"%c" : "%c", *c);
-    (void)fputc('"', out);
+    pp_csv_text(out, of->series[at]);
     for (unsigned i = 0; i < of->axis_count; i++)
         (void)fprintf(out, ",%s", of->values[at][i]);
     for (unsigned i = 0; i < VERDICT; i++)
-        if (isfinite(figure(point, (enum column)i)))
-            (void)fprintf(out, ",%.9g", figure(point, (enum column)i));
-        else
-            (void)fputc(',', out);
+        pp_csv_number(out, figure(point, (enum column)i));
     (void)fprintf(out, ",%s,%u,%u\n", level_name(point), point->trials, point->missing);
 }
 

@@ -15,6 +15,12 @@ const struct pp_metric_about pp_metrics[PP_METRICS] = {
     [PP_METRIC_P99] = { "p99", "RTT p99", "ns", false },
 };
 
+const char *const pp_difference_names[] = {
+    [PP_DIFFERENCE_UNKNOWN] = "unknown",    [PP_DIFFERENCE_BETTER] = "better",
+    [PP_DIFFERENCE_WORSE] = "worse",        [PP_DIFFERENCE_SAME] = "same",
+    [PP_DIFFERENCE_NOISE] = "within noise", [PP_DIFFERENCE_CANNOT_TELL] = "cannot tell"
+};
+
 /* The trial of a round; NULL: there is none with figures. */
 static const struct pp_trial *find(const struct pp_trial *trials, size_t count, unsigned candidate,
                                    unsigned round, bool twin)

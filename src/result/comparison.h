@@ -53,6 +53,9 @@ enum pp_difference {
     PP_DIFFERENCE_CANNOT_TELL /* the rounds were too few for this noise: rounds_needed */
 };
 
+/* In JSON and CSV: "within noise". */
+extern const char *const pp_difference_names[];
+
 struct pp_effect {
     double median;           /* of the candidate's trials; NAN: not known */
     struct pp_paired paired; /* against the baseline's first trial of the same round */

@@ -241,6 +241,22 @@ static void test_memory_is_said_of_servers_that_have_any(void **state)
     check_has(&of, plain, "\nmemory of the server: io_uring 2.5 MB\n");
 }
 
+static void test_a_name_is_no_formula_in_csv(void **state)
+{
+    struct pp_report_comparison of = report_of("=1+\"1\"");
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+
+    (void)state;
+    assert_non_null(out);
+    compare(1.25, 0.001);
+    pp_report_comparison_csv(out, &of);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "\n\"'=1+\"\"1\"\"\",cpu,ns,"));
+    free(text);
+}
+
 static void test_why_what_looks_clear_cannot_be_told_is_said(void **state)
 {
     const struct pp_report_style plain = { .columns = 0 };
@@ -278,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_what_letters_stand_for_is_in_the_markdown_table),
         cmocka_unit_test(test_no_more_rounds_are_advised_than_there_can_be),
         cmocka_unit_test(test_memory_is_said_of_servers_that_have_any),
+        cmocka_unit_test(test_a_name_is_no_formula_in_csv),
         cmocka_unit_test(test_why_what_looks_clear_cannot_be_told_is_said),
         cmocka_unit_test(test_control_characters_of_names_are_none),
     };
