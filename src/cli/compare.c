@@ -188,7 +188,9 @@ static int report(struct comparing *comparing, struct pp_error *err)
     if (ret == 0 && comparing->cli->experiment.ablate)
         ret = rank(comparing);
     if (ret < 0)
-        return pp_error_set(err, PP_ERROR_RUN, ret, "no memory for the comparison");
+        return pp_error_set(err, PP_ERROR_RUN, ret, "%s",
+                            ret == -ENOMEM ? "no memory for the comparison"
+                                           : "these are no trials of a comparison");
     for (unsigned i = 1; i < experiment->count; i++)
         name_differences(comparing, i);
     if (!experiment->signal)

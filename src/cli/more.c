@@ -52,6 +52,7 @@ int pp_cli_more_begin(struct pp_cli_more *more, const struct pp_cli *cli, struct
 {
     int ret = pp_saved_read(cli->experiment.more, &more->saved, err);
 
+    more->path = cli->experiment.more;
     if (ret == 0)
         ret = take_words(more, cli->experiment.more, err);
     if (ret == 0)
@@ -110,6 +111,7 @@ int pp_cli_more_resume(struct pp_cli_more *more, struct pp_experiment *experimen
 {
     const struct pp_saved *saved = &more->saved;
     unsigned order[PP_EXPERIMENT_CANDIDATES_MAX];
+    struct pp_error why = { 0 };
     bool is_same = saved->count == experiment->count;
 
     for (unsigned i = 0; is_same && i < saved->count; i++) {
@@ -129,7 +131,9 @@ int pp_cli_more_resume(struct pp_cli_more *more, struct pp_experiment *experimen
         if (ret < 0)
             return ret;
     }
-    return pp_experiment_resume(experiment, saved, err);
+    if (pp_experiment_resume(experiment, saved, &why) < 0)
+        return pp_error_set(err, why.kind, why.code, "%.120s: %.200s", more->path, why.text);
+    return 0;
 }
 
 void pp_cli_more_fini(struct pp_cli_more *more)

@@ -12,6 +12,7 @@ struct pp_cli_more_argv {
 };
 
 struct pp_cli_more {
+    const char *path;                       /* of the file */
     struct pp_saved saved;                  /* whose texts all of these are */
     char *words[PP_CLI_MORE_WORDS_MAX + 2]; /* its command line, then NULL */
     struct pp_cli cli;                      /* what they ask for, and what cli asks for now */

@@ -245,12 +245,27 @@ static int make_room(struct pp_experiment *experiment, struct pp_error *err)
     return 0;
 }
 
-/* In whole rounds, as it left them. */
+/* In whole rounds, one after the other, as they were made. */
+static bool is_in_order(const struct pp_experiment *experiment, const struct pp_saved *saved)
+{
+    for (unsigned i = 0; i < saved->trial_count; i++)
+        if (saved->trials[i].round != i / trials_a_round(experiment))
+            return false;
+    return true;
+}
+
 int pp_experiment_resume(struct pp_experiment *experiment, const struct pp_saved *saved,
                          struct pp_error *err)
 {
+    const unsigned before = saved->trial_count / trials_a_round(experiment);
     int ret = -ENOMEM;
 
+    if (!is_in_order(experiment, saved))
+        return pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "its trials are not round by round");
+    if (before + experiment->rounds > PP_ROUNDS_MAX)
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "with the %u rounds that there are, %u more are too many: %d in all",
+                            before, experiment->rounds, PP_ROUNDS_MAX);
     experiment->trials = pp_memory_alloc(saved->trial_count, sizeof *experiment->trials);
     experiment->results = json_array();
     if (experiment->trials && experiment->results &&
@@ -262,7 +277,7 @@ int pp_experiment_resume(struct pp_experiment *experiment, const struct pp_saved
     experiment->trial_count = saved->trial_count;
     experiment->seed = saved->seed;
     leave_out_unfinished(experiment);
-    experiment->rounds += experiment->trial_count / trials_a_round(experiment);
+    experiment->rounds += before;
     return 0;
 }
 

@@ -49,7 +49,8 @@ struct pp_experiment_hooks {
 };
 
 /* Takes over what a saved experiment of the same candidates has found out: pp_experiment_run()
- * goes on from there. 0, or -ENOMEM with err set. */
+ * goes on from there. 0, or a negative errno with err set: there would be too many rounds, or it is
+ * none. */
 int pp_experiment_resume(struct pp_experiment *experiment, const struct pp_saved *saved,
                          struct pp_error *err);
 

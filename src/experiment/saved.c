@@ -4,8 +4,10 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FORMAT "pingpong-experiment"
 #define FORMAT_VERSION 1
@@ -34,15 +36,32 @@ static bool take_whole(const json_t *value, uint64_t most, uint64_t *number)
 
 /* ---- the document ---- */
 
+/* One that a reader could wait for is none. */
+static FILE *open_regular(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat facts;
+    FILE *file;
+
+    if (fd < 0)
+        return NULL;
+    file = fdopen(fd, "r");
+    if (!file || fstat(fd, &facts) < 0 || S_ISREG(facts.st_mode))
+        return file;
+    (void)fclose(file);
+    errno = S_ISDIR(facts.st_mode) ? EISDIR : ESPIPE;
+    return NULL;
+}
+
 static int load(const char *path, struct pp_saved *saved, struct pp_error *err)
 {
     json_error_t why = { .text = "" };
-    FILE *file = fopen(path, "re");
+    FILE *file = open_regular(path);
     char shown[161];
 
     if (!file)
         return pp_error_set(err, PP_ERROR_RUN, -errno, "cannot read %.120s: %s", path,
-                            strerror(errno));
+                            errno == ESPIPE ? "it is no regular file" : strerror(errno));
     saved->whole = json_loadf(file, JSON_REJECT_DUPLICATES, &why);
     (void)fclose(file);
     return saved->whole ? 0 : refuse(path, pp_format_line(shown, sizeof shown, why.text), err);
@@ -127,7 +146,7 @@ static int take_result(const char *path, struct pp_saved *saved, struct pp_error
         return refuse(path, why.text, err);
     if (ret == 0 && json_array_append(saved->results, saved->whole) < 0)
         return refuse(path, "there is no memory for its results", err);
-    saved->names[0] = path;
+    saved->names[0] = "";
     saved->count = saved->rounds = saved->trial_count = 1;
     return ret;
 }

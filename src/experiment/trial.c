@@ -387,7 +387,7 @@ int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct p
 
 static int refuse(const char *what, struct pp_error *err)
 {
-    return pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "it printed no result of pingpong: %s", what);
+    return pp_error_set(err, PP_ERROR_RUN, -EBADMSG, "this is no result of pingpong: %s", what);
 }
 
 /* A number that is null or not there is not known; anything but a number, or less than zero, is

@@ -400,6 +400,31 @@ def test_what_differs_is_listed_where_machines_are_alike(compare, tmp_path):
     assert "against the baseline: host.clocksource hpet, not n/a" in out
 
 
+def test_what_is_no_file_is_not_waited_for(compare, tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    os.mkdir(tmp_path / "folder.json")
+    for args in ((tmp_path / "pipe.json", "epoll"), ("--more", tmp_path / "pipe.json")):
+        compare(*args).failed(1, "pipe.json: it is no regular file")
+    for args in ((tmp_path / "folder.json", "epoll"), ("--more", tmp_path)):
+        compare(*args).failed(1, "cannot read .*: Is a directory")
+
+
+def test_a_saved_candidate_may_have_any_name(compare, tmp_path):
+    path = tmp_path / "saved.json"
+    compare("epoll", "wait=block", *QUICK, "--json", path).ok()
+    result = compare(path, f"{path}#wait=block", "-q").ok()
+    assert "B" in result.out and "A" in result.out
+
+
+def test_more_rounds_than_there_can_be_are_refused(compare, saved):
+    compare("--more", saved, "--rounds", 500).failed(2, f"{saved}: with the {ROUNDS} rounds")
+    document = json.loads(saved.read_text())
+    for trial in document["trials"]:
+        trial["round"] += 5
+    saved.write_text(json.dumps(document))
+    compare("--more", saved, "--rounds", 1).failed(1, f"{saved}: its trials are not round by round")
+
+
 BROKEN = [
     ("nonsense", "'.' or '.' expected"),
     ('{"format": "x"}', '"format" is neither'),
