@@ -24,9 +24,11 @@ static int add(struct pp_cli_experiment *experiment, struct pp_error *err, const
 
 /* ---- each against each ---- */
 
+#define NAMES_MAX (PP_CANDIDATES_MAX + PP_IO_ENGINES_MAX)
+
 /* Those that run here, unless they were named. */
-static int name_engines(const struct pp_cli_experiment *experiment,
-                        const char *names[PP_CANDIDATES_MAX], unsigned *count, struct pp_error *err)
+static int name_engines(const struct pp_cli_experiment *experiment, const char *names[NAMES_MAX],
+                        unsigned *count, struct pp_error *err)
 {
     const char *all[PP_IO_ENGINES_MAX];
 
@@ -51,7 +53,7 @@ static int name_engines(const struct pp_cli_experiment *experiment,
 
 static int make_matrix(struct pp_cli_experiment *experiment, struct pp_error *err)
 {
-    const char *names[PP_CANDIDATES_MAX + PP_IO_ENGINES_MAX];
+    const char *names[NAMES_MAX];
     unsigned count = 0;
     int ret = name_engines(experiment, names, &count, err);
 
