@@ -184,13 +184,13 @@ def test_what_holds_at_no_rate_or_at_all_is_said(sweep, queue):
 
 def test_each_try_of_a_search_is_a_row(sweep, queue, tmp_path):
     path = tmp_path / "slo.json"
-    table = rows(sweep(queue, "--slo", "p50<400us", "-R", "300..9k", "-t", "100ms", *OPEN,
+    table = rows(sweep(queue, "--slo", "p50<20ms", "-R", "300..20k", "-t", "100ms", *OPEN,
                        "--rounds", 2, "--csv", "--json", path))
     assert {row["round"] for row in table} == {"0", "1", "2"}
     trials = json.loads(path.read_text())["trials"]
     assert len(trials) == len(table)
     for row, trial in zip(table, trials, strict=True):
-        assert (row["holds"] == "1") == (float(row["value_ns"]) < 4e5)
+        assert (row["holds"] == "1") == (float(row["value_ns"]) < 2e7)
         asked = trial["result"]["options"]["load"]["rate_per_s"]
         assert float(row["rate"]) == pytest.approx(asked, rel=1e-6)
 
