@@ -162,8 +162,10 @@ static int run_trial(struct pp_experiment *experiment, const struct pp_experimen
     json_t *result;
     int ret = try_trial(experiment, trial, &result, &first);
 
-    if (ret < 0 && ret != -EINTR && !candidate->saved)
+    if (ret < 0 && ret != -EINTR && !candidate->saved) {
         ret = try_trial(experiment, trial, &result, &second);
+        trial->repeated = true;
+    }
     if (ret == -EINTR)
         return ret;
     ret = keep_result(experiment, candidate, result, err);

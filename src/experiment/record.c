@@ -104,10 +104,10 @@ static json_t *trials_array(const struct pp_experiment *experiment)
 
     for (unsigned i = 0; whole && i < experiment->trial_count; i++) {
         const struct pp_trial *trial = &experiment->trials[i];
-        json_t *object = json_pack("{s:i, s:i, s:b, s:b, s:O}", "candidate", (int)trial->candidate,
-                                   "round", (int)trial->round, "twin", (int)trial->twin, "missing",
-                                   (int)trial->missing, "result",
-                                   json_array_get(experiment->results, i));
+        json_t *object = json_pack(
+            "{s:i, s:i, s:b, s:b, s:b, s:O}", "candidate", (int)trial->candidate, "round",
+            (int)trial->round, "twin", (int)trial->twin, "repeated", (int)trial->repeated,
+            "missing", (int)trial->missing, "result", json_array_get(experiment->results, i));
 
         whole = append(array, object);
     }

@@ -101,6 +101,7 @@ static int take_trial(const char *path, const json_t *object, struct pp_saved *s
     trial->candidate = (unsigned)candidate;
     trial->round = (unsigned)round;
     trial->twin = json_is_true(json_object_get(object, "twin"));
+    trial->repeated = json_is_true(json_object_get(object, "repeated"));
     trial->missing = !json_is_object(result);
     if (!trial->missing && pp_trial_read(result, trial, &why) < 0)
         return refuse(path, why.text, err);

@@ -32,6 +32,7 @@ struct pp_trial {
     unsigned candidate;          /* 0: the baseline */
     unsigned round;              /* from 0 */
     bool twin;                   /* the baseline's second one in this round */
+    bool repeated;               /* its first try failed, or was INVALID: this is the second */
     bool missing;                /* it failed, or was INVALID twice: there are no figures */
     double figures[PP_METRICS];  /* CPU ns a round trip on both sides; round trips/s; ns; ns. NAN:
                                    not known */
