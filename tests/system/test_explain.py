@@ -68,14 +68,17 @@ def document(explain, tmp_path, *args):
 
 
 def p50s(experiment):
-    """What each run took, a figure for each round."""
+    """What each run took, a figure for each round. A run that hardly came to do anything says
+    nothing, and its round does not count."""
     found = {}
     for trial in experiment["trials"]:
         name = experiment["candidates"][trial["candidate"]]["name"]
-        rtt = trial["result"]["rtt"]["percentiles"]
-        p50, = (p["ns"] for p in rtt if p["percentile"] == 50)
+        rtt = (trial["result"] or {"rtt": {"percentiles": []}})["rtt"]["percentiles"]
+        p50 = next((p["ns"] for p in rtt if p["percentile"] == 50), None)
         found.setdefault(name, [None] * ROUNDS)[trial["round"]] = p50
-    return found
+    whole = [i for i in range(ROUNDS) if all(p50s[i] is not None for p50s in found.values())]
+    assert len(whole) == experiment["explanation"]["rounds"]
+    return {name: [p50s[i] for i in whole] for name, p50s in found.items()}
 
 
 def hodges_lehmann(values):

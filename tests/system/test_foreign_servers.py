@@ -246,10 +246,16 @@ def test_an_echo_over_a_unix_socket_is_measured(pingpong, tmp_path, engine):
 
 @pytest.mark.parametrize("how", services.ECHOES)
 def test_an_echo_over_udp_is_measured(pingpong, how, engine):
-    """Its answers are requests by their header, and answer nothing else than what was sent."""
+    """Its answers are requests by their header, and answer nothing else than what was sent. An
+    echo that passes datagrams on as a stream may make one of two, where the first is late."""
     with services.ECHOES[how](udp=True) as service:
         args = ("-u", "--no-hello", "-n", "100", "--engine", engine)
-        result = measure(pingpong, service, *args).ok()
+        result = measure(pingpong, service, *args)
+        for _ in range(5):
+            if "a datagram of 32 B came back" not in result.err:
+                break
+            result = measure(pingpong, service, *args)
+        result.ok()
     counts = Counts(result)
     assert counts.sent == 100 and counts.received + counts.lost == 100, str(result)
     assert "plain echo" not in result.out, str(result)
