@@ -138,6 +138,8 @@ int pp_client_open(struct pp_client **out, const struct pp_client_options *optio
     }
     for (uint32_t i = 0; i < options->connections; i++)
         conn_init(client, i);
+    if (options->out)
+        pp_io_loop_constant(options->loop, options->out->bytes, pp_pattern_bytes(options->out));
     if (PP_CHECKS)
         pp_io_loop_check(options->loop, pp_client_check, client);
     *out = client;

@@ -272,6 +272,12 @@ uint32_t pp_io_loop_small_bytes(const struct pp_io_loop *loop);
 /* How many receive buffers there are, of all classes. */
 uint32_t pp_io_loop_buffers(const struct pp_io_loop *loop);
 
+/* These bytes do not change as long as the process has a connection: an engine may send them
+ * without copying them. Others are copied, or sent before their operation completes, but for
+ * receive buffers, which an engine may keep a while when they are put back. On the loop's thread,
+ * or before it runs. */
+void pp_io_loop_constant(struct pp_io_loop *loop, const void *bytes, size_t size);
+
 /* Whether a stream's receive waits for a buffer, or has had to since this was last asked. On the
  * loop's thread. */
 bool pp_io_loop_has_starved(struct pp_io_loop *loop);

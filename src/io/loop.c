@@ -436,10 +436,10 @@ void pp_io_starve(struct pp_io_loop *loop, struct pp_io_op *op)
     pp_io_queue_push(&buffers->starved, op);
 }
 
-static bool has_buffer(const struct pp_io_buffers *buffers, const char *buf)
+void pp_io_loop_constant(struct pp_io_loop *loop, const void *bytes, size_t size)
 {
-    return (uintptr_t)buf - (uintptr_t)buffers->pool.items <
-           buffers->pool.capacity * buffers->pool.item_bytes;
+    loop->constant = bytes;
+    loop->constant_bytes = size;
 }
 
 /* A datagram stands behind its sender. */
@@ -447,7 +447,7 @@ void pp_io_buffer_put(struct pp_io_loop *loop, char *buf)
 {
     struct pp_io_buffers *buffers = loop->buffers;
 
-    while (!has_buffer(buffers, buf)) {
+    while (!pp_io_has_buffer(buffers, buf)) {
         buffers++;
         pp_assert(buffers < loop->buffers + PP_IO_CLASSES);
     }

@@ -58,6 +58,8 @@ struct pp_io_loop {
     uint32_t fds_max; /* tables by descriptor are this long */
     uint8_t *types;   /* by descriptor: enum pp_io_type */
     struct pp_io_buffers buffers[PP_IO_CLASSES];
+    const char *constant; /* see pp_io_loop_constant() */
+    size_t constant_bytes;
     _Atomic(struct pp_io_op *) woken; /* a stack, pushed by any thread */
     int wake_fd;
     struct pp_io_op wake_op;
@@ -113,6 +115,21 @@ static inline struct pp_io_buffers *pp_io_buffers_of(struct pp_io_loop *loop,
 {
     pp_assert(pp_io_takes_buffer(op));
     return &loop->buffers[pp_io_class_of(loop, op)];
+}
+
+/* Whether buf points into one of these. */
+static inline bool pp_io_has_buffer(const struct pp_io_buffers *buffers, const char *buf)
+{
+    return (uintptr_t)buf - (uintptr_t)buffers->pool.items <
+           buffers->pool.capacity * buffers->pool.item_bytes;
+}
+
+/* Whether these len bytes stay as they are. */
+static inline bool pp_io_is_constant(const struct pp_io_loop *loop, const char *buf, uint32_t len)
+{
+    const uintptr_t at = (uintptr_t)buf - (uintptr_t)loop->constant;
+
+    return at < loop->constant_bytes && len <= loop->constant_bytes - at;
 }
 
 /* From now on pp_io_wake() ends the loop's waits: wake_fd is open. */

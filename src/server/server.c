@@ -191,6 +191,7 @@ int pp_server_open(struct pp_server **out, const struct pp_server_options *optio
     }
     pp_pool_init_over(&server->pool, server->conns, connections, sizeof server->conns[0]);
     server_start(server, options);
+    pp_io_loop_constant(options->loop, options->pattern->bytes, pp_pattern_bytes(options->pattern));
     if (PP_CHECKS)
         pp_io_loop_check(options->loop, pp_server_check, server);
     *out = server;

@@ -30,7 +30,7 @@ static int allocate(struct pp_pattern *pattern, uint32_t period, struct pp_error
 /* What is there is copied behind itself, which doubles it each time. */
 static void repeat(const struct pp_pattern *pattern)
 {
-    const size_t all = (size_t)pattern->period + PP_PATTERN_PIECE;
+    const size_t all = pp_pattern_bytes(pattern);
 
     for (size_t done = pattern->period; done < all; done *= 2)
         memcpy(pattern->bytes + done, pattern->bytes, done < all - done ? done : all - done);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* No random pattern has a shorter period. */
@@ -31,6 +32,12 @@ int pp_pattern_open_random(struct pp_pattern *pattern, uint32_t size, struct pp_
 
 /* After the last use. Does nothing to a zeroed one. */
 void pp_pattern_close(struct pp_pattern *pattern);
+
+/* How many of bytes there are. */
+static inline size_t pp_pattern_bytes(const struct pp_pattern *pattern)
+{
+    return (size_t)pattern->period + PP_PATTERN_PIECE;
+}
 
 /* The place n bytes after at; at is below period. */
 static inline uint32_t pp_pattern_after(const struct pp_pattern *pattern, uint32_t at, uint32_t n)

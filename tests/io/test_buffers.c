@@ -621,6 +621,44 @@ static void closing_after_a_cancel_loses_no_buffer(void **state)
     assert_no_buffer_is_missing(f, loop);
 }
 
+/* Closes its descriptor as soon as it has been canceled. */
+struct closer {
+    struct pp_io_op op;
+    struct pp_io_loop *loop;
+    struct test_probe *closed;
+};
+
+static enum pp_io_next on_closer(struct pp_io_op *op)
+{
+    struct closer *closer = container_of(op, struct closer, op);
+
+    if (op->res > 0)
+        pp_io_buffer_put(closer->loop, op->buf);
+    pp_io_close(closer->loop, &closer->closed->op, op->fd, test_probe_once);
+    return PP_IO_DISARM;
+}
+
+static void what_comes_for_a_closed_descriptor_loses_no_buffer(void **state)
+{
+    struct fixture *f = *state;
+    struct pp_io_loop *loop = small_loop(f);
+
+    for (int i = 0; i < 10 * BUFFERS; i++) {
+        const struct test_pair pair = test_pair(AF_INET);
+        struct closer *closer = test_new(f, sizeof *closer);
+
+        closer->loop = loop;
+        closer->closed = test_probe(f);
+        pp_io_recv_pooled(loop, &closer->op, pair.near, on_closer);
+        test_poll(loop);
+        write_pattern(pair.far, 0, (BUFFERS - 1) * BUFFER_BYTES + 1);
+        pp_io_cancel(loop, &closer->op);
+        test_run(loop);
+        assert_int_equal(closer->closed->calls, 1);
+    }
+    assert_no_buffer_is_missing(f, loop);
+}
+
 static void resets_and_ends_lose_no_buffer(void **state)
 {
     struct fixture *f = *state;
@@ -669,6 +707,7 @@ int main(int argc, char **argv)
         TEST(a_stream_that_nobody_reads_leaves_the_buffers_to_others),
         TEST(closing_in_mid_stream_loses_no_buffer),
         TEST(closing_after_a_cancel_loses_no_buffer),
+        TEST(what_comes_for_a_closed_descriptor_loses_no_buffer),
         TEST(resets_and_ends_lose_no_buffer),
     };
 

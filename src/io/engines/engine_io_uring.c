@@ -25,7 +25,9 @@
 #include "io/reuse.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* Places in the queue that are kept free, before the loop runs, for cancellations. */
@@ -220,27 +222,36 @@ static void on_cqe(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
     case PP_URING_TAG_ACCEPT:
         pp_uring_on_multishot(loop, cqe);
         return;
-    case PP_URING_TAG_TIMER:
-        pp_uring_of(loop)->timer_ns = PP_IO_NO_DEADLINE;
+    case PP_URING_TAG_LENT:
+        pp_uring_on_lent(loop, cqe);
+        return;
+    case PP_URING_TAG_RING:
+        if (cqe->user_data == PP_URING_TIMER)
+            pp_uring_of(loop)->timer_ns = PP_IO_NO_DEADLINE;
         return;
     case PP_URING_TAG_SEND: /* taken note of already */
-    case PP_URING_TAG_IGNORE:
         return;
     }
 }
 
-/* Sends are settled first: a receive in the same batch may be the answer to one of them. */
+/* Sends are settled first: a receive in the same batch may be the answer to one of them. So where a
+ * thread polls the queue, nothing is taken in before it has taken all. */
 static void reap(struct pp_io_loop *loop)
 {
     struct pp_uring *st = pp_uring_of(loop);
+    const bool all_submitted = io_uring_sq_ready(&st->ring) == 0; /* to be known before the rest */
     const bool overflow = io_uring_cq_has_overflow(&st->ring);
-    const bool all_submitted = io_uring_sq_ready(&st->ring) == 0;
     const unsigned count = io_uring_cq_ready(&st->ring);
     unsigned left = count;
     struct io_uring_cqe *cqe;
     unsigned head;
 
     pp_assert(st->ring_enabled);
+    if (st->has[PP_URING_SQPOLL] && st->sends.head && !all_submitted) {
+        pp_io_count_syscall(loop);
+        (void)sched_yield();
+        return;
+    }
     st->batch = count;
     if (overflow)
         pp_io_count(&loop->counters.overflows);
@@ -278,10 +289,10 @@ static void timer_set(struct pp_io_loop *loop, uint64_t deadline_ns)
     st->timer_at.tv_sec = (long long)(deadline_ns / PP_NS_PER_S);
     st->timer_at.tv_nsec = (long long)(deadline_ns % PP_NS_PER_S);
     if (is_set)
-        io_uring_prep_timeout_update(sqe, &st->timer_at, PP_URING_TAG_TIMER, IORING_TIMEOUT_ABS);
+        io_uring_prep_timeout_update(sqe, &st->timer_at, PP_URING_TIMER, IORING_TIMEOUT_ABS);
     else
         io_uring_prep_timeout(sqe, &st->timer_at, 0, IORING_TIMEOUT_ABS);
-    sqe->user_data = is_set ? PP_URING_TAG_IGNORE : PP_URING_TAG_TIMER;
+    sqe->user_data = is_set ? PP_URING_IGNORED : PP_URING_TIMER;
 }
 
 static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
@@ -294,13 +305,12 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
     submit_early(loop);
     if (st->error < 0)
         return st->error;
-    pp_io_count_syscall(loop);
     if (deadline_ns == PP_IO_NO_WAIT || io_uring_cq_ready(&st->ring) ||
         pp_uring_has_eager_send(st) || st->ends.head || io_uring_cq_has_overflow(&st->ring)) {
-        ret = io_uring_submit_and_get_events(&st->ring);
+        ret = pp_uring_look(loop);
     } else {
         timer_set(loop, deadline_ns);
-        ret = io_uring_submit_and_wait(&st->ring, 1);
+        ret = pp_uring_wait(loop);
     }
     if (ret < 0 && !pp_uring_is_passing(-ret))
         return ret;
@@ -308,10 +318,13 @@ static int uring_poll(struct pp_io_loop *loop, uint64_t deadline_ns)
     return 0;
 }
 
+extern const struct pp_io_engine pp_io_engine_io_uring;
+
 static void describe(struct pp_io_loop *loop)
 {
     const struct pp_uring *st = pp_uring_of(loop);
     const bool multishot = st->has[PP_URING_MULTISHOT];
+    size_t length;
 
     (void)snprintf(loop->description, sizeof loop->description, "io_uring: %s, %s, %s, %s",
                    multishot ? "multishot" : "single-shot",
@@ -320,6 +333,12 @@ static void describe(struct pp_io_loop *loop)
                    st->plain_sends          ? "plain sends"
                    : st->has[PP_URING_SKIP] ? "silent sends"
                                             : "announced sends");
+    for (unsigned i = PP_URING_SQPOLL; i < PP_URING_FEATURES; i++) {
+        length = strlen(loop->description);
+        if (st->has[i])
+            (void)snprintf(loop->description + length, sizeof loop->description - length, ", %s",
+                           pp_io_engine_io_uring.features[i]);
+    }
 }
 
 /* Connections that the kernel has accepted and nobody will ask for any more. */
@@ -344,10 +363,70 @@ static void uring_close(struct pp_io_loop *loop)
     struct pp_uring *st = pp_uring_of(loop);
 
     close_accepted(loop);
+    if (st->has[PP_URING_SQPOLL])
+        pp_uring_poller_end(loop);
     io_uring_queue_exit(&st->ring);
     pp_uring_buffers_unmap(loop);
+    pp_memory_free(st->loans);
     pp_memory_free(st->held_buffers);
     pp_memory_free(st->slots);
+}
+
+/* The ring with what is wanted, as far as the kernel has it; and what has to be asked for, or err
+ * says which of that it has not. */
+static int open_ring(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
+                     struct pp_error *err)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    int ret = pp_uring_set_up(st, options, wanted);
+
+    if (ret < 0)
+        return pp_uring_refused(err, ret);
+    ret = pp_uring_probe(st);
+    if (ret < 0) {
+        (void)pp_uring_refused(err, ret);
+        goto fail;
+    }
+    pp_uring_files_open(loop, options);
+    ret = pp_uring_ask(st, wanted, err);
+    if (ret < 0)
+        goto fail;
+    for (unsigned i = 0; i < PP_URING_FEATURES; i++)
+        st->has[i] = st->has[i] && wanted >> i & 1;
+    st->sends_to = st->sends_to && st->has[PP_URING_SKIP];
+    st->files = st->has[PP_URING_FIXED] ? st->files : 0;
+    return 0;
+
+fail:
+    io_uring_queue_exit(&st->ring);
+    return ret;
+}
+
+static int allocate(struct pp_io_loop *loop, struct pp_error *err)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+
+    st->slots = pp_memory_alloc(loop->fds_max, sizeof *st->slots);
+    st->held_buffers = pp_memory_alloc(pp_io_loop_buffers(loop), sizeof *st->held_buffers);
+    if (!st->slots || !st->held_buffers)
+        return pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
+                            loop->fds_max);
+    return st->has[PP_URING_SEND_ZC] ? pp_uring_loans_open(st, err) : 0;
+}
+
+/* Lends the receive buffers to the kernel, where it fills them by itself. */
+static int lend_buffers(struct pp_io_loop *loop, uint32_t wanted, struct pp_error *err)
+{
+    struct pp_uring *st = pp_uring_of(loop);
+    const bool may = st->has[PP_URING_MULTISHOT] && wanted >> PP_URING_BUFFER_RING & 1;
+    const int ret = may ? pp_uring_buffers_lend(loop, err) : 0;
+
+    st->has[PP_URING_BUFFER_RING] = st->buf_rings[PP_IO_SMALL];
+    if (ret == 0 && st->has[PP_URING_BUNDLE] && !st->has[PP_URING_BUFFER_RING])
+        return pp_error_set(err, PP_ERROR_UNAVAILABLE, -EOPNOTSUPP,
+                            "io_uring:bundle: bundles are what multishot receives into a ring of "
+                            "buffers bring, and there are none");
+    return ret;
 }
 
 static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *options, uint32_t wanted,
@@ -360,43 +439,24 @@ static int uring_open(struct pp_io_loop *loop, const struct pp_io_options *optio
     st->sender_only.msg_namelen = PP_IO_SENDER_NAME_BYTES;
     st->told.msg_namelen = PP_IO_TOLD_NAME_BYTES;
     st->told.msg_controllen = PP_IO_TOLD_CONTROL_BYTES;
-    ret = pp_uring_set_up(st, options, wanted >> PP_URING_DEFER & 1);
+    ret = open_ring(loop, options, wanted, err);
     if (ret < 0)
-        return pp_uring_refused(err, ret);
-    ret = pp_uring_probe(st);
+        return ret;
+    ret = allocate(loop, err);
+    if (ret == 0)
+        ret = lend_buffers(loop, wanted, err);
     if (ret < 0) {
-        (void)pp_uring_refused(err, ret);
-        goto fail;
-    }
-    st->slots = pp_memory_alloc(loop->fds_max, sizeof *st->slots);
-    st->held_buffers = pp_memory_alloc(pp_io_loop_buffers(loop), sizeof *st->held_buffers);
-    if (!st->slots || !st->held_buffers) {
-        ret = pp_error_set(err, PP_ERROR_RUN, -ENOMEM, "no memory for %u descriptors",
-                           loop->fds_max);
-        goto fail;
-    }
-    pp_uring_files_open(loop, options);
-    for (unsigned i = 0; i < PP_URING_FEATURES; i++)
-        st->has[i] = st->has[i] && wanted >> i & 1;
-    st->sends_to = st->sends_to && st->has[PP_URING_SKIP];
-    st->files = st->has[PP_URING_FIXED] ? st->files : 0;
-    if (st->has[PP_URING_MULTISHOT] && wanted >> PP_URING_BUFFER_RING & 1) {
-        ret = pp_uring_buffers_lend(loop, err);
-        if (ret < 0)
-            goto fail;
+        uring_close(loop);
+        return ret;
     }
     /* While the loop looks again and again, messages may be few, and a plain send is the shorter
      * way; without deferred task work it would be interrupted by its own answer. */
     st->plain_sends = st->has[PP_URING_DEFER] && options->wait != PP_IO_WAIT_BLOCK;
-    st->has[PP_URING_BUFFER_RING] = st->buf_rings[PP_IO_SMALL];
     for (unsigned i = 0; i < PP_URING_FEATURES; i++)
-        loop->granted |= (uint32_t)st->has[i] << i;
+        if (st->has[i])
+            loop->granted |= 1u << i;
     describe(loop);
     return 0;
-
-fail:
-    uring_close(loop);
-    return ret;
 }
 
 const struct pp_io_engine pp_io_engine_io_uring = {
@@ -406,7 +466,13 @@ const struct pp_io_engine pp_io_engine_io_uring = {
                   [PP_URING_BUFFER_RING] = "buffer-ring",
                   [PP_URING_DEFER] = "defer",
                   [PP_URING_SKIP] = "skip",
-                  [PP_URING_FIXED] = "fixed" },
+                  [PP_URING_FIXED] = "fixed",
+                  [PP_URING_SQPOLL] = "sqpoll",
+                  [PP_URING_MIN_WAIT] = "min-wait",
+                  [PP_URING_NAPI] = "napi",
+                  [PP_URING_BUNDLE] = "bundle",
+                  [PP_URING_SEND_ZC] = "send-zc" },
+    .opt_in = PP_URING_OPT_IN,
     .can_overflow = true,
     .state_size = sizeof(struct pp_uring),
     .open = uring_open,

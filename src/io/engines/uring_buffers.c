@@ -35,17 +35,53 @@ uint32_t pp_uring_buffer_taken(struct pp_io_loop *loop, enum pp_io_class class,
     return number;
 }
 
+uint32_t pp_uring_buffer_number(struct pp_io_loop *loop, const struct pp_io_buffers *buffers,
+                                const char *buf)
+{
+    uint32_t number = (uint32_t)((size_t)(buf - buffers->pool.items) / buffers->pool.item_bytes);
+
+    pp_assert(buf >= buffers->pool.items && number < buffers->pool.capacity);
+    for (const struct pp_io_buffers *at = loop->buffers; at < buffers; at++)
+        number += at->pool.capacity;
+    return number;
+}
+
+/* The kernel takes them in the order in which they stand in the ring. What stands there is not
+ * overwritten before number itself has been put again. */
+uint32_t pp_uring_buffer_behind(struct pp_io_loop *loop, enum pp_io_class class, uint32_t number)
+{
+    const struct pp_uring *st = pp_uring_of(loop);
+    const struct pp_io_buffers *buffers = &loop->buffers[class];
+    const uint32_t mask = (uint32_t)io_uring_buf_ring_mask(buffers->pool.capacity);
+    const uint32_t place = (st->held_buffers[number].place + 1u) & mask;
+
+    return pp_uring_buffer_number(
+        loop, buffers, pp_pool_at(&buffers->pool, st->buf_rings[class]->bufs[place].bid));
+}
+
+static bool is_out(struct pp_io_loop *loop, const struct pp_io_buffers *buffers, const char *buf)
+{
+    return pp_uring_of(loop)->loans &&
+           pp_uring_is_lent(loop, pp_uring_buffer_number(loop, buffers, buf));
+}
+
 void pp_uring_buffer_put(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf)
 {
-    struct io_uring_buf_ring *ring = pp_uring_of(loop)->buf_rings[buffers - loop->buffers];
+    struct pp_uring *st = pp_uring_of(loop);
+    struct io_uring_buf_ring *ring = st->buf_rings[buffers - loop->buffers];
     const struct pp_pool *pool = &buffers->pool;
 
     pp_assert(pp_pool_owns(pool, buf) && buffers->free < pool->capacity);
+    if (is_out(loop, buffers, buf))
+        return;
     buffers->free++;
     if (!ring) {
         pp_pool_give(&buffers->pool, buf);
         return;
     }
+    if (st->has[PP_URING_BUNDLE])
+        st->held_buffers[pp_uring_buffer_number(loop, buffers, buf)].place =
+            (uint16_t)(ring->tail & io_uring_buf_ring_mask(pool->capacity));
     io_uring_buf_ring_add(ring, buf, (unsigned)pool->item_bytes,
                           (unsigned short)((size_t)(buf - pool->items) / pool->item_bytes),
                           io_uring_buf_ring_mask(pool->capacity), 0);

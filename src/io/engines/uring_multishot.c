@@ -112,6 +112,16 @@ static struct msghdr *recvmsg_wants(struct pp_io_loop *loop, int fd)
     return pp_io_type_of(loop, fd) == PP_IO_TELLING ? &st->told : &st->sender_only;
 }
 
+/* liburing 2.3 does not know it. */
+#define RECVSEND_BUNDLE (1u << 4)
+
+static void prep_recv(struct pp_io_loop *loop, struct io_uring_sqe *sqe, int fd)
+{
+    io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+    if (pp_uring_of(loop)->has[PP_URING_BUNDLE] && pp_io_type_of(loop, fd) == PP_IO_STREAM)
+        sqe->ioprio |= RECVSEND_BUNDLE;
+}
+
 /* For slot->op. */
 static void multishot_start(struct pp_io_loop *loop, int fd, struct pp_uring_slot *slot)
 {
@@ -125,7 +135,7 @@ static void multishot_start(struct pp_io_loop *loop, int fd, struct pp_uring_slo
         if (slot->kind == PP_IO_RECV_FROM)
             io_uring_prep_recvmsg_multishot(sqe, fd, recvmsg_wants(loop, fd), 0);
         else
-            io_uring_prep_recv_multishot(sqe, fd, NULL, 0, 0);
+            prep_recv(loop, sqe, fd);
         select_buffers(sqe, class);
     }
     slot->class = (uint8_t) class;
@@ -193,12 +203,39 @@ static void multishot_failed(struct pp_io_loop *loop, struct pp_uring_slot *slot
         pp_io_complete(loop, op, res);
 }
 
+static uint32_t buffer_bytes(const struct pp_io_loop *loop, enum pp_io_class class)
+{
+    return (uint32_t)loop->buffers[class].pool.item_bytes;
+}
+
+/* The buffer that the kernel filled after number, which it has filled to its end. */
+static uint32_t next_of_bundle(struct pp_io_loop *loop, enum pp_io_class class, uint32_t number)
+{
+    pp_assert(pp_uring_of(loop)->has[PP_URING_BUNDLE] && loop->buffers[class].free > 0);
+    loop->buffers[class].free--;
+    return pp_uring_buffer_behind(loop, class, number);
+}
+
+static void drop_buffers(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
+{
+    const enum pp_io_class class = data_class(cqe->user_data);
+    uint32_t number = pp_uring_buffer_taken(loop, class, cqe);
+
+    for (int64_t rest = cqe->res - (int64_t)buffer_bytes(loop, class); rest > 0;
+         rest -= buffer_bytes(loop, class)) {
+        const uint32_t next = next_of_bundle(loop, class, number);
+
+        pp_uring_buffer_put_number(loop, number);
+        number = next;
+    }
+    pp_uring_buffer_put_number(loop, number);
+}
+
 /* A result that came after its descriptor was closed. */
 static void drop_late(struct pp_io_loop *loop, const struct io_uring_cqe *cqe)
 {
     if (cqe->flags & IORING_CQE_F_BUFFER)
-        pp_uring_buffer_put_number(loop,
-                                   pp_uring_buffer_taken(loop, data_class(cqe->user_data), cqe));
+        drop_buffers(loop, cqe);
     else if ((cqe->user_data & PP_URING_TAG_MASK) == PP_URING_TAG_ACCEPT && cqe->res >= 0)
         (void)close(cqe->res);
 }
@@ -222,6 +259,35 @@ static bool multishot_filled(struct pp_io_loop *loop, const struct pp_uring_slot
     return true;
 }
 
+static void pass_on(struct pp_io_loop *loop, struct pp_uring_slot *slot, uint32_t number)
+{
+    if (slot->op)
+        deliver(loop, slot, number);
+    else
+        hold(pp_uring_of(loop), slot, number);
+}
+
+/* A bundle fills several buffers, each to its end before the next. Passes on all but the last, and
+ * returns that. */
+static uint32_t multishot_unpack(struct pp_io_loop *loop, struct pp_uring_slot *slot,
+                                 uint32_t number)
+{
+    struct pp_uring_held *held = pp_uring_of(loop)->held_buffers;
+    const enum pp_io_class class = (enum pp_io_class)slot->class;
+    const uint32_t each = buffer_bytes(loop, class);
+
+    while (held[number].bytes > each) {
+        const uint32_t rest = held[number].bytes - each;
+        const uint32_t next = next_of_bundle(loop, class, number);
+
+        held[number].bytes = each;
+        pass_on(loop, slot, number);
+        held[next].bytes = rest;
+        number = next;
+    }
+    return number;
+}
+
 /* Takes in what a multishot request brought. False when it brought nothing but its end. */
 static bool multishot_take(struct pp_io_loop *loop, int fd, struct pp_uring_slot *slot,
                            const struct io_uring_cqe *cqe)
@@ -230,10 +296,9 @@ static bool multishot_take(struct pp_io_loop *loop, int fd, struct pp_uring_slot
 
     if (slot->kind == PP_IO_ACCEPT ? cqe->res < 0 : !multishot_filled(loop, slot, cqe, &number))
         return false;
-    if (slot->op)
-        deliver(loop, slot, number);
-    else
-        hold(pp_uring_of(loop), slot, number);
+    if (slot->kind == PP_IO_RECV_POOLED && pp_uring_of(loop)->has[PP_URING_BUNDLE])
+        number = multishot_unpack(loop, slot, number);
+    pass_on(loop, slot, number);
     if (slot->held_count >= pp_io_buffer_share(&loop->buffers[slot->class], HELD_MAX))
         pp_uring_multishot_stop(loop, fd, slot);
     pp_assert(!slot->op); /* it has got this, or was not there */

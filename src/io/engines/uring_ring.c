@@ -27,6 +27,8 @@ int pp_uring_enable(struct pp_io_loop *loop)
         return -errno;
     st->ring_enabled = true;
     st->ring.flags &= ~IORING_SETUP_R_DISABLED;
+    if (st->has[PP_URING_SQPOLL])
+        pp_uring_poller_adopt(loop);
     return 0;
 }
 
@@ -53,6 +55,8 @@ struct io_uring_sqe *pp_uring_sqe_flushed(struct pp_io_loop *loop)
     pp_assert(st->error <= 0);
     if (st->error == 0)
         st->error = flush(loop);
+    if (st->error == 0 && st->has[PP_URING_SQPOLL])
+        pp_uring_wait_for_room(loop);
     if (st->error == 0)
         sqe = io_uring_get_sqe(&st->ring);
     if (st->error == 0 && !sqe)
@@ -65,9 +69,9 @@ void pp_uring_cancel_data(struct pp_io_loop *loop, uint64_t user_data)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
-    pp_assert((user_data & PP_URING_TAG_MASK) != PP_URING_TAG_IGNORE); /* many may be that */
+    pp_assert((user_data & PP_URING_TAG_MASK) != PP_URING_TAG_RING); /* many may be that */
     io_uring_prep_cancel64(sqe, user_data, 0);
-    sqe->user_data = PP_URING_TAG_IGNORE;
+    sqe->user_data = PP_URING_IGNORED;
 }
 
 void pp_uring_poll_first(struct pp_io_loop *loop, struct pp_io_op *op)
@@ -123,6 +127,52 @@ void pp_uring_file_forget(struct pp_io_loop *loop, int fd)
 {
     if (pp_uring_of(loop)->slots[fd].sends == PP_URING_SENDS_FIXED)
         (void)file_update(loop, fd, -1);
+}
+
+/* ---- what has to be asked for ---- */
+
+/* What the kernel has had since 6.9, 6.10 and 6.12, and liburing 2.3 does not know. */
+#define FEAT_RECVSEND_BUNDLE (1u << 14)
+#define FEAT_MIN_TIMEOUT (1u << 15)
+#define REGISTER_NAPI 27
+
+/* How long a wait polls the network device, before it sleeps. */
+#define NAPI_US 50
+
+struct napi {
+    uint32_t busy_poll_us;
+    uint8_t prefer_busy_poll;
+    uint8_t zero[11];
+};
+
+static bool napi_register(struct pp_uring *st)
+{
+    struct napi napi = { .busy_poll_us = NAPI_US, .prefer_busy_poll = true };
+
+    static_assert(sizeof napi == 16, "as the kernel knows it");
+    return syscall(SYS_io_uring_register, st->ring.ring_fd, REGISTER_NAPI, &napi, 1) == 0;
+}
+
+int pp_uring_ask(struct pp_uring *st, uint32_t wanted, struct pp_error *err)
+{
+    static const char *const lacks[PP_URING_FEATURES] = {
+        [PP_URING_SQPOLL] = "io_uring:sqpoll: this kernel polls no submission queue",
+        [PP_URING_MIN_WAIT] = "io_uring:min-wait: this kernel has no least time to wait, as Linux "
+                              "6.12 has",
+        [PP_URING_NAPI] = "io_uring:napi: this kernel polls no network device for a ring, as Linux "
+                          "6.9 does",
+        [PP_URING_BUNDLE] = "io_uring:bundle: this kernel fills one buffer a receive; Linux 6.10 "
+                            "fills several",
+        [PP_URING_SEND_ZC] = "io_uring:send-zc: this kernel copies what is sent; Linux 6.0 can do "
+                             "without",
+    };
+
+    if (wanted >> PP_URING_NAPI & 1)
+        st->has[PP_URING_NAPI] = napi_register(st);
+    for (unsigned i = 0; i < PP_URING_FEATURES; i++)
+        if (lacks[i] && wanted >> i & 1 && !st->has[i])
+            return pp_error_set(err, PP_ERROR_UNAVAILABLE, -EOPNOTSUPP, "%s", lacks[i]);
+    return 0;
 }
 
 /* ---- setting up ---- */
@@ -182,10 +232,14 @@ static unsigned power_of_two_between(uint32_t n, unsigned min, unsigned max)
     return size < min ? min : size > max ? max : (unsigned)size;
 }
 
-/* Each step asks for less. */
-int pp_uring_set_up(struct pp_uring *st, const struct pp_io_options *options, bool defer)
+/* How long a polling thread without work looks for some, before it sleeps and has to be woken. */
+#define POLLER_IDLE_MS 2
+
+/* Each step asks for less. Where a thread polls the queue, it does the task work, too. */
+int pp_uring_set_up(struct pp_uring *st, const struct pp_io_options *options, uint32_t wanted)
 {
     static const unsigned steps[] = {
+        IORING_SETUP_SQPOLL | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED |
             IORING_SETUP_SUBMIT_ALL,
         IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL,
@@ -193,17 +247,26 @@ int pp_uring_set_up(struct pp_uring *st, const struct pp_io_options *options, bo
     };
     const unsigned sq_entries = power_of_two_between(options->connections, SQ_ENTRIES_MIN,
                                                      SQ_ENTRIES_MAX);
+    const bool polls = wanted >> PP_URING_SQPOLL & 1;
+    const size_t end = polls ? 1 : COUNT_OF(steps);
     int ret = -EINVAL;
 
-    for (size_t i = defer ? 0 : 1; i < COUNT_OF(steps) && ret == -EINVAL; i++) {
+    for (size_t i = polls                          ? 0
+                    : wanted >> PP_URING_DEFER & 1 ? 1
+                                                   : 2;
+         i < end && ret == -EINVAL; i++) {
         struct io_uring_params params = {
             .flags = steps[i] | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
             .cq_entries = sq_entries * 4,
+            .sq_thread_idle = POLLER_IDLE_MS,
         };
 
         ret = io_uring_queue_init_params(sq_entries, &st->ring, &params);
         st->has[PP_URING_DEFER] = params.flags & IORING_SETUP_DEFER_TASKRUN;
         st->has[PP_URING_SKIP] = params.features & IORING_FEAT_CQE_SKIP;
+        st->has[PP_URING_SQPOLL] = params.flags & IORING_SETUP_SQPOLL;
+        st->has[PP_URING_MIN_WAIT] = params.features & FEAT_MIN_TIMEOUT;
+        st->has[PP_URING_BUNDLE] = params.features & FEAT_RECVSEND_BUNDLE;
         st->ring_enabled = !(params.flags & IORING_SETUP_R_DISABLED);
     }
     return ret;
@@ -225,6 +288,7 @@ int pp_uring_probe(struct pp_uring *st)
     if (ret < 0)
         return ret;
     st->has[PP_URING_MULTISHOT] = io_uring_opcode_supported(probe, IORING_OP_SEND_ZC);
+    st->has[PP_URING_SEND_ZC] = st->has[PP_URING_MULTISHOT];
     st->sends_to = io_uring_opcode_supported(probe, IORING_OP_SENDMSG_ZC);
     if (!io_uring_opcode_supported(probe, IORING_OP_SHUTDOWN))
         return -ENOSYS;

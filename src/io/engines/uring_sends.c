@@ -35,7 +35,7 @@ static void prep_send(struct pp_io_loop *loop, struct io_uring_sqe *sqe, const s
         sqe->flags |= IOSQE_FIXED_FILE;
 }
 
-static void send_submit_announced(struct pp_io_loop *loop, struct pp_io_op *op)
+void pp_uring_send_announced(struct pp_io_loop *loop, struct pp_io_op *op)
 {
     struct io_uring_sqe *sqe = pp_uring_sqe(loop);
 
@@ -69,12 +69,14 @@ void pp_uring_send_submit(struct pp_io_loop *loop, struct pp_io_op *op)
     const bool submittable = is_submittable(st, op);
     const bool plain = st->plain_sends && st->batch <= PLAIN_SENDS_MAX;
 
+    if (st->loans && pp_uring_lend(loop, op))
+        return;
     if (plain || !submittable) {
         pp_uring_settle(loop, op, pp_io_try(loop, op));
     } else if (st->has[PP_URING_SKIP]) {
         send_submit_skip(loop, op);
     } else {
-        send_submit_announced(loop, op);
+        pp_uring_send_announced(loop, op);
     }
 }
 
