@@ -71,7 +71,7 @@ static _Noreturn void become(const struct pp_guarded *guarded)
  * how many live; 0 as well where /proc does not name them. */
 static unsigned visit_children(const struct guard *guard, int signal)
 {
-    char text[32768], *rest = text;
+    char text[4096], *rest = text;
     unsigned count = 0;
 
     if (pp_file_bytes("/proc/thread-self/children", text, sizeof text) == sizeof text - 1)

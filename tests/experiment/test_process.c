@@ -61,7 +61,7 @@ static pid_t read_pid(struct pp_process *process)
     char text[256];
     const pid_t pid = (pid_t)strtol(read_some(process, text), NULL, 10);
 
-    assert_true(pid > 1 && kill(pid, 0) == 0);
+    assert_true(pid > 1 && (kill(pid, 0) == 0 || kill(-pid, 0) == 0));
     return pid;
 }
 
@@ -197,6 +197,24 @@ static void test_one_that_does_not_listen_is_made_to_end(void **state)
     assert_true(WIFSIGNALED(process.status) && WTERMSIG(process.status) == SIGKILL);
 }
 
+/* The kernel names more of them than are read at a time. */
+static void test_of_many_that_it_leaves_running_none_is_forgotten(void **state)
+{
+    struct pp_process process = start(
+        "setsid sh -c 'for i in $(seq 900); do sleep 1000 >&- & done; "
+        "echo $$'");
+    const pid_t group = read_pid(&process);
+    const uint64_t until_ns = soon(PATIENCE_NS);
+
+    (void)state;
+    assert_int_equal(kill(-group, 0), 0);
+    end(&process, 0);
+    while (kill(-group, 0) == 0) {
+        assert_true(pp_clock_now_ns() < until_ns);
+        (void)usleep(1000);
+    }
+}
+
 static void test_nothing_outlives_the_program_that_started_it(void **state)
 {
     int ends[2];
@@ -245,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_when_all_that_it_started_has_ended_it_is_known),
         cmocka_unit_test(test_it_is_asked_to_end_before_it_is_made_to),
         cmocka_unit_test(test_one_that_does_not_listen_is_made_to_end),
+        cmocka_unit_test(test_of_many_that_it_leaves_running_none_is_forgotten),
         cmocka_unit_test(test_nothing_outlives_the_program_that_started_it),
         cmocka_unit_test(test_a_guard_that_is_killed_takes_its_program_along),
     };
