@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "cli/candidates.h"
+#include "cli/meanwhile.h"
 
 #include <errno.h>
 
@@ -10,12 +11,26 @@ struct closed {
     struct pp_experiment experiment;
 };
 
-int pp_cli_closed_rate(const struct pp_cli *cli, const char *candidate, double *rate,
-                       struct pp_error *err)
+static int run(struct pp_experiment *experiment, const struct pp_screen *screen, double *rate,
+               struct pp_error *err)
+{
+    int ret;
+
+    experiment->rounds = 1;
+    experiment->twins = false;
+    experiment->keeps_invalid = true;
+    ret = pp_cli_run_experiment(experiment, screen, NULL, NULL, err);
+    if (ret == 0 && experiment->signal)
+        ret = -EINTR;
+    if (ret == 0)
+        *rate = experiment->trials[0].figures[PP_METRIC_RATE];
+    return ret;
+}
+
+int pp_cli_closed_rate(const struct pp_cli *cli, const struct pp_screen *screen,
+                       const char *candidate, double *rate, struct pp_error *err)
 {
     struct closed *closed = pp_memory_alloc(1, sizeof *closed);
-    struct pp_trial trial = { .candidate = 0 };
-    json_t *result = NULL;
     int ret;
 
     if (!closed)
@@ -23,12 +38,9 @@ int pp_cli_closed_rate(const struct pp_cli *cli, const char *candidate, double *
     ret = pp_cli_candidates_settle(&closed->candidates, cli, &candidate, 1, &closed->experiment,
                                    err);
     if (ret == 0)
-        ret = pp_trial_run(&closed->experiment.candidates[0].spec, &result, err);
-    if (ret == 0)
-        ret = pp_trial_read(result, &trial, err);
-    json_decref(result);
+        ret = run(&closed->experiment, screen, rate, err);
+    pp_experiment_fini(&closed->experiment);
     pp_cli_candidates_fini(&closed->candidates);
     pp_memory_free(closed);
-    *rate = trial.figures[PP_METRIC_RATE];
     return ret;
 }

@@ -88,7 +88,8 @@ static int settle_range(const struct searching *searching, struct series *series
         return 0;
     }
     if (ret == 0)
-        ret = pp_cli_closed_rate(searching->cli, series->name, &series->most, err);
+        ret = pp_cli_closed_rate(searching->cli, &searching->screen, series->name, &series->most,
+                                 err);
     series->least = axis.low > 0 ? axis.low : series->most / RANGE;
     if (ret == 0 && !(series->most > series->least))
         return pp_error_set(err, PP_ERROR_RUN, -ERANGE,

@@ -113,8 +113,8 @@ static int settle_axes(struct sweeping *sweeping, struct pp_error *err)
         ret = pp_cli_axis_parse(axis, asked->axes[i].option, asked->axes[i].value, err);
         if (ret < 0 || !axis->to_max)
             continue;
-        ret = pp_cli_closed_rate(sweeping->cli, asked->candidate_count ? asked->candidates[0] : "",
-                                 &rate, err);
+        ret = pp_cli_closed_rate(sweeping->cli, &sweeping->screen,
+                                 asked->candidate_count ? asked->candidates[0] : "", &rate, err);
         if (ret == 0)
             ret = pp_cli_axis_end(axis, rate, err);
     }

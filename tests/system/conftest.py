@@ -33,6 +33,12 @@ def pytest_configure(config):
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def pytest_collection_modifyitems(items):
+    """Those that take long go first, so that none of them runs alone in the end."""
+    slow = ("test_soak", "test_silence", "test_verdict", "test_junk")
+    items.sort(key=lambda item: item.module.__name__ not in slow)
+
+
 @pytest.fixture(scope="session")
 def pingpong():
     path = os.environ.get("PINGPONG", "")

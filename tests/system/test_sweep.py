@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 
 import pytest
@@ -102,6 +103,16 @@ def test_text_fits_a_terminal(pingpong, columns):
     lines = shown.stdout.splitlines()
     assert sum("wait=block" in line for line in lines) == 3 * 6, shown.stdout
     assert max(map(len, lines)) <= columns, shown.stdout
+
+
+def test_the_run_that_finds_the_highest_rate_is_shown_too(pingpong):
+    command = f"{pingpong.path} sweep -R 100..max:x100 -n 300 --rounds 1"
+    shown = subprocess.run(
+        ["script", "-qec", f"stty cols 80; {command}", "/dev/null"],
+        capture_output=True, text=True, timeout=pingpong.timeout_s, check=True,
+        env={**os.environ, "TERM": "xterm"})
+    runs = re.findall(r"\] run 1 of (\d+)", shown.stdout)
+    assert len(runs) >= 2 and runs[0] == "1" and int(runs[-1]) > 1, shown.stdout
 
 
 # ---- knees and highest rates -------------------------------------------------------------------
