@@ -4,10 +4,8 @@
  */
 #include <err.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #define MAX_SECONDS 600.0
@@ -32,7 +30,6 @@ int main(int argc, char **argv)
     if (argc != 3 || sscanf(argv[1], "%d%c", &cpu, &rest) != 1 || cpu < 0 ||
         sscanf(argv[2], "%lf%c", &seconds, &rest) != 1 || !(seconds > 0 && seconds <= MAX_SECONDS))
         errx(2, "usage: hog CPU SECONDS; at most %.0f seconds", MAX_SECONDS);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
     CPU_ZERO(&set);
     CPU_SET((size_t)cpu, &set);
     if (sched_setaffinity(0, sizeof set, &set))

@@ -1,7 +1,7 @@
 /* Holds many connections to an echo server, so that what they cost its memory can be measured:
  *
- *     holder N PORT    connects N times to 127.0.0.1:PORT, prints "connected"
- *     (a line)         sends one ping on each, reads each echo back, prints "done"
+ *     holder N PORT    connects N times to 127.0.0.1:PORT, sends one ping on each, reads each echo
+ *                      back, prints "done"
  *     (end of input)   resets all connections and ends
  */
 #include <err.h>
@@ -75,18 +75,11 @@ static void use_once(const int *fds, unsigned long count)
     }
 }
 
-static void say(const char *word)
-{
-    puts(word);
-    fflush(stdout);
-}
-
 int main(int argc, char **argv)
 {
     unsigned long count;
     in_port_t port;
     int *fds;
-    char line[16];
 
     if (argc != 3)
         errx(2, "usage: holder N PORT");
@@ -100,12 +93,10 @@ int main(int argc, char **argv)
     raise_descriptor_limit();
     for (unsigned long i = 0; i < count; i++)
         fds[i] = connect_to(port);
-    say("connected");
-    if (!fgets(line, sizeof line, stdin))
-        return 0;
     use_once(fds, count);
-    say("done");
-    while (fgets(line, sizeof line, stdin))
+    puts("done");
+    fflush(stdout);
+    while (getchar() != EOF)
         continue;
     free(fds);
     return 0;
