@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 /* What the child's main function says where its program cannot be run. */
 #define STATUS_NOT_RUN 127
 
-/* Who cannot be killed, as a program of another user, is left after so many looks of 10 ms. */
+/* Who cannot be killed, as a program of another user, is left after so many looks of 10 ms in which
+ * no fewer are left. */
 #define LOOKS 200
 #define LOOK_NS 10000000
 
@@ -66,23 +68,29 @@ static _Noreturn void become(const struct pp_guarded *guarded)
 
 /* ---- whoever is under it ---- */
 
+/* Whether it lives. */
+static bool visit(const struct guard *guard, pid_t pid, int signal)
+{
+    if (pid == guard->leader ? guard->has_ended : waitpid(pid, NULL, WNOHANG) == pid)
+        return false;
+    if (signal && getpgid(pid) != guard->leader)
+        (void)kill(pid, signal);
+    return true;
+}
+
 /* Its children, which are orphans of the program's, too: it takes them in. Of each that has ended
  * the rest is removed, and those outside the program's group get signal, unless that is 0. Returns
  * how many live; 0 as well where /proc does not name them. */
 static unsigned visit_children(const struct guard *guard, int signal)
 {
-    char text[4096], *rest = text;
+    struct pp_file_lines children;
+    const char *number;
     unsigned count = 0;
 
-    if (pp_file_bytes("/proc/thread-self/children", text, sizeof text) == sizeof text - 1)
-        *(strrchr(text, ' ') ? strrchr(text, ' ') : text) = '\0'; /* the last may be cut short */
-    for (long pid; (pid = strtol(rest, &rest, 10)) > 0;) {
-        if (pid == guard->leader ? guard->has_ended : waitpid((pid_t)pid, NULL, WNOHANG) == pid)
-            continue;
-        count++;
-        if (signal && getpgid((pid_t)pid) != guard->leader)
-            (void)kill((pid_t)pid, signal);
-    }
+    pp_file_words_open(&children, "/proc/thread-self/children");
+    while ((number = pp_file_lines_next(&children)))
+        count += visit(guard, (pid_t)strtol(number, NULL, 10), signal);
+    pp_file_lines_close(&children);
     return count;
 }
 
@@ -114,13 +122,21 @@ static void note_end(struct guard *guard)
 static _Noreturn void end_all(struct guard *guard)
 {
     const struct timespec look = { .tv_nsec = LOOK_NS };
+    unsigned least = UINT_MAX;
 
-    for (unsigned i = 0; i < LOOKS; i++) {
+    for (unsigned looks = 0; looks < LOOKS; looks++) {
+        unsigned left;
+
         signal_all(guard, SIGKILL);
         (void)kill(guard->leader, SIGKILL); /* before it has a group of its own */
         note_end(guard);
-        if (visit_children(guard, 0) == 0 && guard->has_ended)
+        left = visit_children(guard, 0);
+        if (left == 0 && guard->has_ended)
             break;
+        if (left < least) {
+            least = left;
+            looks = 0;
+        }
         (void)nanosleep(&look, NULL);
     }
     _exit(EXIT_SUCCESS);

@@ -60,6 +60,13 @@ void pp_file_lines_open(struct pp_file_lines *lines, const char *path)
     lines->fd = open(path, O_RDONLY | O_CLOEXEC);
     lines->begin = 0;
     lines->end = 0;
+    lines->mark = '\n';
+}
+
+void pp_file_words_open(struct pp_file_lines *words, const char *path)
+{
+    pp_file_lines_open(words, path);
+    words->mark = ' ';
 }
 
 /* False at the end of the file, or when a line is longer than there is room for. */
@@ -82,18 +89,18 @@ static bool fill(struct pp_file_lines *lines)
 char *pp_file_lines_next(struct pp_file_lines *lines)
 {
     char *line;
-    char *newline;
+    char *end;
 
     for (;;) {
         line = lines->bytes + lines->begin;
-        newline = memchr(line, '\n', lines->end - lines->begin);
-        if (newline)
+        end = memchr(line, lines->mark, lines->end - lines->begin);
+        if (end)
             break;
         if (!fill(lines))
             return NULL;
     }
-    *newline = '\0';
-    lines->begin = (size_t)(newline + 1 - lines->bytes);
+    *end = '\0';
+    lines->begin = (size_t)(end + 1 - lines->bytes);
     return line;
 }
 

@@ -28,10 +28,14 @@ struct pp_file_lines {
     int fd; /* negative: the file cannot be opened, and there are no lines */
     size_t begin;
     size_t end;
+    char mark; /* that ends a line */
     char bytes[8192];
 };
 
 void pp_file_lines_open(struct pp_file_lines *lines, const char *path);
+
+/* The same word by word, of a file in which each ends with a blank. */
+void pp_file_words_open(struct pp_file_lines *words, const char *path);
 
 /* The next line, without its end, valid until the next call; NULL after the last one, or before one
  * that is too long. */

@@ -201,7 +201,7 @@ static void test_one_that_does_not_listen_is_made_to_end(void **state)
 static void test_of_many_that_it_leaves_running_none_is_forgotten(void **state)
 {
     struct pp_process process = start(
-        "setsid sh -c 'for i in $(seq 900); do sleep 1000 >&- & done; "
+        "setsid sh -c 'for i in $(seq 1600); do sleep 1000 >&- & done; "
         "echo $$'");
     const pid_t group = read_pid(&process);
     const uint64_t until_ns = soon(PATIENCE_NS);

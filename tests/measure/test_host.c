@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h> /* needs the headers above */
 
@@ -197,9 +198,10 @@ static void test_a_thread_that_spins_is_seen_on_its_cpu(void **state)
 
     (void)state;
     spinner_start(&spinner);
-    for (int i = 0; i < 100 && seen == 0; i++) {
+    for (int i = 0; i < 10000 && seen == 0; i++) {
         pp_host_look_who_runs(cpus, count);
         seen = cpus[count - 1].running;
+        (void)usleep(1000);
     }
     spinner_stop(&spinner);
     assert_true(seen > 0);

@@ -76,7 +76,9 @@ def p50s(experiment):
         rtt = (trial["result"] or {"rtt": {"percentiles": []}})["rtt"]["percentiles"]
         p50 = next((p["ns"] for p in rtt if p["percentile"] == 50), None)
         found.setdefault(name, [None] * ROUNDS)[trial["round"]] = p50
-    whole = [i for i in range(ROUNDS) if all(p50s[i] is not None for p50s in found.values())]
+    instead = {options["options"] for options in experiment["explanation"]["instead"]}
+    whole = [i for i in range(ROUNDS)
+             if all(p50s[i] is not None for name, p50s in found.items() if name not in instead)]
     assert len(whole) == experiment["explanation"]["rounds"]
     return {name: [p50s[i] for i in whole] for name, p50s in found.items()}
 
@@ -86,7 +88,7 @@ def hodges_lehmann(values):
 
 
 def difference(runs, with_it, without):
-    return hodges_lehmann([a - b for a, b in zip(runs[with_it], runs[without])])
+    return hodges_lehmann([a - b for a, b in zip(runs[with_it], runs[without]) if a is not None])
 
 
 def parts(experiment):
