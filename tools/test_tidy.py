@@ -217,8 +217,7 @@ BAD = {
     ),
     "a socket of a loop's test's own": (
         {"tests/io/test_ops.c": "int f(void)\n{\n    return socketpair(1, 2, 3, 0);\n}\n"},
-        "tests/io/test_ops.c:3: socketpair() does not belong here: sockets are those of "
-        "tests/io/sockets.c",
+        "tests/io/test_ops.c:3: socketpair() does not belong here: use tests/io/sockets.c",
     ),
     "a long line": (
         {"tests/base/test_pool.c": "/*" + "-" * 97 + "*/\n"},

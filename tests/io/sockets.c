@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -245,6 +246,15 @@ void test_set_nonblocking(int fd)
     assert_int_equal(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK), 0);
 }
 
+int test_renumber(int fd, int number)
+{
+    const int other = number < 0 ? dup(fd) : dup3(fd, number, O_CLOEXEC);
+
+    assert_true(other >= 0 && (number < 0 || other == number));
+    assert_int_equal(close(fd), 0);
+    return other;
+}
+
 void test_shrink_send_buffer(int fd)
 {
     set_option(fd, SOL_SOCKET, SO_SNDBUF, 8192);
@@ -355,6 +365,13 @@ int32_t test_send_now(int fd, const void *data, size_t bytes)
 int32_t test_receive_now(int fd, void *data, size_t bytes)
 {
     return result_of(recv(fd, data, bytes, MSG_DONTWAIT));
+}
+
+int32_t test_receive_late(int fd, void *data, size_t bytes)
+{
+    struct pollfd readable = { .fd = fd, .events = POLLIN };
+
+    return poll(&readable, 1, -1) > 0 ? test_receive_now(fd, data, bytes) : -errno;
 }
 
 int32_t test_send_to_now(int fd, const struct pp_io_addr *addr, const void *data, size_t bytes)

@@ -72,6 +72,9 @@ int test_full_socket(void);
 
 void test_set_nonblocking(int fd);
 
+/* fd gets another number, that one or, if it is -1, any that is free; returned. */
+int test_renumber(int fd, int number);
+
 /* So that a large write into fd is short. */
 void test_shrink_send_buffer(int fd);
 
@@ -109,6 +112,9 @@ void test_reset(int fd);
 /* What there is room for at once, and what has come: bytes, or a negative errno. */
 int32_t test_send_now(int fd, const void *data, size_t bytes);
 int32_t test_receive_now(int fd, void *data, size_t bytes);
+
+/* The same, but it waits for something to come: for another thread. */
+int32_t test_receive_late(int fd, void *data, size_t bytes);
 
 /* A datagram from a socket that is not connected. */
 int32_t test_send_to_now(int fd, const struct pp_io_addr *addr, const void *data, size_t bytes);

@@ -449,7 +449,7 @@ static void a_connect_that_waits_for_room_is_refused_when_the_server_ends(void *
     const struct test_probe *probe = start_connect(f, loop, &full);
 
     test_poll(loop);
-    assert_int_equal(close(full.listen_fd), 0);
+    test_far_close(full.listen_fd);
     test_run(loop);
     assert_int_equal(probe->calls, 1);
     assert_int_equal(probe->res, -ECONNREFUSED);

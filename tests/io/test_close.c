@@ -3,7 +3,6 @@
 #include "support.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 static void close_on_loop(struct fixture *f, struct pp_io_loop *loop, int fd)
 {
@@ -50,7 +49,7 @@ static void after_many_sends_the_peer_reads_the_end_and_the_number_is_anothers(v
         send_often(f, loop, &pair);
         close_on_loop(f, loop, pair.near);
         test_read_eof(pair.far);
-        (void)close(pair.far);
+        test_far_close(pair.far);
     }
 }
 
@@ -209,8 +208,7 @@ static void give_number(int fd, int number)
     if (fd == number)
         return;
     assert_false(test_fd_is_open(number));
-    assert_int_equal(dup3(fd, number, O_CLOEXEC), number);
-    assert_int_equal(close(fd), 0);
+    test_renumber(fd, number);
 }
 
 /* A new connection whose near end has this number. */
@@ -219,7 +217,7 @@ static struct test_pair pair_with_number(int number)
     struct test_pair pair = test_pair(AF_INET);
 
     if (pair.far == number)
-        assert_true((pair.far = dup(number)) >= 0 && close(number) == 0);
+        pair.far = test_renumber(number, -1);
     give_number(pair.near, number);
     pair.near = number;
     return pair;
