@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,8 +17,12 @@ static const char *const folders[] = { "peers", PP_PEERS_INSTALLED };
 const char *pp_cli_own_path(char path[PATH_MAX])
 {
     const ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    const char *started_as = (const char *)getauxval(AT_EXECFN);
 
-    path[length > 0 ? length : 0] = '\0';
+    if (length > 0)
+        path[length] = '\0';
+    else /* there is no /proc */
+        (void)snprintf(path, PATH_MAX, "%s", started_as ? started_as : "");
     return path;
 }
 

@@ -44,12 +44,20 @@ static void pin(const struct pp_cpus *cpus)
         (void)sched_setaffinity(0, sizeof set, &set);
 }
 
+/* Standard error first, which is told of what goes wrong after it; then none is opened but in the
+ * place of one that is closed, as there may be no more descriptors. */
+static bool take_streams(const struct pp_guarded *guarded)
+{
+    (void)dup2(guarded->err_fd, STDERR_FILENO);
+    (void)close_range(STDIN_FILENO, STDIN_FILENO, 0);
+    return open("/dev/null", O_RDWR) == STDIN_FILENO &&
+           dup2(guarded->out >= 0 ? guarded->out : STDIN_FILENO, STDOUT_FILENO) >= 0;
+}
+
 /* It goes when its guard does, and its signals are as at the start of a program. */
 static _Noreturn void become(const struct pp_guarded *guarded)
 {
     static const int reset[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGXFSZ };
-    const int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int out = guarded->out >= 0 ? guarded->out : null_fd;
     sigset_t none;
 
     (void)setpgid(0, 0);
@@ -59,8 +67,7 @@ static _Noreturn void become(const struct pp_guarded *guarded)
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     pin(&guarded->cpus);
-    if (dup2(null_fd, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-        dup2(guarded->err_fd, STDERR_FILENO) >= 0)
+    if (take_streams(guarded))
         (void)execv(guarded->argv[0], guarded->argv);
     (void)dprintf(STDERR_FILENO, "cannot run %s: %s\n", guarded->argv[0], strerror(errno));
     _exit(STATUS_NOT_RUN);
@@ -118,6 +125,14 @@ static void note_end(struct guard *guard)
         (void)visit_children(guard, SIGTERM);
 }
 
+/* The last thing: who would take the program in may be a container's first process, which waits for
+ * nobody. */
+static _Noreturn void leave(const struct guard *guard)
+{
+    (void)waitpid(guard->leader, NULL, WNOHANG);
+    _exit(EXIT_SUCCESS);
+}
+
 /* Those of its group first, as they may have no time to start others. */
 static _Noreturn void end_all(struct guard *guard)
 {
@@ -139,7 +154,7 @@ static _Noreturn void end_all(struct guard *guard)
         }
         (void)nanosleep(&look, NULL);
     }
-    _exit(EXIT_SUCCESS);
+    leave(guard);
 }
 
 /* ---- the guard ---- */
@@ -180,7 +195,7 @@ _Noreturn void pp_guard(const struct pp_guarded *guarded, pid_t parent)
         } else if (signal == PP_GUARD_END) {
             end_all(&guard);
         } else if (visit_children(&guard, 0) == 0 && guard.has_ended) {
-            _exit(EXIT_SUCCESS);
+            leave(&guard);
         }
     }
 }

@@ -191,6 +191,17 @@ static bool guard_ends(const struct pp_process *process, uint64_t deadline_ns)
     return comes(process, 0, deadline_ns);
 }
 
+/* One that was killed took its program along, and of what that had started it leaves the group. */
+static void reap_guard(const struct pp_process *process)
+{
+    int status = 0;
+
+    while (waitpid(process->guard, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFSIGNALED(status) && process->pid > 0)
+        (void)kill(-process->pid, SIGKILL);
+}
+
 void pp_process_stop(struct pp_process *process, uint64_t grace_ns)
 {
     if (process->guard > 0) {
@@ -201,8 +212,7 @@ void pp_process_stop(struct pp_process *process, uint64_t grace_ns)
         (void)kill(process->guard, PP_GUARD_END);
         if (!guard_ends(process, pp_clock_now_ns() + GUARD_NS))
             (void)kill(process->guard, SIGKILL);
-        while (waitpid(process->guard, NULL, 0) < 0 && errno == EINTR)
-            ;
+        reap_guard(process);
         note_status(process);
     }
     process->guard = 0;

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -251,6 +253,54 @@ static void test_a_guard_that_is_killed_takes_its_program_along(void **state)
     assert_true(WIFSIGNALED(process.status) && WTERMSIG(process.status) == SIGKILL);
 }
 
+static void test_a_guard_that_is_killed_leaves_none_of_its_program_s_group(void **state)
+{
+    struct pp_process process = start("sleep 1000 >/dev/null & echo $!; wait");
+    const pid_t pid = read_pid(&process);
+
+    (void)state;
+    (void)kill(process.guard, SIGKILL);
+    end(&process, PATIENCE_NS);
+    assert_is_gone(pid);
+}
+
+/* Orphans would come to this program. */
+static void test_it_is_nobody_else_s_to_wait_for(void **state)
+{
+    struct pp_process by_itself, killed;
+
+    (void)state;
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    by_itself = start("exit 0");
+    assert_true(pp_process_ends(&by_itself, soon(PATIENCE_NS)));
+    end(&by_itself, 0);
+    killed = start("exec sleep 1000");
+    end(&killed, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+/* As many as starting takes: a file, and both ends of two pipes. */
+static void test_it_starts_where_no_descriptor_is_left_for_it(void **state)
+{
+    struct rlimit before, tight;
+    const int next = dup(STDIN_FILENO);
+    struct pp_process process;
+    char text[256];
+
+    (void)state;
+    (void)close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    tight.rlim_cur = (rlim_t)next + 5;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    process = start("echo one");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_string_equal(read_some(&process, text), "one\n");
+    end(&process, PATIENCE_NS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +316,9 @@ int main(void)
         cmocka_unit_test(test_of_many_that_it_leaves_running_none_is_forgotten),
         cmocka_unit_test(test_nothing_outlives_the_program_that_started_it),
         cmocka_unit_test(test_a_guard_that_is_killed_takes_its_program_along),
+        cmocka_unit_test(test_a_guard_that_is_killed_leaves_none_of_its_program_s_group),
+        cmocka_unit_test(test_it_is_nobody_else_s_to_wait_for),
+        cmocka_unit_test(test_it_starts_where_no_descriptor_is_left_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

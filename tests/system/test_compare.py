@@ -515,6 +515,16 @@ def test_who_reads_no_json_any_more_is_told_of_the_pipe(pingpong, tmp_path):
     assert shell.returncode == 1 and "memory" not in shell.stderr, shell.stderr
 
 
+def test_it_finds_itself_where_there_is_no_proc(pingpong):
+    prefix = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a mount namespace cannot be had here")
+    shown = subprocess.run([*prefix, pingpong.path, "compare", "epoll", "wait=block", "--rounds",
+                            str(ROUNDS), "-n", "100", "-q"], capture_output=True, text=True,
+                           timeout=pingpong.timeout_s, check=False)
+    assert shown.returncode == 0 and "epoll" in shown.stdout, shown.stderr
+
+
 # ---- signals -----------------------------------------------------------------------------------
 
 
