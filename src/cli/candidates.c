@@ -28,6 +28,7 @@ struct candidate {
     const char *text;
     char program[PATH_MAX];             /* another than this one; "": this one */
     bool is_peer;                       /* and then that is its program */
+    bool has_engine;                    /* by its name alone */
     const char *server;                 /* a command that starts its server; NULL: none */
     char address[PP_TARGET_TEXT_BYTES]; /* of a server that runs already; "": none */
     struct pp_cli_trial_args options;   /* its own */
@@ -92,6 +93,22 @@ static int refuse_word(const struct candidate *candidate, const char *word, stru
         candidate->text, word);
 }
 
+/* The name of the candidate would say something else than what is run. */
+static int refuse_second(const struct candidate *candidate, const char *word, struct pp_error *err)
+{
+    return refuse(
+        err,
+        "%.80s: \"%.80s\" comes second: a candidate has one engine (or CLIENT/SERVER), one "
+        "program and one address; make two of it",
+        candidate->text, word);
+}
+
+static int add_engine(struct candidate *candidate, const char *name, struct pp_error *err)
+{
+    candidate->has_engine = true;
+    return add(&candidate->options, err, "--engine=%s", name);
+}
+
 /* "epoll/io_uring"; 1: it is something else. */
 static int take_two_engines(struct candidate *candidate, const char *word, struct pp_error *err)
 {
@@ -104,19 +121,26 @@ static int take_two_engines(struct candidate *candidate, const char *word, struc
     (void)snprintf(client, sizeof client, "%.*s", (int)(slash - word), word);
     if (!pp_io_engine_exists(client) || !pp_io_engine_exists(slash + 1))
         return 1;
-    ret = add(&candidate->options, err, "--engine=%s", client);
+    if (candidate->has_engine)
+        return refuse_second(candidate, word, err);
+    ret = add_engine(candidate, client, err);
     return ret == 0 ? add(&candidate->options, err, "--server-engine=%s", slash + 1) : ret;
 }
 
 static int take_word(struct candidate *candidate, const char *word, struct pp_error *err)
 {
+    char peer[PATH_MAX];
     int ret;
 
     if (begins(word, "at:") && word[3] && strlen(word + 3) < sizeof candidate->address) {
+        if (candidate->address[0])
+            return refuse_second(candidate, word, err);
         memcpy(candidate->address, word + 3, strlen(word + 3) + 1);
         return 0;
     }
     if (begins(word, "bin:") && word[4]) {
+        if (candidate->program[0])
+            return refuse_second(candidate, word, err);
         (void)snprintf(candidate->program, sizeof candidate->program, "%s", word + 4);
         return 0;
     }
@@ -124,20 +148,31 @@ static int take_word(struct candidate *candidate, const char *word, struct pp_er
         return add(&candidate->options, err, word[1] == '=' ? "-%c%s" : "--%c%s", word[0],
                    word[1] == '=' ? word + 2 : word + 1);
     if (pp_io_engine_exists(word) || strcmp(word, "auto") == 0)
-        return add(&candidate->options, err, "--engine=%s", word);
+        return candidate->has_engine ? refuse_second(candidate, word, err)
+                                     : add_engine(candidate, word, err);
     if (is_flag(word))
         return add(&candidate->options, err, "--%s", word);
     ret = take_two_engines(candidate, word, err);
     if (ret <= 0)
         return ret;
-    candidate->is_peer = pp_cli_peer_find(word, candidate->program);
-    return candidate->is_peer ? 0 : refuse_word(candidate, word, err);
+    if (!pp_cli_peer_find(word, peer))
+        return refuse_word(candidate, word, err);
+    if (candidate->program[0])
+        return refuse_second(candidate, word, err);
+    memcpy(candidate->program, peer, sizeof peer);
+    candidate->is_peer = true;
+    return 0;
 }
 
 static int check_together(const struct candidate *candidate, struct pp_error *err)
 {
     if (candidate->is_peer && (candidate->address[0] || candidate->server))
         return refuse(err, "%.80s: a peer has a server of its own: leave one of them out",
+                      candidate->text);
+    if (candidate->server && !strstr(candidate->server, "{port}"))
+        return refuse(err,
+                      "%.80s: its command has no {port}, which stands for where it is to listen: "
+                      "say where it goes, as in 'server:./echo {port}'",
                       candidate->text);
     if (candidate->program[0] && candidate->address[0])
         return refuse(err,

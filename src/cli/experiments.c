@@ -108,6 +108,9 @@ static int settle_search(struct pp_cli *cli, struct pp_error *err)
         if (is_rate(&experiment->passed[i]))
             return usage_error(err, "--slo looks for the rate: leave out --rate, or say between "
                                     "which, as in -R 1k..50k");
+    if (cli->given.count)
+        return usage_error(err, "--slo runs for as long as its percentile needs, so --count cannot "
+                                "say when a run is over: leave it out");
     experiment->rounds = experiment->rounds ? experiment->rounds : PP_CLI_SEARCH_ROUNDS;
     return settle_budget(cli, (experiment->rounds + 2) * candidates * RUNS_A_SEARCH, err);
 }

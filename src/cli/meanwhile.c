@@ -7,7 +7,7 @@
 #define TALLY_BYTES 64
 
 struct meanwhile {
-    unsigned columns; /* of the bar; 0: there is none */
+    const struct pp_screen *screen;
     void (*tally)(void *context, char *text, size_t bytes);
     void *context;
 };
@@ -16,14 +16,15 @@ static void on_progress(void *context, const struct pp_experiment *experiment, u
                         unsigned of, uint64_t trial_ns)
 {
     const struct meanwhile *meanwhile = context;
+    const unsigned columns = pp_screen_bar_columns(meanwhile->screen);
     char text[TALLY_BYTES] = "";
 
     (void)experiment;
-    if (!meanwhile->columns)
+    if (!columns)
         return;
     if (meanwhile->tally)
         meanwhile->tally(meanwhile->context, text, sizeof text);
-    pp_progress_trials(stderr, meanwhile->columns, done, of, (of - done) * trial_ns, text);
+    pp_progress_trials(stderr, columns, done, of, (of - done) * trial_ns, text);
 }
 
 static void on_missing(void *context, const struct pp_experiment *experiment,
@@ -31,7 +32,7 @@ static void on_missing(void *context, const struct pp_experiment *experiment,
 {
     const struct meanwhile *meanwhile = context;
 
-    if (meanwhile->columns)
+    if (meanwhile->screen->bar_columns)
         pp_progress_clear(stderr);
     (void)fprintf(stderr, "pingpong: round %u: %s is left out: %s\n", trial->round + 1,
                   experiment->candidates[trial->candidate].name, why);
@@ -41,15 +42,13 @@ int pp_cli_run_experiment(struct pp_experiment *experiment, const struct pp_scre
                           void (*tally)(void *context, char *text, size_t bytes), void *context,
                           struct pp_error *err)
 {
-    struct meanwhile meanwhile = { .columns = screen->bar_columns,
-                                   .tally = tally,
-                                   .context = context };
+    struct meanwhile meanwhile = { .screen = screen, .tally = tally, .context = context };
     const struct pp_experiment_hooks hooks = { .on_progress = on_progress,
                                                .on_missing = on_missing,
                                                .context = &meanwhile };
     const int ret = pp_experiment_run(experiment, &hooks, err);
 
-    if (meanwhile.columns)
+    if (screen->bar_columns)
         pp_progress_clear(stderr);
     return ret;
 }

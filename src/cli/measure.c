@@ -36,8 +36,10 @@ static void on_progress(void *context, uint64_t done, double share, uint64_t ela
 {
     const struct measurement *measurement = context;
 
-    if (measurement->screen.bar_columns)
-        pp_progress_draw(stderr, measurement->screen.bar_columns, done, share, elapsed_ns);
+    const unsigned columns = pp_screen_bar_columns(&measurement->screen);
+
+    if (columns)
+        pp_progress_draw(stderr, columns, done, share, elapsed_ns);
 }
 
 static int on_interval(void *context, const struct pp_result_interval *interval)

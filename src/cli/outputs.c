@@ -1,5 +1,6 @@
 #include "cli/outputs.h"
 
+#include "cli/screen.h"
 #include "job/interrupt.h"
 
 #include <errno.h>
@@ -212,6 +213,8 @@ int pp_outputs_write(struct pp_outputs *outputs,
         struct pp_output *output = &outputs->outputs[i];
         int ret;
 
+        if (is_stdout(output)) /* which may have become narrower meanwhile */
+            output->report.style.columns = pp_screen_columns();
         errno = 0;
         ret = write(context, &output->report, err);
         note_error(output);

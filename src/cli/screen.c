@@ -58,9 +58,19 @@ struct pp_screen pp_screen_of(const struct pp_cli *cli)
         .style = { .quiet = cli->quiet,
                    .verbose = cli->verbose,
                    .colour = wants_colour(),
-                   .columns = terminal_columns(STDOUT_FILENO) },
+                   .columns = pp_screen_columns() },
         .bar_columns = wants_bar(cli) ? terminal_columns(STDERR_FILENO) : 0,
     };
+}
+
+unsigned pp_screen_columns(void)
+{
+    return terminal_columns(STDOUT_FILENO);
+}
+
+unsigned pp_screen_bar_columns(const struct pp_screen *screen)
+{
+    return screen->bar_columns ? terminal_columns(STDERR_FILENO) : 0;
 }
 
 int pp_screen_flush(struct pp_error *err)

@@ -13,6 +13,10 @@ struct pp_screen {
 
 struct pp_screen pp_screen_of(const struct pp_cli *cli);
 
+/* As wide as the terminals are by now, of standard output (0: it is none) and for the bar. */
+unsigned pp_screen_columns(void);
+unsigned pp_screen_bar_columns(const struct pp_screen *screen);
+
 /* 0, or a negative errno with err set: what was printed did not arrive. */
 int pp_screen_flush(struct pp_error *err);
 

@@ -133,8 +133,10 @@ static void tell(const struct searching *searching)
     const unsigned of = experiment->count * TRIES_USUAL * (rounds_of(searching) + 2);
     const uint64_t spent_ns = pp_clock_now_ns() - searching->started_ns;
 
-    if (searching->screen.bar_columns && done > 0)
-        pp_progress_trials(stderr, searching->screen.bar_columns, done, of > done ? of : done + 1,
+    const unsigned columns = pp_screen_bar_columns(&searching->screen);
+
+    if (columns && done > 0)
+        pp_progress_trials(stderr, columns, done, of > done ? of : done + 1,
                            of > done ? (of - done) * (spent_ns / done) : 0, "");
 }
 

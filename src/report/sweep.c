@@ -92,6 +92,14 @@ static void knee_words(char *out, size_t bytes, const struct pp_report_sweep *of
     char range[2 * PP_FORMAT_BYTES + 8] = "";
 
     (void)series_of(of, series * (of->count / of->knee_count), name);
+    if (knee->rounds == 0) {
+        (void)snprintf(
+            out, bytes,
+            "knee: %s%sp99 is not known at enough points of any round; give each run more "
+            "time (-t) or the ladder more steps (x1.3)",
+            name, name[0] ? ": " : "");
+        return;
+    }
     if (knee->found * 2 <= knee->rounds) {
         (void)snprintf(out, bytes,
                        "knee: %s%sp99 nowhere begins to grow faster than the rate, in %u of %u "

@@ -192,9 +192,10 @@ static void test_a_server_is_started_and_pingpong_is_its_client(void **state)
     const struct pp_candidate *candidates = settled.experiment.candidates;
 
     (void)state;
-    check_settles(LINE("compare", "server:./old {port}", "depth=4 server:./new  -x {host}"), 2);
+    check_settles(LINE("compare", "server:./old {port}", "depth=4 server:./new  -x {host}:{port}"),
+                  2);
     assert_string_equal(candidates[0].spec.server, "./old {port}");
-    assert_string_equal(candidates[1].spec.server, "./new  -x {host}");
+    assert_string_equal(candidates[1].spec.server, "./new  -x {host}:{port}");
     assert_string_equal(candidates[0].spec.argv[1], "client");
     assert_true(has(0, "{host}:{port}"));
     assert_true(has(0, "--server-pid={pid}"));
@@ -312,6 +313,11 @@ static void test_what_is_no_candidate_is_refused_with_what_would_be(void **state
     (void)state;
     check_no_trial(LINE("compare", "epoll", "nonsense"), "\"nonsense\" is no candidate");
     check_no_trial(LINE("compare", "epoll", "server:"), "is no candidate");
+    check_no_trial(LINE("compare", "epoll", "server:./echo {host}"), "has no {port}");
+    check_no_trial(LINE("compare", "epoll", "epoll auto"), "\"auto\" comes second");
+    check_no_trial(LINE("compare", "epoll", "epoll epoll/epoll"), "comes second");
+    check_no_trial(LINE("compare", "epoll", "at:127.0.0.1:7 at:127.0.0.1:8"), "comes second");
+    check_no_trial(LINE("compare", "epoll", "bin:/x bin:/y"), "\"bin:/y\" comes second");
     check_no_trial(LINE("compare", "epoll", "at:"), "is no candidate");
     check_no_trial(LINE("compare", "epoll", "connectoins=4"), "did you mean --connections?");
     check_no_trial(LINE("compare", "epoll", "wait=sleep"), "wait=sleep: --wait takes");

@@ -177,8 +177,8 @@ def test_a_server_is_started_for_each_run_and_told_to_end(compare, tmp_path):
 
 
 @pytest.mark.parametrize("command, says", [
-    ("echo is broken >&2; exit 3", "its server ended with status 3: is broken"),
-    ("kill -9 $$", "its server was ended by signal 9"),
+    ("echo is broken >&2; exit 3; # {port}", "its server ended with status 3: is broken"),
+    ("kill -9 $$; # {port}", "its server was ended by signal 9"),
     ("/nonexistent/server {port}", "its server ended with status 127: .*not found"),
 ])
 def test_a_server_that_does_not_start_is_named(compare, command, says):

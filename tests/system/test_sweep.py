@@ -84,6 +84,7 @@ def test_a_rate_that_cannot_be_held_is_a_row_that_says_so(sweep):
     (("--slo", "p99"), "a percentile below a time"),
     (("--slo", "p99<1ms", "-c", "1..4"), "--slo looks for a rate"),
     (("--slo", "p99<1ms", "-R", "1k"), "leave out --rate"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "-n", "10"), "so --count cannot"),
     (("--slo", "p99<1ms", "-R", "1k..2k", "--knee"), "give one"),
     (("--knee", "-c", "1..4"), "--knee is one of rates alone"),
     (("--knee", "-R", "1..4", "-c", "1..4"), "--knee is one of rates alone"),

@@ -54,10 +54,11 @@ class Screen:
 
 
 def on_terminal(
-    pingpong, *args, columns=80, streams=(1, 2), env=None, prefix=(), until=None, free_port=True
+    pingpong, *args, columns=80, streams=(1, 2), env=None, prefix=(), until=None, free_port=True,
+    narrowed=None
 ):
     """Runs the program with these of its streams on a terminal. until: sends SIGINT when this is on
-    it. Returns the result, whose out is what the terminal got."""
+    it. narrowed: when the first of these is on it, it gets the second for its width. Returns the result, whose out is what the terminal got."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     env = {"TERM": "xterm-256color", **(env or {})}
@@ -67,14 +68,18 @@ def on_terminal(
             options[name] = slave
     with pingpong.spawn(*args, **options) as run:
         os.close(slave)
-        got = read_all(master, pingpong.timeout_s, until, lambda: run.send(signal.SIGINT))
+        steps = [(until, lambda: run.send(signal.SIGINT))] if until else []
+        if narrowed:
+            size = struct.pack("HHHH", 24, narrowed[1], 0, 0)
+            steps.insert(0, (narrowed[0], lambda: fcntl.ioctl(master, termios.TIOCSWINSZ, size)))
+        got = read_all(master, pingpong.timeout_s, steps)
         os.close(master)
         result = run.finish()
     result.terminal = got.replace("\r\n", "\n")
     return result
 
 
-def read_all(master, timeout_s, until, then):
+def read_all(master, timeout_s, steps):
     deadline = time.monotonic() + timeout_s
     got = b""
     while True:
@@ -88,9 +93,8 @@ def read_all(master, timeout_s, until, then):
         if not data:
             return got.decode("utf-8")
         got += data
-        if until and re.search(until, got.decode("utf-8", "ignore")):
-            until = None
-            then()
+        if steps and re.search(steps[0][0], got.decode("utf-8", "ignore")):
+            steps.pop(0)[1]()
 
 
 def long_run(pingpong, *args, **options):
@@ -183,6 +187,20 @@ def test_lines_are_folded_to_the_width_of_the_terminal(pingpong, columns, option
     assert "\033" not in text
     for line in text.splitlines():
         assert display_width(line) <= columns, line
+
+
+@pytest.mark.parametrize("command", [
+    ("compare", "epoll", "wait=block", "--rounds", 500, "-n", 100),
+    ("sweep", "-c", "1..2", "--rounds", 500, "-n", 100),
+])
+def test_a_terminal_that_becomes_narrower_gets_shorter_lines(pingpong, command):
+    result = on_terminal(pingpong, *command, columns=100, free_port=False,
+                         narrowed=(r"(?s)(?: run \d+ of.*){2}", 50),
+                         until=r"(?s)(?: run \d+ of.*){12}")
+    drawn = result.terminal.split("\r\033[K")
+    assert result.status == 130 and len(drawn) > 6, result.terminal
+    for line in "\n".join(drawn[-3:]).splitlines():
+        assert display_width(without_colours(line)) <= 50, line
 
 
 def test_the_reason_against_an_engine_is_folded_to_80_columns(pingpong, deny):
