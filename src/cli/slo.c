@@ -10,6 +10,7 @@
 #include "cli/closed_rate.h"
 #include "cli/outputs.h"
 #include "cli/screen.h"
+#include "cli/table.h"
 #include "experiment/record.h"
 #include "job/interrupt.h"
 #include "report/progress.h"
@@ -33,7 +34,6 @@
 #define FACTOR 1.1
 #define JITTER 0.05
 
-#define TEXT_BYTES 1024
 #define ARG_BYTES 48
 
 /* A percentile has ten messages beyond it, or is not known; and one more, as arrivals differ. */
@@ -42,7 +42,6 @@
 
 struct series {
     const char *name;
-    char text[TEXT_BYTES];
     double least, most;
     bool is_over;
     unsigned count; /* of edges; of the first search there is none, unless it is all there is */
@@ -52,6 +51,7 @@ struct series {
 
 struct searching {
     const struct pp_cli *cli;
+    struct pp_cli with_rate;
     struct pp_screen screen;
     struct pp_outputs outputs;
     struct pp_cli_candidates candidates;
@@ -66,6 +66,11 @@ struct searching {
 };
 
 /* ---- candidates and rates ---- */
+
+static bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
 
 static unsigned rounds_of(const struct searching *searching)
 {
@@ -98,29 +103,57 @@ static int settle_range(const struct searching *searching, struct series *series
     return ret;
 }
 
-/* As it would be typed, with a rate in front that each try says anew. */
+/* What is handed on to all, and a rate that each try says anew. */
+static int hand_rate_on(struct searching *searching, struct pp_error *err)
+{
+    struct pp_cli_experiment *own = &searching->with_rate.experiment;
+    const struct pp_cli_option *option = pp_cli_options;
+
+    searching->with_rate = *searching->cli;
+    if (own->passed_count == PP_CLI_PASSED_MAX)
+        return pp_error_set(err, PP_ERROR_USAGE, -E2BIG, "a trial has more than %d options",
+                            PP_CLI_PASSED_MAX);
+    while (option->type != PP_CLI_RATE)
+        option++;
+    own->passed[own->passed_count++] = (struct pp_cli_passed){ .option = option, .value = "1" };
+    return 0;
+}
+
+/* One that was saved cannot be run, and what it says itself would be no try's rate. */
+static int check_candidate(const struct pp_candidate *candidate, struct pp_error *err)
+{
+    unsigned rates = 0;
+
+    if (candidate->saved)
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "%.80s was saved, and --slo runs its candidates: leave it out",
+                            candidate->name);
+    for (char *const *arg = candidate->spec.argv; *arg; arg++)
+        rates += begins(*arg, "--rate=") || begins(*arg, "-R");
+    if (rates > 1)
+        return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                            "%.80s: --slo looks for the rate: leave it out of the candidate",
+                            candidate->name);
+    return 0;
+}
+
 static int settle(struct searching *searching, struct pp_error *err)
 {
     const struct pp_cli_experiment *asked = &searching->cli->experiment;
     const unsigned count = asked->candidate_count ? asked->candidate_count : 1;
-    const char *texts[PP_CANDIDATES_MAX];
-    int ret = 0;
+    const char *names[PP_CANDIDATES_MAX];
+    int ret = hand_rate_on(searching, err);
 
     for (unsigned i = 0; ret == 0 && i < count; i++) {
-        struct series *series = &searching->series[i];
-
-        series->name = asked->candidate_count ? asked->candidates[i] : "";
-        texts[i] = series->text;
-        if (snprintf(series->text, TEXT_BYTES, "rate=1 %s", series->name) >= TEXT_BYTES)
-            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL, "a candidate is too long: %.80s...",
-                                series->name);
-        ret = settle_range(searching, series, err);
+        names[i] = asked->candidate_count ? asked->candidates[i] : "";
+        searching->series[i].name = names[i];
+        ret = settle_range(searching, &searching->series[i], err);
     }
     if (ret == 0)
-        ret = pp_cli_candidates_settle(&searching->candidates, searching->cli, texts, count,
+        ret = pp_cli_candidates_settle(&searching->candidates, &searching->with_rate, names, count,
                                        &searching->experiment, err);
-    for (unsigned i = 0; i < searching->experiment.count; i++)
-        searching->experiment.candidates[i].name = searching->series[i].name;
+    for (unsigned i = 0; ret == 0 && i < count; i++)
+        ret = check_candidate(&searching->experiment.candidates[i], err);
     return ret;
 }
 
@@ -149,11 +182,6 @@ static uint64_t time_at(const struct searching *searching, double rate)
     const double least_ns = fmin(messages / rate * (double)PP_NS_PER_S, (double)TIME_MAX_NS);
 
     return least_ns > (double)usual_ns ? (uint64_t)least_ns : usual_ns;
-}
-
-static bool begins(const char *text, const char *with)
-{
-    return strncmp(text, with, strlen(with)) == 0;
 }
 
 static int run_at(const struct searching *searching, unsigned candidate, double rate,

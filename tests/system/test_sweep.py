@@ -86,6 +86,10 @@ def test_a_rate_that_cannot_be_held_is_a_row_that_says_so(sweep):
     (("--slo", "p99<1ms", "-R", "1k"), "leave out --rate"),
     (("--slo", "p99<1ms", "-R", "1k..2k", "-n", "10"), "so --count cannot"),
     (("--slo", "p99<1ms", "-R", "1k..2k", "--knee"), "give one"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "epoll", "R=5"), "R=5: --slo looks for the rate"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "rate=5 epoll"), "rate=5 epoll: --slo looks for the rate"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "epoll", "epoll"), "pingpong: epoll stands there twice"),
+    (("--slo", "p99<1ms", "-R", "1k..2k", "--think", "1ms"), "pingpong: --rate says when"),
     (("--knee", "-c", "1..4"), "--knee is one of rates alone"),
     (("--knee", "-R", "1..4", "-c", "1..4"), "--knee is one of rates alone"),
 ])
