@@ -144,8 +144,13 @@ int pp_gate_parse_change(struct pp_gate *gate, const char *text, size_t bytes, s
     if (limit && gate->op != PP_GATE_EQUAL && gate->op != PP_GATE_NOT_EQUAL &&
         limit[strspn(limit, "+-0123456789.")] == '%') {
         gate->limit = strtod(limit, &end) / 100;
-        if (end > limit && strcmp(end, "%") == 0)
+        if (end > limit && strcmp(end, "%") == 0 && gate->limit > -1)
             return 0;
+        if (gate->limit <= -1)
+            return pp_error_set(err, PP_ERROR_USAGE, -EINVAL,
+                                "--fail-if \"%.60s\": nothing falls by 100 %% or more, so that is "
+                                "met never or always: give less",
+                                gate->text);
     }
     return pp_error_set(
         err, PP_ERROR_USAGE, -EINVAL,

@@ -491,6 +491,11 @@ def test_a_condition_that_is_surely_met_is_status_3(compare, tmp_path):
     assert unknown.status == 0 and "cannot be told" in unknown.err, str(unknown)
 
 
+@pytest.mark.parametrize("condition", ["rate<-100%", "cpu<-200%", "p99>-100%"])
+def test_a_condition_that_no_change_decides_is_refused(compare, condition):
+    compare("epoll", "wait=block", *QUICK, "--fail-if", condition).failed(2, "met never or always")
+
+
 def test_csv_has_a_row_for_each_candidate_and_metric(compare, tmp_path):
     slow, fast = slow_and_fast(tmp_path)
     result = compare(slow, fast, "--rounds", ROUNDS, "--csv")
