@@ -31,9 +31,9 @@ struct pp_trial_spec {
  * (pp_interrupt_signal()). 0 also for a result that is INVALID. */
 int pp_trial_run(const struct pp_trial_spec *spec, json_t **result_out, struct pp_error *err);
 
-/* The figures of a result, checked: what is missing in it, of another type, or cannot be (a
- * negative rate, no JSON of this format) is refused with err set. Leaves candidate, round and twin
- * alone. */
+/* The figures of a result, checked: what is missing in it, but for the rate, is not known (NAN);
+ * what is of another type, or cannot be (a negative rate, no JSON of this format), is refused with
+ * err set. Leaves candidate, round and twin alone. */
 int pp_trial_read(const json_t *result, struct pp_trial *trial, struct pp_error *err);
 
 /* That percentile, 0 to 100, of the latencies of a result; NAN: it has none, or the result does not

@@ -241,7 +241,8 @@ static void a_single_result_is_one_round_of_one(void **state)
     pp_saved_fini(&saved);
 }
 
-#define HEAD "{\"format\": \"pingpong-experiment\", \"format_version\": 1, \"seed\": 1, "
+#define SEEDLESS "{\"format\": \"pingpong-experiment\", \"format_version\": 1, "
+#define HEAD SEEDLESS "\"seed\": 1, "
 #define ONE "\"candidates\": [{\"name\": \"a\"}], "
 #define TRIAL "{\"candidate\": 0, \"round\": 0, \"result\": null}"
 
@@ -259,6 +260,10 @@ static void what_cannot_have_been_written_is_refused(void **state)
         { HEAD "\"candidates\": []}", "no list of candidates" },
         { HEAD "\"candidates\": [{\"name\": 7}]}", "no \"name\"" },
         { HEAD ONE "\"trials\": []}", "no \"trials\"" },
+        { HEAD ONE "\"trials\": 7}", "no \"trials\"" },
+        { SEEDLESS ONE "\"trials\": [" TRIAL "]}", "and \"seed\"" },
+        { SEEDLESS "\"seed\": -1, " ONE "\"trials\": [" TRIAL "]}", "and \"seed\"" },
+        { HEAD ONE "\"trials\": [7]}", "of this experiment" },
         { HEAD ONE "\"trials\": [{\"candidate\": 1, \"round\": 0}]}", "of this experiment" },
         { HEAD ONE "\"trials\": [{\"candidate\": 0, \"round\": -1}]}", "of this experiment" },
         { HEAD ONE "\"trials\": [{\"candidate\": 0, \"round\": 1e3}]}", "of this experiment" },

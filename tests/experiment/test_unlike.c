@@ -97,6 +97,10 @@ static void another_machine_makes_them_unlike(void **state)
     check("{\"host\": {\"cpu\": {\"model\": \"a\", \"online\": 2}}}",
           "{\"host\": {\"cpu\": {\"model\": \"a\", \"online\": 4}}}",
           "[{\"key\": \"host.cpu.online\", \"baseline\": 2, \"other\": 4}]", "host.cpu.online");
+    check("{\"host\": {\"cpu\": {\"model\": \"a\", \"online\": 2}}}",
+          "{\"host\": {\"cpu\": {\"model\": \"b\", \"online\": 2}}}",
+          "[{\"key\": \"host.cpu.model\", \"baseline\": \"a\", \"other\": \"b\"}]",
+          "host.cpu.model");
 }
 
 int main(void)
