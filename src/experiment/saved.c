@@ -128,7 +128,7 @@ static int take_experiment(const char *path, struct pp_saved *saved, struct pp_e
     const json_t *trials = json_object_get(saved->whole, "trials");
     int ret = take_names(path, saved, err);
 
-    if (ret == 0 && (json_array_size(trials) == 0 || !json_object_get(saved->whole, "seed") ||
+    if (ret == 0 && (json_array_size(trials) == 0 ||
                      !take_whole(json_object_get(saved->whole, "seed"), INT64_MAX, &saved->seed)))
         return refuse(path, "it has no \"trials\" and \"seed\"", err);
     if (ret == 0)
