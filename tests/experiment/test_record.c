@@ -214,6 +214,82 @@ static void points_are_written_with_what_is_not_known_as_null(void **state)
     pp_experiment_fini(&experiment);
 }
 
+static double real(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    assert_true(json_is_real(value));
+    return json_real_value(value);
+}
+
+static void highest_rates_are_written_and_one_that_is_not_known_is_null(void **state)
+{
+    const struct pp_slo found[CANDIDATES] = {
+        { .rounds = 6, .edge = { .n = 6, .ratio = 1500, .at95 = { .low = 1400, .high = 1600 } } },
+        { .rounds = 6, .never = 4, .most = 2 },
+    };
+    struct pp_experiment experiment;
+    struct pp_saved saved;
+    struct pp_error err = { 0 };
+    const json_t *other;
+    FILE *file = opened();
+
+    (void)state;
+    fill(&experiment, NULL);
+    assert_int_equal(pp_record_write_slo(&experiment, "p99<1ms", found, file, &err), 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(pp_saved_read(path, &saved, &err), 0);
+    check_trials(&saved, &experiment);
+    assert_string_equal(json_string_value(json_object_get(saved.whole, "condition")), "p99<1ms");
+    assert_true(real(item(saved.whole, "highest_rates", 0), "rate") == 1500);
+    other = item(saved.whole, "highest_rates", 1);
+    assert_string_equal(json_string_value(json_object_get(other, "name")), "mine");
+    assert_true(json_is_null(json_object_get(other, "rate")));
+    assert_int_equal(json_integer_value(json_object_get(other, "held_at_no_rate")), 4);
+    assert_int_equal(json_integer_value(json_object_get(other, "held_at_the_highest")), 2);
+    pp_saved_fini(&saved);
+    pp_experiment_fini(&experiment);
+}
+
+static void an_explanation_is_written_with_its_parts_and_what_would_save_them(void **state)
+{
+    const struct pp_explanation explanation = {
+        .rounds = ROUNDS,
+        .whole = { .n = ROUNDS, .estimate = 13, .at95 = { .low = 12, .high = 14 } },
+        .part_count = 1,
+        .parts = { { PP_PART_TCP, { .n = ROUNDS, .estimate = 5 } } },
+        .sum = 12.5,
+        .other_count = 1,
+        .others = { { .n = ROUNDS, .estimate = -4 } },
+        .advice_count = 2,
+        .advice = { { .measured = true, .saves = { .estimate = 4 } },
+                    { .part = PP_PART_TCP, .saves = { .estimate = 5 } } },
+    };
+    struct pp_experiment experiment;
+    struct pp_saved saved;
+    struct pp_error err = { 0 };
+    const json_t *said;
+    FILE *file = opened();
+
+    (void)state;
+    fill(&experiment, NULL);
+    assert_int_equal(pp_record_write_explanation(&experiment, &explanation, file, &err), 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(pp_saved_read(path, &saved, &err), 0);
+    check_trials(&saved, &experiment);
+    said = json_object_get(saved.whole, "explanation");
+    assert_true(real(said, "round_trip_ns") == 13 && real(said, "sum_ns") == 12.5);
+    assert_true(real(item(said, "parts", 0), "ns") == 5);
+    assert_true(real(item(said, "instead", 0), "change_ns") == -4);
+    assert_string_equal(json_string_value(json_object_get(item(said, "advice", 0), "what")),
+                        "mine");
+    assert_true(json_is_null(json_object_get(item(said, "advice", 0), "part")));
+    assert_string_equal(json_string_value(json_object_get(item(said, "advice", 1), "part")),
+                        pp_parts[PP_PART_TCP].name);
+    pp_saved_fini(&saved);
+    pp_experiment_fini(&experiment);
+}
+
 /* ---- what is no such file ---------------------------------------------------------------- */
 
 static void check_refused(const char *says)
@@ -300,6 +376,8 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(what_it_came_to_stands_beside),
         cmocka_unit_test(points_are_written_with_what_is_not_known_as_null),
+        cmocka_unit_test(highest_rates_are_written_and_one_that_is_not_known_is_null),
+        cmocka_unit_test(an_explanation_is_written_with_its_parts_and_what_would_save_them),
         cmocka_unit_test(a_single_result_is_one_round_of_one),
         cmocka_unit_test(what_cannot_have_been_written_is_refused),
         cmocka_unit_test(what_cannot_be_read_is_named),
