@@ -281,6 +281,8 @@ static void an_explanation_is_written_with_its_parts_and_what_would_save_them(vo
     assert_true(real(said, "round_trip_ns") == 13 && real(said, "sum_ns") == 12.5);
     assert_true(real(item(said, "parts", 0), "ns") == 5);
     assert_true(real(item(said, "instead", 0), "change_ns") == -4);
+    assert_string_equal(json_string_value(json_object_get(item(said, "instead", 0), "options")),
+                        "mine");
     assert_string_equal(json_string_value(json_object_get(item(said, "advice", 0), "what")),
                         "mine");
     assert_true(json_is_null(json_object_get(item(said, "advice", 0), "part")));
