@@ -30,15 +30,9 @@ static int status_of(const struct pp_error *err)
  * be. */
 static void hold_standard_streams(void)
 {
-    while (1) {
-        const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-        if (fd > 2 || fd < 0) {
-            if (fd > 2)
-                (void)close(fd);
-            return;
-        }
-    }
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDONLY | O_CLOEXEC); /* it gets the lowest number */
 }
 
 int main(int argc, char **argv)

@@ -212,8 +212,9 @@ BAD = {
         "src/job/run.c:3: pp_clock_now_ns() does not belong here: go through the loop or its world",
     ),
     "another than the one that is excused": (
-        {"src/main.c": "void f(void)\n{\n    close(3);\n    listen(3, 4);\n}\n"},
-        "src/main.c:4: listen() does not belong here: go through the loop or its world",
+        {"src/experiment/process.c": "void f(void)\n{\n    close(3);\n    listen(3, 4);\n}\n"},
+        "src/experiment/process.c:4: listen() does not belong here: go through the loop or its "
+        "world",
     ),
     "a socket of a loop's test's own": (
         {"tests/io/test_ops.c": "int f(void)\n{\n    return socketpair(1, 2, 3, 0);\n}\n"},

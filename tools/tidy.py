@@ -67,7 +67,6 @@ ON_LOOPS = {"client", "server", "job"}  # rooms that have no other clock than pp
 WORLD_EXCEPTIONS = [
     ("src/base/clock.h", "clock_gettime", "it is the kernel's clock"),
     ("src/base/outfile.c", "close poll", "files, and a pipe that is waited for"),
-    ("src/cli/outputs.c", "close", "files"),
     ("src/cli/serve.c", "poll", "whether standard error would make the server wait"),
     (
         "src/experiment/floor.c",
@@ -77,7 +76,6 @@ WORLD_EXCEPTIONS = [
     ),
     ("src/experiment/process.c", "close ppoll", "waits for programs, which no loop does"),
     ("src/experiment/trial.c", "bind close connect getsockname socket", "whether a server listens"),
-    ("src/main.c", "close", "the standard streams"),
     ("src/measure/file.c", "close", "files below /proc and /sys"),
     ("src/measure/route.c", "close recv sendto setsockopt socket", "asks the kernel for its routes"),
     ("src/measure/usage.c", "bind close connect getsockname socket", "tries out the kernel's books"),

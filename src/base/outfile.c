@@ -326,6 +326,15 @@ int pp_outfile_open(struct pp_outfile *file, const char *path, int (*is_stopped)
     return ret;
 }
 
+FILE *pp_outfile_stream(int fd)
+{
+    FILE *stream = fdopen(fd, "w");
+
+    if (!stream)
+        (void)close(fd);
+    return stream;
+}
+
 bool pp_outfile_are_same(const struct pp_outfile *a, const struct pp_outfile *b)
 {
     struct stat of_a, of_b;

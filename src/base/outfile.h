@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct pp_outfile {
     int folder;                   /* where it will be; -1: it is none to be replaced */
@@ -18,6 +19,10 @@ struct pp_outfile {
 /* The descriptor to write to, or a negative errno. Waits until a pipe has a reader: -EINTR if it is
  * told to stop meanwhile, by anything but 0. To be closed, after errors as well. */
 int pp_outfile_open(struct pp_outfile *file, const char *path, int (*is_stopped)(void));
+
+/* A stream that writes to fd and owns it from now on; NULL: there is no memory, and fd is closed.
+ */
+FILE *pp_outfile_stream(int fd);
 
 /* Whether both will have the same name. */
 bool pp_outfile_are_same(const struct pp_outfile *a, const struct pp_outfile *b);

@@ -42,11 +42,8 @@ static int open_file(struct pp_output *output, struct pp_error *err)
     fd = pp_outfile_open(&output->file, output->path, pp_interrupt_signal);
     if (fd < 0)
         return cannot_write(output, -fd, err);
-    output->report.out = fdopen(fd, "w");
-    if (output->report.out)
-        return 0;
-    (void)close(fd);
-    return cannot_write(output, ENOMEM, err);
+    output->report.out = pp_outfile_stream(fd);
+    return output->report.out ? 0 : cannot_write(output, ENOMEM, err);
 }
 
 /* To be called after each write: a later one may fail for a reason that says less. */

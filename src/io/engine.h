@@ -94,7 +94,8 @@ struct pp_io_engine {
      * the engine is broken for good, and not for what passes, such as EINTR. */
     int (*poll)(struct pp_io_loop *loop, uint64_t deadline_ns);
 
-    /* buf, one of these buffers, comes back: buffers->free is one more. */
+    /* buf, one of these buffers, comes back: buffers->free is one more, in a later poll where the
+     * kernel still sends from it. */
     void (*buffer_put)(struct pp_io_loop *loop, struct pp_io_buffers *buffers, char *buf);
 };
 

@@ -1,6 +1,7 @@
 /* The io_uring engine, by way of liburing: completions from the kernel itself. Here are its hooks,
- * what is done without a request, and what comes back. uring_ring.c sets the ring up and fills it;
- * uring_buffers.c, uring_multishot.c and uring_sends.c are what their names say.
+ * what is done without a request, and what comes back. uring_ring.c sets the ring up and fills it,
+ * uring_enter.c hands it over and waits; uring_buffers.c, uring_multishot.c, uring_sends.c and, for
+ * zero-copy sends, uring_lent.c are what their names say.
  *
  * One system call a turn submits what was started and waits. A pooled receive is a multishot
  * receive on a ring of provided buffers, one for each class of them; an accept is
