@@ -130,7 +130,7 @@ static void check_trials(const struct pp_saved *saved, const struct pp_experimen
     assert_null(pp_saved_trial(saved, 1, 0, true));
 }
 
-static void what_is_written_is_read_back(void **state)
+static void test_what_is_written_is_read_back(void **state)
 {
     static char word[] = "compare", other[] = "epoll";
     char *const command[] = { word, other, NULL };
@@ -158,7 +158,7 @@ static const json_t *item(const json_t *whole, const char *key, unsigned i)
     return json_array_get(json_object_get(whole, key), i);
 }
 
-static void what_it_came_to_stands_beside(void **state)
+static void test_what_it_came_to_stands_beside(void **state)
 {
     struct pp_experiment experiment;
     struct pp_saved saved;
@@ -187,7 +187,7 @@ static void what_it_came_to_stands_beside(void **state)
     pp_experiment_fini(&experiment);
 }
 
-static void points_are_written_with_what_is_not_known_as_null(void **state)
+static void test_points_are_written_with_what_is_not_known_as_null(void **state)
 {
     struct pp_sweep_point points[CANDIDATES] = {
         { .trials = 3, .missing = 1, .level = PP_SUSPECT, .bytes_per_s = NAN, .p999_ns = 5 },
@@ -222,7 +222,7 @@ static double real(const json_t *object, const char *key)
     return json_real_value(value);
 }
 
-static void highest_rates_are_written_and_one_that_is_not_known_is_null(void **state)
+static void test_highest_rates_are_written_and_one_that_is_not_known_is_null(void **state)
 {
     const struct pp_slo found[CANDIDATES] = {
         { .rounds = 6, .edge = { .n = 6, .ratio = 1500, .at95 = { .low = 1400, .high = 1600 } } },
@@ -251,7 +251,7 @@ static void highest_rates_are_written_and_one_that_is_not_known_is_null(void **s
     pp_experiment_fini(&experiment);
 }
 
-static void an_explanation_is_written_with_its_parts_and_what_would_save_them(void **state)
+static void test_an_explanation_is_written_with_its_parts_and_what_would_save_them(void **state)
 {
     const struct pp_explanation explanation = {
         .rounds = ROUNDS,
@@ -305,7 +305,7 @@ static void check_refused(const char *says)
     pp_saved_fini(&saved);
 }
 
-static void a_single_result_is_one_round_of_one(void **state)
+static void test_a_single_result_is_one_round_of_one(void **state)
 {
     struct pp_saved saved;
     struct pp_error err = { 0 };
@@ -324,7 +324,7 @@ static void a_single_result_is_one_round_of_one(void **state)
 #define ONE "\"candidates\": [{\"name\": \"a\"}], "
 #define TRIAL "{\"candidate\": 0, \"round\": 0, \"result\": null}"
 
-static void what_cannot_have_been_written_is_refused(void **state)
+static void test_what_cannot_have_been_written_is_refused(void **state)
 {
     static const struct {
         const char *text, *says;
@@ -357,7 +357,7 @@ static void what_cannot_have_been_written_is_refused(void **state)
     }
 }
 
-static void what_cannot_be_read_is_named(void **state)
+static void test_what_cannot_be_read_is_named(void **state)
 {
     char kept[sizeof path];
 
@@ -375,14 +375,14 @@ static void what_cannot_be_read_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_written_is_read_back),
-        cmocka_unit_test(what_it_came_to_stands_beside),
-        cmocka_unit_test(points_are_written_with_what_is_not_known_as_null),
-        cmocka_unit_test(highest_rates_are_written_and_one_that_is_not_known_is_null),
-        cmocka_unit_test(an_explanation_is_written_with_its_parts_and_what_would_save_them),
-        cmocka_unit_test(a_single_result_is_one_round_of_one),
-        cmocka_unit_test(what_cannot_have_been_written_is_refused),
-        cmocka_unit_test(what_cannot_be_read_is_named),
+        cmocka_unit_test(test_what_is_written_is_read_back),
+        cmocka_unit_test(test_what_it_came_to_stands_beside),
+        cmocka_unit_test(test_points_are_written_with_what_is_not_known_as_null),
+        cmocka_unit_test(test_highest_rates_are_written_and_one_that_is_not_known_is_null),
+        cmocka_unit_test(test_an_explanation_is_written_with_its_parts_and_what_would_save_them),
+        cmocka_unit_test(test_a_single_result_is_one_round_of_one),
+        cmocka_unit_test(test_what_cannot_have_been_written_is_refused),
+        cmocka_unit_test(test_what_cannot_be_read_is_named),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

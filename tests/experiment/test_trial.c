@@ -51,7 +51,7 @@ static void check_refused(const char *text, const char *says)
     assert_non_null(strstr(err.text, says));
 }
 
-static void what_is_missing_is_not_known(void **state)
+static void test_what_is_missing_is_not_known(void **state)
 {
     const struct pp_trial trial = taken(SMALLEST);
 
@@ -64,7 +64,7 @@ static void what_is_missing_is_not_known(void **state)
     assert_string_equal(trial.reason, "");
 }
 
-static void its_place_is_left_alone(void **state)
+static void test_its_place_is_left_alone(void **state)
 {
     const struct pp_trial trial = taken(SMALLEST);
 
@@ -74,7 +74,7 @@ static void its_place_is_left_alone(void **state)
     assert_true(trial.twin);
 }
 
-static void percentiles_are_found_by_their_number(void **state)
+static void test_percentiles_are_found_by_their_number(void **state)
 {
     const struct pp_trial trial = taken(WITH(RTT));
 
@@ -83,7 +83,7 @@ static void percentiles_are_found_by_their_number(void **state)
     assert_true(isnan(trial.p999_ns));
 }
 
-static void in_an_open_loop_latency_is_that_of_the_response(void **state)
+static void test_in_an_open_loop_latency_is_that_of_the_response(void **state)
 {
     const struct pp_trial trial =
         taken(WITH(RTT ", \"response\": {\"percentiles\": [{\"percentile\": 50, \"ns\": 77}]}"));
@@ -92,7 +92,7 @@ static void in_an_open_loop_latency_is_that_of_the_response(void **state)
     assert_true(trial.figures[PP_METRIC_P50] == 77 && isnan(trial.figures[PP_METRIC_P99]));
 }
 
-static void the_cost_is_that_of_both_sides_or_unknown(void **state)
+static void test_the_cost_is_that_of_both_sides_or_unknown(void **state)
 {
     const struct pp_trial both = taken(WITH("\"costs\": {\"client\": {\"cpu_ns_per_round_trip\": 3}"
                                             ", \"server\": {\"cpu_ns_per_round_trip\": 4}, "
@@ -105,7 +105,7 @@ static void the_cost_is_that_of_both_sides_or_unknown(void **state)
     assert_true(isnan(one.figures[PP_METRIC_CPU]));
 }
 
-static void bytes_are_those_of_requests_and_responses(void **state)
+static void test_bytes_are_those_of_requests_and_responses(void **state)
 {
     const struct pp_trial trial =
         taken(WITH("\"options\": {\"load\": {\"request\": {\"mean_bytes\": 100}, \"response\": "
@@ -115,7 +115,7 @@ static void bytes_are_those_of_requests_and_responses(void **state)
     assert_true(trial.bytes_per_s == 124000);
 }
 
-static void the_verdict_comes_with_its_first_reason(void **state)
+static void test_the_verdict_comes_with_its_first_reason(void **state)
 {
     const struct pp_trial trial =
         taken(WITH("\"verdict\": {\"level\": \"SUSPECT\", \"reasons\": [{\"id\": \"unsteady\", "
@@ -128,7 +128,7 @@ static void the_verdict_comes_with_its_first_reason(void **state)
     assert_int_equal(taken(WITH("\"verdict\": null")).level, PP_VALID);
 }
 
-static void a_reason_is_one_short_line(void **state)
+static void test_a_reason_is_one_short_line(void **state)
 {
     const struct pp_trial trial =
         taken(WITH("\"verdict\": {\"level\": \"SUSPECT\", \"reasons\": [{\"id\": \"a\\nb\\u001bc "
@@ -139,7 +139,7 @@ static void a_reason_is_one_short_line(void **state)
     assert_true(strlen(trial.reason) < PP_TRIAL_REASON_BYTES);
 }
 
-static void what_is_no_result_is_refused(void **state)
+static void test_what_is_no_result_is_refused(void **state)
 {
     (void)state;
     check_refused("{}", "\"format\" is not");
@@ -149,7 +149,7 @@ static void what_is_no_result_is_refused(void **state)
     check_refused("{" FORMAT "}", "\"round_trips_per_s\" is no rate");
 }
 
-static void what_cannot_be_is_refused(void **state)
+static void test_what_cannot_be_is_refused(void **state)
 {
     (void)state;
     check_refused("{" FORMAT ", \"round_trips_per_s\": null}", "\"round_trips_per_s\" is no rate");
@@ -169,7 +169,7 @@ static void what_cannot_be_is_refused(void **state)
     check_refused(WITH("\"verdict\": 7"), "\"verdict\" is none");
 }
 
-static void any_percentile_can_be_asked_for(void **state)
+static void test_any_percentile_can_be_asked_for(void **state)
 {
     json_t *result = json_loads(WITH(RTT), 0, NULL);
     json_t *odd = json_loads(
@@ -187,7 +187,7 @@ static void any_percentile_can_be_asked_for(void **state)
     json_decref(result);
 }
 
-static void a_reason_that_is_not_given_is_a_question_mark(void **state)
+static void test_a_reason_that_is_not_given_is_a_question_mark(void **state)
 {
     json_t *silent = json_loads(SMALLEST, 0, NULL);
     json_t *says = json_loads(WITH("\"verdict\": {\"reasons\": [{\"text\": \"why\"}]}"), 0, NULL);
@@ -202,18 +202,18 @@ static void a_reason_that_is_not_given_is_a_question_mark(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_missing_is_not_known),
-        cmocka_unit_test(its_place_is_left_alone),
-        cmocka_unit_test(percentiles_are_found_by_their_number),
-        cmocka_unit_test(in_an_open_loop_latency_is_that_of_the_response),
-        cmocka_unit_test(the_cost_is_that_of_both_sides_or_unknown),
-        cmocka_unit_test(bytes_are_those_of_requests_and_responses),
-        cmocka_unit_test(the_verdict_comes_with_its_first_reason),
-        cmocka_unit_test(a_reason_is_one_short_line),
-        cmocka_unit_test(what_is_no_result_is_refused),
-        cmocka_unit_test(what_cannot_be_is_refused),
-        cmocka_unit_test(any_percentile_can_be_asked_for),
-        cmocka_unit_test(a_reason_that_is_not_given_is_a_question_mark),
+        cmocka_unit_test(test_what_is_missing_is_not_known),
+        cmocka_unit_test(test_its_place_is_left_alone),
+        cmocka_unit_test(test_percentiles_are_found_by_their_number),
+        cmocka_unit_test(test_in_an_open_loop_latency_is_that_of_the_response),
+        cmocka_unit_test(test_the_cost_is_that_of_both_sides_or_unknown),
+        cmocka_unit_test(test_bytes_are_those_of_requests_and_responses),
+        cmocka_unit_test(test_the_verdict_comes_with_its_first_reason),
+        cmocka_unit_test(test_a_reason_is_one_short_line),
+        cmocka_unit_test(test_what_is_no_result_is_refused),
+        cmocka_unit_test(test_what_cannot_be_is_refused),
+        cmocka_unit_test(test_any_percentile_can_be_asked_for),
+        cmocka_unit_test(test_a_reason_that_is_not_given_is_a_question_mark),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

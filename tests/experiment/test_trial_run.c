@@ -63,20 +63,20 @@ static struct pp_error refused(struct pp_trial_spec spec, const char *command, i
 
 static const struct pp_trial_spec plain = { .limit_ns = PATIENCE_NS };
 
-static void what_it_prints_is_its_result(void **state)
+static void test_what_it_prints_is_its_result(void **state)
 {
     (void)state;
     check_taken(plain, PRINTS_ONE);
     check_taken(plain, PRINTS_ONE "echo warning >&2");
 }
 
-static void who_keeps_its_output_is_not_waited_for(void **state)
+static void test_who_keeps_its_output_is_not_waited_for(void **state)
 {
     (void)state;
     check_taken(plain, PRINTS_ONE "sleep 1000 &");
 }
 
-static void what_is_no_json_is_refused(void **state)
+static void test_what_is_no_json_is_refused(void **state)
 {
     static const char none[] = "its run printed no result that can be read as JSON";
     static const char why[] = "its run printed no result that can be read as JSON: ";
@@ -91,13 +91,13 @@ static void what_is_no_json_is_refused(void **state)
     (void)refused(plain, "echo '{\"a\": 1e999}'", -EBADMSG, why);
 }
 
-static void what_has_no_end_is_refused(void **state)
+static void test_what_has_no_end_is_refused(void **state)
 {
     (void)state;
     (void)refused(plain, "exec yes", -EFBIG, "its run printed more than 64 MiB");
 }
 
-static void one_that_does_not_end_is_ended(void **state)
+static void test_one_that_does_not_end_is_ended(void **state)
 {
     const struct pp_trial_spec hasty = { .limit_ns = LOOK_NS };
 
@@ -105,7 +105,7 @@ static void one_that_does_not_end_is_ended(void **state)
     (void)refused(hasty, "sleep 1000", -ETIMEDOUT, "its run has not ended after 0 s");
 }
 
-static void how_it_failed_is_said_in_its_own_words(void **state)
+static void test_how_it_failed_is_said_in_its_own_words(void **state)
 {
     (void)state;
     assert_int_equal(refused(plain, PRINTS_ONE "exit 3", -EIO, "its run ended with status 3").kind,
@@ -120,7 +120,7 @@ static void how_it_failed_is_said_in_its_own_words(void **state)
                      PP_ERROR_RUN);
 }
 
-static void a_server_that_ends_is_not_waited_for(void **state)
+static void test_a_server_that_ends_is_not_waited_for(void **state)
 {
     const struct pp_trial_spec fails = { .server = "echo no {host} >&2; exit 3" };
     const struct pp_trial_spec leaves = { .server = "exit 0" };
@@ -130,7 +130,7 @@ static void a_server_that_ends_is_not_waited_for(void **state)
     (void)refused(leaves, PRINTS_ONE, -EIO, "its server ended with status 0");
 }
 
-static void commands_around_it_have_to_end_well(void **state)
+static void test_commands_around_it_have_to_end_well(void **state)
 {
     const struct pp_trial_spec both = { .before = "true", .after = "true" };
     const struct pp_trial_spec before = { .before = "echo no >&2; exit 2" };
@@ -146,14 +146,14 @@ static void commands_around_it_have_to_end_well(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_it_prints_is_its_result),
-        cmocka_unit_test(who_keeps_its_output_is_not_waited_for),
-        cmocka_unit_test(what_is_no_json_is_refused),
-        cmocka_unit_test(what_has_no_end_is_refused),
-        cmocka_unit_test(one_that_does_not_end_is_ended),
-        cmocka_unit_test(how_it_failed_is_said_in_its_own_words),
-        cmocka_unit_test(a_server_that_ends_is_not_waited_for),
-        cmocka_unit_test(commands_around_it_have_to_end_well),
+        cmocka_unit_test(test_what_it_prints_is_its_result),
+        cmocka_unit_test(test_who_keeps_its_output_is_not_waited_for),
+        cmocka_unit_test(test_what_is_no_json_is_refused),
+        cmocka_unit_test(test_what_has_no_end_is_refused),
+        cmocka_unit_test(test_one_that_does_not_end_is_ended),
+        cmocka_unit_test(test_how_it_failed_is_said_in_its_own_words),
+        cmocka_unit_test(test_a_server_that_ends_is_not_waited_for),
+        cmocka_unit_test(test_commands_around_it_have_to_end_well),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

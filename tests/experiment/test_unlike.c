@@ -37,7 +37,7 @@ static void check(const char *baseline, const char *other, const char *list, con
     json_decref(one);
 }
 
-static void what_is_the_same_is_not_listed(void **state)
+static void test_what_is_the_same_is_not_listed(void **state)
 {
     const char *same = "{\"host\": {\"kernel\": \"6.18\", \"cpu\": {\"model\": \"x\"}}}";
 
@@ -46,7 +46,7 @@ static void what_is_the_same_is_not_listed(void **state)
     check("{}", "{}", "[]", NULL);
 }
 
-static void what_differs_is_listed_with_both_values(void **state)
+static void test_what_differs_is_listed_with_both_values(void **state)
 {
     (void)state;
     check("{\"host\": {\"mitigations\": \"on\", \"thp\": 1}, \"pingpong\": {\"version\": \"1\"}}",
@@ -56,7 +56,7 @@ static void what_differs_is_listed_with_both_values(void **state)
           NULL);
 }
 
-static void what_only_one_of_them_says_is_listed_once(void **state)
+static void test_what_only_one_of_them_says_is_listed_once(void **state)
 {
     (void)state;
     check("{\"host\": {\"a\": 1}}", "{\"host\": {\"b\": 2}}",
@@ -65,7 +65,7 @@ static void what_only_one_of_them_says_is_listed_once(void **state)
           NULL);
 }
 
-static void what_changes_by_itself_is_no_difference(void **state)
+static void test_what_changes_by_itself_is_no_difference(void **state)
 {
     (void)state;
     check("{\"host\": {\"load_average\": 1, \"clock_reading_ns\": 2, \"memory_bytes\": 3}}",
@@ -73,14 +73,14 @@ static void what_changes_by_itself_is_no_difference(void **state)
           NULL);
 }
 
-static void a_host_of_which_nothing_is_known_is_not_unlike(void **state)
+static void test_a_host_of_which_nothing_is_known_is_not_unlike(void **state)
 {
     (void)state;
     check("{\"host\": {\"kernel\": \"6.18\"}}", "{}", "[]", NULL);
     check("{\"host\": {\"kernel\": \"6.18\"}}", "{\"host\": 7}", "[]", NULL);
 }
 
-static void another_machine_makes_them_unlike(void **state)
+static void test_another_machine_makes_them_unlike(void **state)
 {
     static const char *const keys[] = { "kernel", "architecture", "os", "virtualisation" };
     char one[64], two[64], list[128], key[64];
@@ -106,12 +106,12 @@ static void another_machine_makes_them_unlike(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_the_same_is_not_listed),
-        cmocka_unit_test(what_differs_is_listed_with_both_values),
-        cmocka_unit_test(what_only_one_of_them_says_is_listed_once),
-        cmocka_unit_test(what_changes_by_itself_is_no_difference),
-        cmocka_unit_test(a_host_of_which_nothing_is_known_is_not_unlike),
-        cmocka_unit_test(another_machine_makes_them_unlike),
+        cmocka_unit_test(test_what_is_the_same_is_not_listed),
+        cmocka_unit_test(test_what_differs_is_listed_with_both_values),
+        cmocka_unit_test(test_what_only_one_of_them_says_is_listed_once),
+        cmocka_unit_test(test_what_changes_by_itself_is_no_difference),
+        cmocka_unit_test(test_a_host_of_which_nothing_is_known_is_not_unlike),
+        cmocka_unit_test(test_another_machine_makes_them_unlike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
