@@ -88,8 +88,13 @@ static void pool_free(struct pool *pool)
 
 int main(void)
 {
-    close(3);
     exit(0);
+}
+""",
+    "src/experiment/process.c": """\
+void process_close(int fd)
+{
+    close(fd);
 }
 """,
     "tests/io/sockets.c": """\
