@@ -73,12 +73,29 @@ static struct relay *relay_start(struct fixture *f, struct pp_io_loop *loop, int
     return relay;
 }
 
-/* What the test writes at one end, and reads at the other. */
+/* What the test writes at one end, a relay passes on, and the test reads at the other. */
 struct passage {
+    struct pp_io_loop *loop;
+    struct relay *relay;
     int in, out;
     char *data; /* all of it */
     uint64_t written, read;
 };
+
+static struct passage passage(struct fixture *f, struct test_pair from, struct test_pair to)
+{
+    struct pp_io_loop *loop = large_loop(f);
+    struct passage passage = { .loop = loop,
+                               .relay = relay_start(f, loop, from.near, to.near),
+                               .in = from.far,
+                               .out = to.far,
+                               .data = test_new(f, STREAM_BYTES) };
+
+    test_pattern_fill(passage.data, 0, STREAM_BYTES);
+    test_set_nonblocking(from.far);
+    test_set_nonblocking(to.far);
+    return passage;
+}
 
 static void passage_write(struct passage *passage)
 {
@@ -89,6 +106,7 @@ static void passage_write(struct passage *passage)
 
     if (sent > 0)
         passage->written += (uint64_t)sent;
+    test_poll(passage->loop);
 }
 
 static void passage_read(struct passage *passage)
@@ -102,54 +120,33 @@ static void passage_read(struct passage *passage)
     passage->read += (uint64_t)got;
 }
 
-static void check_relay(struct fixture *f, struct test_pair from, struct test_pair to)
+static void passage_finish(struct passage *passage)
 {
-    struct pp_io_loop *loop = large_loop(f);
-    struct passage passage = { .in = from.far, .out = to.far, .data = test_new(f, STREAM_BYTES) };
-    struct relay *relay;
-
-    test_pattern_fill(passage.data, 0, STREAM_BYTES);
-    test_set_nonblocking(from.far);
-    test_set_nonblocking(to.far);
-    test_grow_send_buffer(to.near, SEND_BUFFER_BYTES);
-    relay = relay_start(f, loop, from.near, to.near);
-    for (int i = 0; i < TURNS_MAX && relay->bytes < AGAIN_BYTES; i++) {
-        passage_write(&passage);
-        test_poll(loop);
+    for (int i = 0; i < TURNS_MAX && passage->read < STREAM_BYTES; i++) {
+        passage_write(passage);
+        passage_read(passage);
     }
-    assert_true(relay->bytes >= AGAIN_BYTES);
-    for (int i = 0; i < TURNS_MAX && passage.read < STREAM_BYTES; i++) {
-        passage_write(&passage);
-        test_poll(loop);
-        passage_read(&passage);
-    }
-    assert_int_equal(relay->error, 0);
-    assert_int_equal(passage.read, STREAM_BYTES);
+    assert_int_equal(passage->relay->error, 0);
+    assert_int_equal(passage->read, STREAM_BYTES);
 }
 
 static void buffers_that_are_put_back_keep_what_is_under_way(void **state)
 {
-    check_relay(*state, test_pair(AF_INET), test_pair(AF_INET));
+    const struct test_pair to = test_pair(AF_INET);
+    struct passage whole = passage(*state, test_pair(AF_INET), to);
+
+    test_grow_send_buffer(to.near, SEND_BUFFER_BYTES);
+    for (int i = 0; i < TURNS_MAX && whole.relay->bytes < AGAIN_BYTES; i++)
+        passage_write(&whole);
+    assert_true(whole.relay->bytes >= AGAIN_BYTES);
+    passage_finish(&whole);
 }
 
 static void sockets_that_have_to_copy_do(void **state)
 {
-    struct fixture *f = *state;
-    struct pp_io_loop *loop = large_loop(f);
-    const struct test_pair from = test_pair(AF_INET), to = test_unix_pair(SOCK_STREAM);
-    struct passage passage = { .in = from.far, .out = to.far, .data = test_new(f, STREAM_BYTES) };
-    struct relay *relay = relay_start(f, loop, from.near, to.near);
+    struct passage whole = passage(*state, test_pair(AF_INET), test_unix_pair(SOCK_STREAM));
 
-    test_pattern_fill(passage.data, 0, STREAM_BYTES);
-    test_set_nonblocking(from.far);
-    test_set_nonblocking(to.far);
-    for (int i = 0; i < TURNS_MAX && passage.read < STREAM_BYTES; i++) {
-        passage_write(&passage);
-        test_poll(loop);
-        passage_read(&passage);
-    }
-    assert_int_equal(relay->error, 0);
-    assert_int_equal(passage.read, STREAM_BYTES);
+    passage_finish(&whole);
 }
 
 /* ---- what is constant -------------------------------------------------------------------- */
